@@ -1,0 +1,158 @@
+#ifndef HST_CACHE_CACHE_H
+#define HST_CACHE_CACHE_H
+/** @file
+ * The RAM tier: components' bytes held once per machine, within a budget, handed out by file descriptor.
+ *
+ *            reserve              fill ok
+ *   (none) ----------> CACHING ------------> CACHED <----- resume ------ SUSPENDED
+ *      ^                  |  fill failed,      |  \----- suspend ------------^ |
+ *      '------------------'  discard           '-- evict --> (none) <-- evict -'
+ *
+ * The budget is charged at reserve, before a byte is allocated, and given back when the kernel has really freed the memory
+ * (evicted, but still mapped by a client: it stays charged as `draining`). Loop thread only; filling runs on the executor. */
+#include "catalog/model.h"
+#include "os/exec.h"
+
+/** The RAM tier. */
+struct hst_cache;
+
+/** What holds a component's bytes. */
+enum hst_backing {
+    HST_BACKING_PAGE_CACHE, /**< the file's own pages, locked in place */
+    HST_BACKING_TMPFS_HUGE, /**< file on hoist's own tmpfs with huge pages */
+    HST_BACKING_MEMFD_HUGE, /**< sealed memfd with huge pages */
+    HST_BACKING_PAGES,      /**< sealed memfd with 4 KiB pages */
+};
+
+/** State of a residency; "absent" is having none. */
+enum hst_residency_state {
+    HST_RESIDENCY_CACHING,   /**< reserved, being filled */
+    HST_RESIDENCY_CACHED,    /**< filled; may be leased */
+    HST_RESIDENCY_SUSPENDED, /**< set aside as an eviction victim of a load that has not ended; its bytes are not charged */
+};
+
+/** A mappable run of memory that holds (part of) a component. */
+struct hst_segment {
+    int fd;              /**< what a client maps, read-only; borrowed from the residency */
+    uint64_t offset;     /**< first byte to map in fd, page-aligned */
+    uint64_t size_bytes; /**< bytes to map */
+};
+
+/** Where a tensor's bytes are. */
+struct hst_placement {
+    uint32_t segment;    /**< index into the residency's segments */
+    uint64_t offset;     /**< of the first byte within the segment */
+};
+
+/** A component held in RAM. Fields are read-only outside cache/. */
+struct hst_residency {
+    struct hst_component *component; /**< its model is referenced while this lives */
+    enum hst_residency_state state;  /**< see above */
+    enum hst_backing backing;        /**< what holds the bytes */
+    bool locked;                     /**< page_cache: pages are locked, not only read in */
+    uint64_t charged_bytes;          /**< of the budget */
+    struct hst_segment *segments;    /**< `segment_count` of them, once CACHED */
+    size_t segment_count;            /**< of segments */
+    struct hst_placement *placements; /**< one a tensor of the component, once CACHED */
+    unsigned leases;                 /**< leases that include it */
+    unsigned device_refs;            /**< devices that reference it (hst_cache_ref) */
+    bool pinned;                     /**< never evicted to make room */
+    bool stale;                      /**< its file is being written or was replaced: no new lease, gone with the last one */
+    uint64_t hits;                   /**< asked for and there */
+    uint64_t fill_ns;                /**< how long the fill took: what evicting it would cost */
+    int64_t last_used_wall_ns;       /**< last lease, load or hit */
+    uint64_t last_used_seq;          /**< order of use, for LRU */
+};
+
+/** Totals. */
+struct hst_cache_stats {
+    uint64_t budget_bytes;   /**< limit */
+    uint64_t used_bytes;     /**< charged: cached + caching + draining */
+    uint64_t draining_bytes; /**< evicted but still mapped by clients */
+    uint64_t evictable_bytes; /**< cached, not pinned, not leased, not on a device */
+    uint64_t hits;           /**< component asked for and cached */
+    uint64_t misses;         /**< component asked for and not cached */
+    uint64_t evictions;      /**< components evicted to make room or on demand */
+    uint64_t filled_bytes;   /**< bytes brought in since start */
+    uint64_t count;          /**< residencies */
+};
+
+/** News on the loop thread; slots may be NULL. */
+struct hst_cache_listener {
+    void (*state)(void *context, const struct hst_component *component, const char *state); /**< caching cached absent */
+    void (*lease_ended)(void *context, uint64_t lease_id); /**< the last mapping of a lease is gone */
+    void *context; /**< for all */
+};
+
+/** What the cache needs. */
+struct hst_cache_config {
+    uv_loop_t *loop;             /**< the loop */
+    uint64_t budget_bytes;       /**< --ram */
+    unsigned threads;            /**< that fill; 0 = 8 */
+    const char *force_backing;   /**< NULL = by rule; else "page_cache", "tmpfs", "memfd", "pages" (tests) */
+    struct hst_cache_listener listener; /**< news */
+};
+
+/** A fill: told on the loop thread. */
+struct hst_fill_listener {
+    void (*progress)(void *context, uint64_t done_bytes, uint64_t total_bytes); /**< now and then; may be NULL */
+    void (*done)(void *context, int status, const struct hst_error *err); /**< once; on failure the residency is already gone */
+    void *context; /**< for both */
+};
+
+/** Make the tier. *ret_cache owned by the caller. */
+int hst_cache_new(const struct hst_cache_config *config, struct hst_cache **ret_cache, struct hst_error *err);
+/** Drop everything and free; running fills are cancelled and waited for. NULL is fine. */
+void hst_cache_free(struct hst_cache *cache);
+/** Totals now. */
+struct hst_cache_stats hst_cache_stats(const struct hst_cache *cache);
+/** Name of a backing as in the contract. */
+const char *hst_backing_name(enum hst_backing backing);
+/** Bytes that caching the component would charge: its extents rounded to pages. */
+uint64_t hst_cache_cost(const struct hst_cache *cache, const struct hst_component *component);
+/** The residency of this component in this generation, or NULL. Counts neither hit nor miss. */
+struct hst_residency *hst_cache_find(const struct hst_cache *cache, const struct hst_component *component);
+/** Residencies in order of their component's id: start with *cursor = 0; NULL at the end. */
+struct hst_residency *hst_cache_next(const struct hst_cache *cache, size_t *cursor);
+/** Count a hit or a miss and mark as just used. */
+void hst_cache_touch(struct hst_cache *cache, struct hst_residency *residency_or_null);
+/** Begin a residency in state CACHING: charges the budget or fails with HST_E_OUT_OF_RAM and the figures. Reads nothing yet. */
+int hst_cache_reserve(struct hst_cache *cache, struct hst_component *component, struct hst_residency **ret_residency, struct hst_error *err);
+/** Bring the bytes in: checks that every file is still the one parsed, before and after. */
+int hst_cache_fill(struct hst_cache *cache, struct hst_residency *residency, struct hst_fill_listener listener, struct hst_error *err);
+/** Ask a running fill to stop: done is told HST_E_CANCELLED soon. */
+void hst_cache_cancel(struct hst_cache *cache, struct hst_residency *residency);
+/** Undo a reserve that was never filled. */
+void hst_cache_discard(struct hst_cache *cache, struct hst_residency *residency);
+/** Free a CACHED or SUSPENDED one that has no lease and no device_refs, else HST_E_BUSY. *ret_freed_bytes = what the kernel
+ * got back (may be NULL). */
+int hst_cache_evict(struct hst_cache *cache, struct hst_residency *residency, uint64_t *ret_freed_bytes, struct hst_error *err);
+/** Set a CACHED, unused one aside to make room for a load that may still fail. */
+int hst_cache_suspend(struct hst_cache *cache, struct hst_residency *residency, struct hst_error *err);
+/** Bring a SUSPENDED one back (rollback): charges again and refills if its bytes went; `listener.done` tells. */
+int hst_cache_resume(struct hst_cache *cache, struct hst_residency *residency, struct hst_fill_listener listener, struct hst_error *err);
+/** A device references it; it cannot be evicted until hst_cache_unref. */
+void hst_cache_ref(struct hst_cache *cache, struct hst_residency *residency);
+/** See hst_cache_ref. */
+void hst_cache_unref(struct hst_cache *cache, struct hst_residency *residency);
+/** Pin or unpin. */
+void hst_cache_pin(struct hst_cache *cache, struct hst_residency *residency, bool pinned);
+
+/** Who holds a lease. */
+struct hst_holder {
+    uint64_t lease_id;     /**< unique while the daemon runs */
+    int32_t pid;           /**< of the process that asked, by the socket's credentials */
+    char domain[32];       /**< inference postprocessing processing client ... */
+    char device_id[32];    /**< as asked for */
+    int64_t since_wall_ns; /**< when */
+    struct hst_residency **residencies; /**< owned array */
+    size_t count;          /**< of residencies */
+};
+
+/** Lease CACHED residencies to a process. *ret_pipe_fd is the end that travels to it (owned by the caller): when the last copy
+ * of it is closed, in any process, the lease ends. */
+int hst_cache_lease(struct hst_cache *cache, struct hst_residency *const *residencies, size_t count, int32_t pid, const char *domain,
+                    const char *device_id, uint64_t *ret_lease_id, int *ret_pipe_fd, struct hst_error *err);
+/** Leases: start with *cursor = 0; NULL at the end. */
+const struct hst_holder *hst_cache_next_holder(const struct hst_cache *cache, size_t *cursor);
+#endif

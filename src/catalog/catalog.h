@@ -1,0 +1,61 @@
+#ifndef HST_CATALOG_CATALOG_H
+#define HST_CATALOG_CATALOG_H
+/** @file
+ * Which models there are: scans folders in parallel, remembers them in SQLite, gives out immutable models.
+ * Loop thread only; scanning, parsing and SQLite run on the executor and come back by callback. */
+#include "catalog/model.h"
+#include "os/exec.h"
+
+/** The catalog. */
+struct hst_catalog;
+
+/** Figures of a scan. */
+struct hst_scan_status {
+    const char *state;       /**< idle running done */
+    int64_t started_wall_ns; /**< 0 = never */
+    double duration_ms;      /**< so far, or of the last scan */
+    uint64_t files_seen;     /**< files looked at */
+    uint64_t files_changed;  /**< files parsed because they were new or changed */
+    uint64_t folders_seen;   /**< folders walked */
+    uint64_t models_found;   /**< models known after (or so far in) this scan */
+    uint64_t errors;         /**< roots or folders that could not be read */
+};
+
+/** News, on the loop thread. Every slot may be NULL. */
+struct hst_catalog_listener {
+    void (*changed)(void *context, struct hst_model *model, bool available); /**< a model appeared or changed (true), went missing (false) */
+    void (*progress)(void *context, const struct hst_scan_status *status);   /**< at most every 100 ms, and at the end */
+    void *context; /**< for both */
+};
+
+/** What the catalog needs. Strings are borrowed during hst_catalog_new only. */
+struct hst_catalog_config {
+    uv_loop_t *loop;             /**< results come back here */
+    const char *const *roots;    /**< folders to scan */
+    size_t root_count;           /**< of roots */
+    const char *database;        /**< SQLite file; NULL = remember nothing */
+    unsigned threads;            /**< that scan; 0 = 2 per core, at most 16 */
+    struct hst_catalog_listener listener; /**< news */
+};
+
+/** Open the database, read what is known (files are checked at the first scan). *ret_catalog owned by the caller. */
+int hst_catalog_new(const struct hst_catalog_config *config, struct hst_catalog **ret_catalog, struct hst_error *err);
+/** Begin a scan of all roots; HST_E_BUSY when one is running. The end is told by listener.progress with state "done". */
+int hst_catalog_scan(struct hst_catalog *catalog, struct hst_error *err);
+/** Figures of the running or the last scan. */
+struct hst_scan_status hst_catalog_scan_status(const struct hst_catalog *catalog);
+/** The model of this id (borrowed: ref it to keep it), or NULL. */
+struct hst_model *hst_catalog_find(const struct hst_catalog *catalog, const char *id);
+/** The model one of whose files is this one (device, inode, size and times equal), or NULL; *ret_file = which file. */
+struct hst_model *hst_catalog_find_file(const struct hst_catalog *catalog, const struct hst_file_id *id, size_t *ret_file);
+/** Models in order of their id: start with *cursor = 0. @return borrowed, NULL at the end */
+struct hst_model *hst_catalog_next(const struct hst_catalog *catalog, size_t *cursor);
+/** How many models. */
+size_t hst_catalog_count(const struct hst_catalog *catalog);
+/** Stop scanning, write what is unwritten, free. NULL is fine. */
+void hst_catalog_free(struct hst_catalog *catalog);
+
+/** Scan without a catalog that stays: parse one file or folder and say what it is (hoist verify). *ret_model owned (unref).
+ * A malformed file is a model in state invalid, not an error. Any thread. */
+int hst_catalog_inspect(const char *path, struct hst_model **ret_model, struct hst_error *err);
+#endif

@@ -1,0 +1,86 @@
+#ifndef HST_CATALOG_MODEL_H
+#define HST_CATALOG_MODEL_H
+/** @file
+ * A model as the catalog knows it: immutable, counted by reference. A changed file makes a new struct hst_model with a higher
+ * generation; whoever holds the old one keeps it whole. Loop thread only, except that scan threads build new ones. */
+#include "formats/tensors.h"
+#include "os/file.h"
+
+/** May it be loaded? */
+enum hst_model_state {
+    HST_MODEL_OK,      /**< yes */
+    HST_MODEL_INVALID, /**< malformed; see problem */
+    HST_MODEL_UNSAFE,  /**< would run code; never loadable */
+    HST_MODEL_MISSING, /**< its file or root is gone; the record stays */
+};
+
+/** A file of a model, with its parsed tensors. */
+struct hst_model_file {
+    char *path;                     /**< absolute */
+    struct hst_file_id id;          /**< as it was when parsed */
+    bool raw;                       /**< tensors lie in it as in memory */
+    struct hst_tensor_table *table; /**< owned */
+};
+
+/** A tensor of a component. */
+struct hst_component_tensor {
+    uint32_t file;                   /**< index into the model's files */
+    const struct hst_tensor *tensor; /**< borrowed from that file's table; tensor->name is the key in the file */
+};
+
+/** A component: what is cached, loaded, shared and evicted as one. */
+struct hst_component {
+    char *id;                              /**< "MODEL:ROLE" */
+    char *role;                            /**< "unet", "vae", "text_encoder", "lora", ... */
+    struct hst_model *model;               /**< borrowed: it owns this component */
+    struct hst_component_tensor *tensors;  /**< owned array, ordered by (file, offset) */
+    size_t tensor_count;                   /**< of tensors */
+    uint64_t size_bytes;                   /**< sum of the tensors' bytes */
+    uint64_t parameters;                   /**< sum of the tensors' elements */
+    const char *precision;                 /**< of most bytes: fp32 fp16 bf16 fp8 ...; "mixed" below 90%; static */
+    char **depends_on;                     /**< roles of the same model that must be loaded before it; owned */
+    size_t depends_on_count;               /**< of depends_on */
+};
+
+/** Why hoist says what it says. */
+struct hst_verdict {
+    double confidence;  /**< 0 to 1; 1 = decided by tensors alone */
+    char **evidence;    /**< sentences: keys and shapes that decided; owned */
+    size_t evidence_count; /**< of evidence */
+    char *runner_up;    /**< next best family, or NULL */
+    char **needs_hint;  /**< what would settle an open question; owned */
+    size_t needs_hint_count; /**< of needs_hint */
+};
+
+/** A model: a file or folder that a user would name. */
+struct hst_model {
+    unsigned refs;            /**< see hst_model_ref */
+    char *id;                 /**< slug, stable */
+    char *name;               /**< file name without suffix, or folder name */
+    char *type;               /**< contract section 3: checkpoint lora vae llm ... */
+    char *family;             /**< or NULL */
+    char *variant;            /**< or NULL */
+    char *format;             /**< safetensors, diffusers, transformers ... */
+    char *path;               /**< absolute */
+    uint64_t size_bytes;      /**< of its files */
+    uint64_t parameters;      /**< of its components */
+    const char *precision;    /**< as in hst_component; NULL without tensors */
+    uint64_t generation;      /**< 1, 2, ... for changed content under the same id */
+    enum hst_model_state state; /**< may it be loaded? */
+    struct hst_error problem; /**< status 0 unless invalid, unsafe or missing */
+    struct hst_verdict verdict; /**< why */
+    struct hst_model_file *files; /**< owned */
+    size_t file_count;        /**< of files */
+    struct hst_component *components; /**< owned */
+    size_t component_count;   /**< of components */
+};
+
+/** Name of a state as in the contract: ok invalid unsafe missing. */
+const char *hst_model_state_name(enum hst_model_state state);
+/** Keep it. @return model */
+struct hst_model *hst_model_ref(struct hst_model *model);
+/** Let go; the last one frees. NULL is fine. */
+void hst_model_unref(struct hst_model *model);
+/** The component of this role, or NULL. */
+struct hst_component *hst_model_component(const struct hst_model *model, const char *role);
+#endif

@@ -1,0 +1,43 @@
+#ifndef HST_FORMATS_TENSORS_H
+#define HST_FORMATS_TENSORS_H
+/** @file
+ * What every parser makes of a file: a table of tensors, and its metadata. Immutable once built. */
+#include "base/error.h"
+#include "formats/dtype.h"
+
+/** A tensor of a file. */
+struct hst_tensor {
+    const char *name;      /**< UTF-8, NUL-ended, no NUL inside; owned by the table */
+    const uint64_t *shape; /**< `rank` sizes; owned by the table */
+    uint32_t rank;         /**< 0 = scalar */
+    enum hst_dtype dtype;  /**< element type */
+    uint64_t offset;       /**< of its first byte in the file */
+    uint64_t size_bytes;   /**< of its data */
+    uint64_t elements;     /**< product of the shape */
+};
+
+/** A string pair of a file's metadata. */
+struct hst_metadata {
+    const char *key;   /**< UTF-8, NUL-ended; owned by the table */
+    const char *value; /**< UTF-8, NUL-ended; owned by the table */
+};
+
+/** The table. */
+struct hst_tensor_table {
+    const char *format;            /**< name of the format that made it (static) */
+    struct hst_tensor *tensors;    /**< `count` of them, in the order of the file's data */
+    size_t count;                  /**< tensors */
+    struct hst_metadata *metadata; /**< `metadata_count` pairs */
+    size_t metadata_count;         /**< pairs */
+    uint64_t data_offset;          /**< first byte of the data in the file */
+    uint64_t file_size_bytes;      /**< of the whole file */
+    void *arena;                   /**< private to formats/ */
+};
+
+/** The tensor of this name, or NULL. Linear time: for a few look-ups. */
+const struct hst_tensor *hst_tensor_table_find(const struct hst_tensor_table *table, const char *name);
+/** The metadata value of this key, or NULL. */
+const char *hst_tensor_table_metadata(const struct hst_tensor_table *table, const char *key);
+/** Free it; NULL is fine. */
+void hst_tensor_table_free(struct hst_tensor_table *table);
+#endif

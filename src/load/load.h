@@ -1,0 +1,138 @@
+#ifndef HST_LOAD_LOAD_H
+#define HST_LOAD_LOAD_H
+/** @file
+ * Loading in five steps, and what is loaded where.
+ *
+ *   queued -> validate -> estimate -> allocate -> load -> status -> done
+ *                 \           \           \         \        \
+ *                  '-----------'-----------'---------'--------'--> rolling_back -> failed | cancelled
+ *
+ * Every change a step makes is written to the job's journal before it is made; a rollback undoes the journal from its end, so
+ * that bytes, refcounts and states are exactly those before the job. A component that another job is already bringing in is
+ * waited for, not loaded twice (single flight). Loop thread only. */
+#include "cache/cache.h"
+#include "catalog/catalog.h"
+#include "device/device.h"
+#include "plan/plan.h"
+
+/** The engine: jobs, and the table of what is on which device. */
+struct hst_loader;
+
+/** The five steps, in order. */
+enum hst_step {
+    HST_STEP_VALIDATE, /**< the model is loadable, its files are those parsed, precision and device exist */
+    HST_STEP_ESTIMATE, /**< plan: bytes, evictions, batches */
+    HST_STEP_ALLOCATE, /**< set victims aside, charge RAM, reserve and allocate on the device */
+    HST_STEP_LOAD,     /**< bring bytes in, batch after batch, components of a batch in parallel */
+    HST_STEP_STATUS,   /**< publish, evict the victims for good, tell listeners */
+    HST_STEP_COUNT,    /**< number of steps */
+};
+
+/** State of a job. */
+enum hst_job_state {
+    HST_JOB_QUEUED,       /**< not begun */
+    HST_JOB_RUNNING,      /**< in a step */
+    HST_JOB_ROLLING_BACK, /**< undoing */
+    HST_JOB_DONE,         /**< succeeded */
+    HST_JOB_FAILED,       /**< failed and undone; see error */
+    HST_JOB_CANCELLED,    /**< cancelled and undone */
+};
+
+/** One step's record. */
+struct hst_step_record {
+    const char *state;  /**< pending running done failed skipped */
+    double ms;          /**< time it took, so far or in all */
+    char detail[160];   /**< sentence for people */
+};
+
+/** A component of a job or on a device. */
+struct hst_loaded {
+    struct hst_component *component; /**< its model is referenced */
+    struct hst_residency *residency; /**< RAM tier; NULL only for devices that do not reference RAM */
+    struct hst_device *device;       /**< where */
+    struct hst_device_memory *memory; /**< owned by the loader */
+    uint64_t device_bytes;           /**< reserved on the device */
+    int64_t since_wall_ns;           /**< when */
+    uint64_t last_used_seq;          /**< order of use */
+    bool pinned;                     /**< not evicted to make room */
+};
+
+/** What a job is asked to do. Borrowed during the call. */
+struct hst_load_request {
+    struct hst_model *model;         /**< which model */
+    const char *const *roles;        /**< which components; NULL = all */
+    size_t role_count;               /**< of roles */
+    struct hst_device *device;       /**< where; NULL = RAM tier only */
+    const char *precision;           /**< NULL = as stored */
+    const char *optimization_level;  /**< speed balanced memory; NULL = balanced */
+    bool pin;                        /**< pin what is loaded */
+};
+
+/** A job. Fields are read-only outside load/. Finished jobs are kept (limits.h says how many). */
+struct hst_job {
+    char id[24];                     /**< "job-1" ... */
+    struct hst_model *model;         /**< referenced */
+    struct hst_device *device;       /**< or NULL */
+    enum hst_job_state state;        /**< see above */
+    enum hst_step step;              /**< the one running or where it ended */
+    struct hst_step_record steps[HST_STEP_COUNT]; /**< records */
+    struct hst_component **components; /**< what it loads; owned array */
+    size_t component_count;          /**< of components */
+    uint64_t *device_bytes;          /**< per component */
+    bool *shared;                    /**< per component: it was there already, or came in by another job */
+    uint64_t total_bytes;            /**< to bring into RAM */
+    uint64_t done_bytes;             /**< brought in so far */
+    uint64_t started_wall_ns;        /**< when queued */
+    double loading_ms;               /**< total time once finished */
+    const char *optimization_applied; /**< level in force */
+    struct hst_error error;          /**< status 0 unless failed or cancelled */
+};
+
+/** News on the loop thread; slots may be NULL. */
+struct hst_loader_listener {
+    void (*progress)(void *context, const struct hst_job *job); /**< step or bytes moved on, and at the end */
+    void (*device_state)(void *context, const struct hst_component *component, const struct hst_device *device, const char *state); /**< loading loaded unloading absent failed */
+    void *context; /**< for all */
+};
+
+/** What the loader needs; all borrowed, must outlive it. */
+struct hst_loader_config {
+    uv_loop_t *loop;           /**< the loop */
+    struct hst_cache *cache;   /**< RAM tier */
+    struct hst_device *const *devices; /**< devices */
+    size_t device_count;       /**< of devices */
+    const struct hst_plan_policy *policy; /**< NULL = lru */
+    struct hst_loader_listener listener;  /**< news */
+};
+
+/** Called once on the loop thread when a job has ended (done, failed, cancelled). */
+typedef void (*hst_job_fn)(void *context, const struct hst_job *job);
+
+/** Make the engine. *ret_loader owned by the caller. */
+int hst_loader_new(const struct hst_loader_config *config, struct hst_loader **ret_loader, struct hst_error *err);
+/** Cancel and undo what runs, unload everything, free. NULL is fine. Runs the loop until that is done. */
+void hst_loader_free(struct hst_loader *loader);
+/** Queue a job; *ret_job is borrowed and valid until it is forgotten. `ended` may run before this returns. */
+int hst_loader_start(struct hst_loader *loader, const struct hst_load_request *request, hst_job_fn ended, void *context,
+                     struct hst_job **ret_job, struct hst_error *err);
+/** The same request as a dry run. *ret_plan owned by the caller (hst_plan_fini). */
+int hst_loader_plan(struct hst_loader *loader, const struct hst_load_request *request, struct hst_plan *ret_plan, struct hst_error *err);
+/** Ask a job to stop and undo; ended jobs: HST_E_BUSY. */
+int hst_loader_cancel(struct hst_loader *loader, struct hst_job *job, struct hst_error *err);
+/** The job of this id, or NULL. */
+struct hst_job *hst_loader_job(const struct hst_loader *loader, const char *id);
+/** Jobs, oldest first: start with *cursor = 0; NULL at the end. */
+struct hst_job *hst_loader_next_job(const struct hst_loader *loader, size_t *cursor);
+/** What is on devices: start with *cursor = 0; NULL at the end. */
+struct hst_loaded *hst_loader_next_loaded(const struct hst_loader *loader, size_t *cursor);
+/** The component on the device, or NULL. */
+struct hst_loaded *hst_loader_find(const struct hst_loader *loader, const struct hst_component *component, const struct hst_device *device);
+/** Take a component off a device; HST_E_BUSY while it is leased there. *ret_freed_bytes = reserved bytes given back. */
+int hst_loader_unload(struct hst_loader *loader, struct hst_loaded *loaded, uint64_t *ret_freed_bytes, struct hst_error *err);
+/** Fail the next run of a step with this error (fault injection by tests and by HOIST_FAULT; see docs). */
+void hst_loader_inject(struct hst_loader *loader, enum hst_step step, int status);
+/** Name of a step: validate estimate allocate load status. */
+const char *hst_step_name(enum hst_step step);
+/** Name of a job state. */
+const char *hst_job_state_name(enum hst_job_state state);
+#endif

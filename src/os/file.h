@@ -1,0 +1,45 @@
+#ifndef HST_OS_FILE_H
+#define HST_OS_FILE_H
+/** @file
+ * Files as hoist reads them: opened without blocking and without following a swap, read with pread, identified by what the
+ * kernel says about the open fd. */
+#include "base/error.h"
+
+/** What identifies the content of a file as far as the file system tells. */
+struct hst_file_id {
+    uint64_t device;     /**< st_dev */
+    uint64_t inode;      /**< st_ino */
+    uint64_t size_bytes; /**< st_size */
+    int64_t mtime_ns;    /**< st_mtim in ns since 1970 */
+    int64_t ctime_ns;    /**< st_ctim in ns since 1970 */
+};
+
+/** Open a regular file for reading (O_RDONLY|O_CLOEXEC|O_NONBLOCK|O_NOCTTY, then S_ISREG).
+ * @return fd >= 0, owned by the caller; HST_E_FILE_MISSING, HST_E_PERMISSION, HST_E_INVALID_FILE (not a regular file), HST_E_IO */
+int hst_file_open(const char *path, struct hst_file_id *ret_id, struct hst_error *err);
+
+/** hst_file_open relative to a directory fd; no component of `path` may be `..`, absolute or a link that leaves `dir_fd`
+ * (openat2 RESOLVE_BENEATH, with a checked fallback where the kernel lacks it). */
+int hst_file_open_beneath(int dir_fd, const char *path, struct hst_file_id *ret_id, struct hst_error *err);
+
+/** Identify an open file. */
+int hst_file_identify(int fd, struct hst_file_id *ret_id, struct hst_error *err);
+
+/** Are the two the same content as far as the file system tells (all fields equal)? */
+bool hst_file_id_equal(const struct hst_file_id *a, const struct hst_file_id *b);
+
+/** Read exactly `length` bytes at `offset`; EINTR and short reads are retried. HST_E_TRUNCATED at end of file, HST_E_IO. */
+int hst_file_read_at(int fd, uint64_t offset, void *buffer, size_t length, struct hst_error *err);
+
+/** Write all bytes to an fd; EINTR and short writes are retried. HST_E_NO_SPACE or HST_E_IO. */
+int hst_file_write_all(int fd, const void *bytes, size_t length, struct hst_error *err);
+
+/** Write a whole file atomically: temporary name in the same folder, fsync, rename. */
+int hst_file_replace(const char *path, const void *bytes, size_t length, struct hst_error *err);
+
+/** Make the folder and its parents with `mode`; existing is fine. */
+int hst_file_mkdirs(const char *path, unsigned mode, struct hst_error *err);
+
+/** Translate errno of a failed call on `path` into a status and message. Only os/ calls it. @return the status */
+int hst_file_errno(struct hst_error *err, int errno_value, const char *what, const char *path);
+#endif
