@@ -27,12 +27,13 @@ extern const struct hst_format *const hst_formats[];
 int hst_format_parse(const struct hst_source *source, const struct hst_format **ret_format, struct hst_tensor_table **ret_table,
                      struct hst_error *err);
 
-/** A source over bytes in memory (tests, fuzzing); `bytes` is borrowed. */
-struct hst_source hst_source_memory(const struct hst_source_bytes *bytes);
-
 /** Bytes for hst_source_memory. */
 struct hst_source_bytes {
     const uint8_t *bytes; /**< borrowed */
     uint64_t size_bytes;  /**< of bytes */
 };
+
+/** A source over bytes in memory (tests, fuzzing); `bytes` is borrowed. */
+struct hst_source hst_source_memory(const struct hst_source_bytes *bytes);
+
 #endif
