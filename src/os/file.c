@@ -1,0 +1,161 @@
+#include "os/file.h"
+
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+enum { OPEN_FLAGS = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY };
+
+static const struct {
+    int errno_value, status;
+} errnos[] = {
+    {ENOENT, HST_E_FILE_MISSING}, {ENOTDIR, HST_E_FILE_MISSING}, {ESTALE, HST_E_FILE_MISSING}, {EACCES, HST_E_PERMISSION},
+    {EPERM, HST_E_PERMISSION},    {EROFS, HST_E_PERMISSION},     {ENOSPC, HST_E_NO_SPACE},     {EDQUOT, HST_E_NO_SPACE},
+    {ENOMEM, HST_E_NOMEM},        {ELOOP, HST_E_INVALID_FILE},   {EXDEV, HST_E_INVALID_FILE},
+};
+
+int hst_file_errno(struct hst_error *err, int errno_value, const char *what, const char *path)
+{
+    int status = HST_E_IO;
+    for (size_t i = 0; i < sizeof errnos / sizeof errnos[0]; i++)
+        if (errnos[i].errno_value == errno_value) status = errnos[i].status;
+    return hst_error_set(err, status, "cannot %s %s: %s", what, path, strerror(errno_value));
+}
+
+static int64_t ns_of(struct timespec time)
+{
+    return (int64_t)((uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec);
+}
+
+static int identify(int fd, const char *path, struct hst_file_id *ret_id, struct hst_error *err)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0) return hst_file_errno(err, errno, "read the status of", path);
+    if (!S_ISREG(st.st_mode)) return hst_error_set(err, HST_E_INVALID_FILE, "%s is not a regular file", path);
+    *ret_id = (struct hst_file_id){.device = st.st_dev,
+                                   .inode = st.st_ino,
+                                   .size_bytes = (uint64_t)st.st_size,
+                                   .mtime_ns = ns_of(st.st_mtim),
+                                   .ctime_ns = ns_of(st.st_ctim)};
+    return HST_OK;
+}
+
+int hst_file_identify(int fd, struct hst_file_id *ret_id, struct hst_error *err)
+{
+    return identify(fd, "the file", ret_id, err);
+}
+
+/* Takes over `opened` (an fd, or -1 with errno set). */
+static int finish_open(int opened, const char *path, struct hst_file_id *ret_id, struct hst_error *err)
+{
+    HST_AUTO(hst_closep) int fd = opened;
+    if (fd < 0) return hst_file_errno(err, errno, "open", path);
+    HST_TRY(identify(fd, path, ret_id, err));
+    return hst_steal_fd(&fd);
+}
+
+int hst_file_open(const char *path, struct hst_file_id *ret_id, struct hst_error *err)
+{
+    return finish_open(open(path, OPEN_FLAGS), path, ret_id, err);
+}
+
+/* Without openat2 (seccomp profiles of old containers): one component after the other, links refused. */
+static int open_step_by_step(int dir_fd, const char *path)
+{
+    HST_AUTO(hst_closep) int at = dup(dir_fd);
+    const char *rest = path;
+    for (const char *slash; at >= 0 && (slash = strchr(rest, '/')); rest = slash + 1) {
+        char part[256];
+        if ((size_t)(slash - rest) >= sizeof part) return errno = ENAMETOOLONG, -1;
+        snprintf(part, sizeof part, "%.*s", (int)(slash - rest), rest);
+        int next = openat(at, part, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        hst_closep(&at);
+        at = next;
+    }
+    return at < 0 ? -1 : openat(at, rest, OPEN_FLAGS | O_NOFOLLOW);
+}
+
+static bool leaves_folder(const char *path)
+{
+    if (path[0] == '/' || path[0] == '\0') return true;
+    for (const char *at = path; at != NULL; at = strchr(at, '/')) {
+        at += *at == '/';
+        if (strcmp(at, "..") == 0 || strncmp(at, "../", 3) == 0) return true;
+    }
+    return false;
+}
+
+int hst_file_open_beneath(int dir_fd, const char *path, struct hst_file_id *ret_id, struct hst_error *err)
+{
+    if (leaves_folder(path)) return hst_error_set(err, HST_E_INVALID_FILE, "%s leads out of its folder", path);
+    struct open_how how = {.flags = OPEN_FLAGS, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+    int fd = (int)syscall(SYS_openat2, dir_fd, path, &how, sizeof how);
+    if (fd < 0 && (errno == ENOSYS || errno == EPERM)) fd = open_step_by_step(dir_fd, path);
+    return finish_open(fd, path, ret_id, err);
+}
+
+bool hst_file_id_equal(const struct hst_file_id *a, const struct hst_file_id *b)
+{
+    return a->device == b->device && a->inode == b->inode && a->size_bytes == b->size_bytes && a->mtime_ns == b->mtime_ns &&
+           a->ctime_ns == b->ctime_ns;
+}
+
+int hst_file_read_at(int fd, uint64_t offset, void *buffer, size_t length, struct hst_error *err)
+{
+    for (size_t done = 0; done < length;) {
+        ssize_t got = pread(fd, (char *)buffer + done, length - done, (off_t)(offset + done));
+        if (got == 0) return hst_error_at(err, HST_E_TRUNCATED, offset + done, "the file ends too early");
+        if (got < 0 && errno != EINTR) return hst_file_errno(err, errno, "read", "the file");
+        if (got > 0) done += (size_t)got;
+    }
+    return HST_OK;
+}
+
+int hst_file_write_all(int fd, const void *bytes, size_t length, struct hst_error *err)
+{
+    for (size_t done = 0; done < length;) {
+        ssize_t put = write(fd, (const char *)bytes + done, length - done);
+        if (put < 0 && errno != EINTR) return hst_file_errno(err, errno, "write", "the file");
+        if (put > 0) done += (size_t)put;
+    }
+    return HST_OK;
+}
+
+int hst_file_replace(const char *path, const void *bytes, size_t length, struct hst_error *err)
+{
+    char temporary[4096];
+    if (snprintf(temporary, sizeof temporary, "%s.XXXXXX", path) >= (int)sizeof temporary)
+        return hst_error_set(err, HST_E_INVALID_ARGUMENT, "the path is too long");
+    HST_AUTO(hst_closep) int fd = mkostemp(temporary, O_CLOEXEC);
+    if (fd < 0) return hst_file_errno(err, errno, "write", path);
+    int status = hst_file_write_all(fd, bytes, length, err);
+    if (status == HST_OK && (fsync(fd) < 0 || rename(temporary, path) < 0)) status = hst_file_errno(err, errno, "replace", path);
+    if (status < 0) unlink(temporary);
+    return status;
+}
+
+static int make_folder(const char *path, unsigned mode, struct hst_error *err)
+{
+    struct stat st;
+    if (mkdir(path, mode) == 0 || (errno == EEXIST && stat(path, &st) == 0 && S_ISDIR(st.st_mode))) return HST_OK;
+    return hst_file_errno(err, errno, "make the folder", path);
+}
+
+int hst_file_mkdirs(const char *path, unsigned mode, struct hst_error *err)
+{
+    char prefix[4096];
+    if (snprintf(prefix, sizeof prefix, "%s", path) >= (int)sizeof prefix)
+        return hst_error_set(err, HST_E_INVALID_ARGUMENT, "the path is too long");
+    for (char *slash = strchr(prefix + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        HST_TRY(make_folder(prefix, mode, err));
+        *slash = '/';
+    }
+    return make_folder(prefix, mode, err);
+}
