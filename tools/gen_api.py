@@ -41,12 +41,12 @@ def error_rows(data):
 
 
 def setting_rows(data):
-    """One initialiser a setting: key, flag, argument name, help, repeatable, default."""
+    """One initialiser a setting, in the order of struct hst_setting_info."""
+    def opt(row, key):
+        return c_string(str(row[key])) if row.get(key) is not None else "NULL"
     return "".join(
-        f"{{{c_string(s['key'])}, {c_string(s['flag']) if s.get('flag') else 'NULL'}, "
-        f"{c_string(s['argument']) if s.get('argument') else 'NULL'}, {c_string(s['help'])}, "
-        f"HST_SETTING_{s['type'].upper()}, {str(bool(s.get('repeat'))).lower()}, "
-        f"{c_string(str(s['default'])) if s.get('default') is not None else 'NULL'}}},\n"
+        f"{{{c_string(s['key'])}, {c_string(s['flag'])}, {opt(s, 'argument')}, {opt(s, 'value')}, {opt(s, 'default')}, "
+        f"{c_string(s['help'])}, {str(bool(s.get('repeat'))).lower()}, {str(s.get('in_file', True)).lower()}}},\n"
         for s in data["settings"])
 
 

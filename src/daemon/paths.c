@@ -1,0 +1,51 @@
+#include "daemon/paths.h"
+
+#include "os/process.h"
+
+#include <stdlib.h>
+
+/* `a` followed by `b`; HST_E_CONFIG when it does not fit. */
+static int join(char out[HST_PATH_MAX], const char *a, const char *b, struct hst_error *err)
+{
+    if (snprintf(out, HST_PATH_MAX, "%s%s", a, b) >= (int)HST_PATH_MAX) return hst_error_set(err, HST_E_CONFIG, "the path %.80s... is too long", a);
+    return HST_OK;
+}
+
+/* The folder in the environment variable, if it holds an absolute path. */
+static const char *from_environment(const char *name)
+{
+    const char *value = getenv(name);
+    return value != NULL && value[0] == '/' ? value : NULL;
+}
+
+int hst_paths_socket(const struct hst_settings *settings, char out[HST_PATH_MAX], struct hst_error *err)
+{
+    const char *given = hst_settings_get(settings, "socket");
+    if (given != NULL) return join(out, given, "", err);
+    if (hst_process_is_root()) return join(out, "/run", "/hoist/hoist.sock", err);
+    const char *runtime = from_environment("XDG_RUNTIME_DIR");
+    if (runtime != NULL) return join(out, runtime, "/hoist/hoist.sock", err);
+    return hst_error_set(err, HST_E_CONFIG, "no place for the socket: XDG_RUNTIME_DIR is not set; give --socket PATH");
+}
+
+int hst_paths_state(const struct hst_settings *settings, char out[HST_PATH_MAX], struct hst_error *err)
+{
+    const char *given = hst_settings_get(settings, "state");
+    if (given != NULL) return join(out, given, "", err);
+    if (hst_process_is_root()) return join(out, "/var/lib", "/hoist", err);
+    const char *state = from_environment("XDG_STATE_HOME");
+    if (state != NULL) return join(out, state, "/hoist", err);
+    const char *home = from_environment("HOME");
+    if (home != NULL) return join(out, home, "/.local/state/hoist", err);
+    return hst_error_set(err, HST_E_CONFIG, "no place for the state: HOME is not set; give --state DIR");
+}
+
+int hst_paths_python(const struct hst_settings *settings, char out[HST_PATH_MAX], struct hst_error *err)
+{
+    const char *given = hst_settings_get(settings, "python");
+    if (given != NULL) return join(out, given, "", err);
+    char folder[HST_PATH_MAX];
+    HST_TRY(hst_process_program_folder(folder, sizeof folder, err));
+    HST_TRY(join(out, folder, "/../.venv/bin/python3", err));
+    return hst_process_may_run(out) ? HST_OK : join(out, "python3", "", err);
+}

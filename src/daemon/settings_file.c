@@ -1,0 +1,111 @@
+/* hoist.yaml: a mapping of keys to a scalar or a list of scalars, read event by event (libyaml), so nothing nests. */
+#include "base/cleanup.h"
+#include "daemon/settings.h"
+
+#include <errno.h>
+#include <string.h>
+#include <yaml.h>
+
+/* What the next event may be. */
+enum expect { EXPECT_START, EXPECT_KEY, EXPECT_VALUE, EXPECT_ITEM, EXPECT_END };
+
+struct reader {
+    struct hst_settings *settings;
+    const char *path;
+    enum expect expect;
+    int row;      /* of the key whose value comes next */
+    bool given;   /* by a flag, which wins: the file's value is checked and dropped */
+};
+
+static int fail(const struct reader *reader, const yaml_event_t *event, struct hst_error *err, const char *what)
+{
+    return hst_error_set(err, HST_E_CONFIG, "%s line %zu: %s", reader->path, event->start_mark.line + 1, what);
+}
+
+static int read_key(struct reader *reader, const yaml_event_t *event, struct hst_error *err)
+{
+    const char *key = (const char *)event->data.scalar.value;
+    char what[256];
+    reader->row = hst_settings_row(key);
+    if (reader->row < 0 || !hst_settings_in_file((size_t)reader->row)) {
+        snprintf(what, sizeof what, "unknown key '%.80s'; the nearest valid key is '%s'", key, hst_settings_nearest(key));
+        return fail(reader, event, err, what);
+    }
+    reader->given = reader->settings->of[reader->row].count > 0;
+    reader->expect = EXPECT_VALUE;
+    return HST_OK;
+}
+
+static int read_value(struct reader *reader, const yaml_event_t *event, struct hst_error *err)
+{
+    if (reader->expect == EXPECT_VALUE) reader->expect = EXPECT_KEY;
+    if (reader->given) return HST_OK;
+    return hst_settings_add(reader->settings, (size_t)reader->row, (const char *)event->data.scalar.value, err);
+}
+
+static int on_scalar(struct reader *reader, const yaml_event_t *event, struct hst_error *err)
+{
+    if (reader->expect == EXPECT_KEY) return read_key(reader, event, err);
+    if (reader->expect == EXPECT_START) return fail(reader, event, err, "expected `key: value` lines");
+    return read_value(reader, event, err);
+}
+
+static int on_list(struct reader *reader, const yaml_event_t *event, struct hst_error *err)
+{
+    bool starts = event->type == YAML_SEQUENCE_START_EVENT;
+    if (starts && reader->expect != EXPECT_VALUE) return fail(reader, event, err, "a list is not expected here");
+    reader->expect = starts ? EXPECT_ITEM : EXPECT_KEY;
+    return HST_OK;
+}
+
+static int on_mapping(struct reader *reader, const yaml_event_t *event, struct hst_error *err)
+{
+    bool starts = event->type == YAML_MAPPING_START_EVENT;
+    if (starts && reader->expect != EXPECT_START) return fail(reader, event, err, "a value must be text or a list of texts");
+    reader->expect = starts ? EXPECT_KEY : EXPECT_END;
+    return HST_OK;
+}
+
+static int on_alias(struct reader *reader, const yaml_event_t *event, struct hst_error *err)
+{
+    return fail(reader, event, err, "aliases are not supported");
+}
+
+static int (*const handlers[])(struct reader *, const yaml_event_t *, struct hst_error *) = {
+    [YAML_SCALAR_EVENT] = on_scalar,       [YAML_SEQUENCE_START_EVENT] = on_list, [YAML_SEQUENCE_END_EVENT] = on_list,
+    [YAML_MAPPING_START_EVENT] = on_mapping, [YAML_MAPPING_END_EVENT] = on_mapping, [YAML_ALIAS_EVENT] = on_alias,
+};
+
+/* One event; *ret_more = false at the end of the stream. */
+static int step(struct reader *reader, yaml_parser_t *parser, bool *ret_more, struct hst_error *err)
+{
+    yaml_event_t event;
+    if (!yaml_parser_parse(parser, &event))
+        return hst_error_set(err, HST_E_CONFIG, "%s line %zu: %s", reader->path, parser->problem_mark.line + 1,
+                             parser->problem != NULL ? parser->problem : "not YAML");
+    size_t type = event.type;
+    int status = HST_OK;
+    if (type < sizeof handlers / sizeof handlers[0] && handlers[type] != NULL) status = handlers[type](reader, &event, err);
+    *ret_more = type != YAML_STREAM_END_EVENT;
+    yaml_event_delete(&event);
+    return status;
+}
+
+static void close_file(FILE **file)
+{
+    if (*file != NULL) fclose(*file);
+}
+
+int hst_settings_read_file(struct hst_settings *settings, const char *path, struct hst_error *err)
+{
+    HST_AUTO(close_file) FILE *file = fopen(path, "re");
+    if (file == NULL) return hst_error_set(err, HST_E_CONFIG, "cannot read %s: %s", path, strerror(errno));
+    struct reader reader = {.settings = settings, .path = path};
+    HST_AUTO(yaml_parser_delete) yaml_parser_t parser;
+    if (!yaml_parser_initialize(&parser)) return hst_error_nomem(err);
+    yaml_parser_set_input_file(&parser, file);
+    int status = HST_OK;
+    for (bool more = true; more && status == HST_OK;)
+        status = step(&reader, &parser, &more, err);
+    return status;
+}

@@ -1,0 +1,19 @@
+#ifndef HST_OS_PROCESS_H
+#define HST_OS_PROCESS_H
+/** @file
+ * What a daemon says and asks about its own process. */
+#include "base/error.h"
+
+/** No reading of our memory or fds by other processes of the user (PR_SET_DUMPABLE 0), no core dumps of weights, no SIGPIPE. */
+void hst_process_harden(void);
+/** End the process with exit code 1 if it still runs in `seconds`: a stop that hangs must not hang for ever. */
+void hst_process_deadline(unsigned seconds);
+/** Tell systemd ("READY=1"), when it listens ($NOTIFY_SOCKET). Failure is nobody's problem. */
+void hst_process_notify(const char *state);
+/** Is it run by root? */
+bool hst_process_is_root(void);
+/** Folder of the running program, without a trailing slash. */
+int hst_process_program_folder(char *out, size_t out_size, struct hst_error *err);
+/** Does this path name something that the process may execute? */
+bool hst_process_may_run(const char *path);
+#endif
