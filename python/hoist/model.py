@@ -80,6 +80,10 @@ class OpenModel:
                            code="component_not_found", category="request", severity="low", status=-10)
         return self._model.names(-1 if component is None else self.components.index(component))
 
+    def keys(self, component: Optional[str] = None) -> List[str]:
+        """Keys of the tensors of a component, or of all, in the order of the file."""
+        return list(self._names(component))
+
     def tensors(self, component: Optional[str] = None) -> Mapping[str, "torch.Tensor"]:
         """The tensors of a component, or of all, by their key in the file. KeyError when two components have the same key."""
         return _Tensors(self._model, self._names(component), "_torch")
