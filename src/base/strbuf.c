@@ -64,6 +64,12 @@ char *hst_strbuf_take(struct hst_strbuf *buf)
     return text;
 }
 
+void hst_strbuf_reset(struct hst_strbuf *buf)
+{
+    buf->length = 0;
+    if (buf->text != NULL) buf->text[0] = '\0';
+}
+
 void hst_strbuf_fini(struct hst_strbuf *buf)
 {
     free(buf->text);

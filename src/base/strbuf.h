@@ -23,6 +23,8 @@ void hst_strbuf_printf(struct hst_strbuf *buf, const char *format, ...) __attrib
 bool hst_strbuf_ok(const struct hst_strbuf *buf);
 /** Hand the text over (owned by the caller, never NULL unless failed) and empty the buffer. */
 char *hst_strbuf_take(struct hst_strbuf *buf);
+/** Empty it but keep its memory. */
+void hst_strbuf_reset(struct hst_strbuf *buf);
 /** Free what it holds; it can be used again. */
 void hst_strbuf_fini(struct hst_strbuf *buf);
 #endif

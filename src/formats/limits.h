@@ -1,0 +1,24 @@
+#ifndef HST_FORMATS_LIMITS_H
+#define HST_FORMATS_LIMITS_H
+/** @file
+ * Limits of the parsers, each with its reason. */
+
+/** Bytes of a safetensors header: the limit of the format's reference implementation. */
+#define HST_SAFETENSORS_HEADER_MAX UINT64_C(100000000)
+/** Tensors of one file: the largest known checkpoints have some 100,000; a million empty ones cost the reference 950 MB. */
+#define HST_TENSORS_MAX 500000u
+/** Dimensions of a tensor: PyTorch and NumPy allow 64. */
+#define HST_RANK_MAX 64u
+/** Bytes of a tensor name or metadata key: longer ones are attacks, not names. */
+#define HST_NAME_MAX 4096u
+/** Nesting of JSON: real headers use 3, config files about 10. */
+#define HST_JSON_DEPTH_MAX 64u
+/** Bytes of a folder's JSON file (config.json, model_index.json). */
+#define HST_CONFIG_MAX UINT64_C(4194304)
+/** Bytes of a shard index: DeepSeek-V3's has 9 MB. */
+#define HST_SHARD_INDEX_MAX UINT64_C(67108864)
+/** Shards of a model: the largest known has about 1,500. */
+#define HST_SHARDS_MAX 4096u
+/** Components of a pipeline. */
+#define HST_PARTS_MAX 64u
+#endif

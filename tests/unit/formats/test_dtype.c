@@ -1,0 +1,41 @@
+/* Every type has a name that leads back to it, and sizes never wrap. */
+#include "cmocka_all.h"
+#include "formats/dtype.h"
+
+#include <string.h>
+
+static void names_lead_back_to_types(void **state)
+{
+    (void)state;
+    for (int dtype = HST_DTYPE_BOOL; dtype <= HST_DTYPE_U64; dtype++) {
+        const struct hst_dtype_info *info = hst_dtype_info((enum hst_dtype)dtype);
+        assert_int_equal(info->dtype, dtype);
+        assert_int_equal(hst_dtype_parse(info->name, strlen(info->name)), dtype);
+    }
+    assert_null(hst_dtype_info((enum hst_dtype)0));
+    assert_null(hst_dtype_info((enum hst_dtype)23));
+    assert_int_equal(hst_dtype_parse("F33", 3), 0);
+    assert_int_equal(hst_dtype_parse("f32", 3), 0);
+    assert_int_equal(hst_dtype_parse("F3", 2), 0);
+}
+
+static void sizes_are_whole_bytes_or_refused(void **state)
+{
+    (void)state;
+    uint64_t bytes;
+    assert_true(hst_dtype_bytes(HST_DTYPE_F4, 4, &bytes));
+    assert_int_equal(bytes, 2);
+    assert_true(hst_dtype_bytes(HST_DTYPE_F6_E2M3, 4, &bytes));
+    assert_int_equal(bytes, 3);
+    assert_false(hst_dtype_bytes(HST_DTYPE_F4, 3, &bytes));
+    assert_false(hst_dtype_bytes(HST_DTYPE_U8, UINT64_MAX, &bytes));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(names_lead_back_to_types),
+        cmocka_unit_test(sizes_are_whole_bytes_or_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

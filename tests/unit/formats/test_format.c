@@ -1,0 +1,67 @@
+/* Content decides what a file is; what is no model is named for what it looks like. */
+#include "cmocka_all.h"
+#include "formats/format.h"
+
+#include <string.h>
+
+static int parse(const char *bytes, size_t length, struct hst_error *err)
+{
+    struct hst_source_bytes memory = {(const uint8_t *)bytes, length};
+    struct hst_source source = hst_source_memory(&memory);
+    const struct hst_format *format;
+    struct hst_tensor_table *table;
+    return hst_format_parse(&source, &format, &table, err);
+}
+
+static void names_what_a_stranger_looks_like(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes, *what;
+    } strangers[] = {{"<!DOCTYPE html><html>", "HTML"}, {"<html>", "HTML"}, {"version https://git-lfs.github.com/spec/v1", "LFS"}, {"PK\3\4....", "zip"},
+                     {"GGUF\3\3\3\3", "GGUF"}, {"\x80\x02}q.", "pickle"}, {"\x1f\x8b", "gzip"}, {"hello", "no known"}, {"", "empty"}};
+    for (size_t i = 0; i < sizeof strangers / sizeof *strangers; i++) {
+        struct hst_error err = {0};
+        assert_int_equal(parse(strangers[i].bytes, strlen(strangers[i].bytes), &err), HST_E_UNKNOWN_FORMAT);
+        assert_non_null(strstr(err.text, strangers[i].what));
+    }
+}
+
+static int fail_to_read(void *context, uint64_t offset, void *buffer, size_t length, struct hst_error *err)
+{
+    (void)context, (void)offset, (void)buffer, (void)length;
+    return hst_error_set(err, HST_E_IO, "disk on fire");
+}
+
+static void passes_a_read_error_on(void **state)
+{
+    (void)state;
+    struct hst_source source = {.size_bytes = 100, .read_at = fail_to_read};
+    const struct hst_format *format;
+    struct hst_tensor_table *table;
+    assert_int_equal(hst_format_parse(&source, &format, &table, NULL), HST_E_IO);
+    for (size_t i = 0; hst_formats[i] != NULL; i++)
+        assert_int_equal(hst_formats[i]->parse(&source, &table, NULL), HST_E_IO);
+}
+
+static void memory_is_read_within_its_bounds(void **state)
+{
+    (void)state;
+    struct hst_source_bytes memory = {(const uint8_t *)"abc", 3};
+    struct hst_source source = hst_source_memory(&memory);
+    char byte[4];
+    assert_int_equal(source.read_at(source.context, 1, byte, 2, NULL), 0);
+    assert_memory_equal(byte, "bc", 2);
+    assert_int_equal(source.read_at(source.context, 1, byte, 3, NULL), HST_E_TRUNCATED);
+    assert_int_equal(source.read_at(source.context, UINT64_MAX, byte, 1, NULL), HST_E_TRUNCATED);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(names_what_a_stranger_looks_like),
+        cmocka_unit_test(passes_a_read_error_on),
+        cmocka_unit_test(memory_is_read_within_its_bounds),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
