@@ -94,7 +94,7 @@ def hold(filename: Any) -> Optional[Lease]:
         _count("skipped")
         return None
     try:
-        fd = os.open(filename, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        fd = os.open(os.fspath(filename), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (OSError, TypeError, ValueError):
         return None  # safetensors will say what is wrong with it
     began = time.monotonic()

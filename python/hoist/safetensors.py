@@ -5,6 +5,7 @@ reads from memory. Without a daemon, or for a file it does not know, this is pla
 
     from hoist.safetensors import load_file, safe_open
 """
+import functools
 import inspect
 from typing import TYPE_CHECKING, Any, Dict, Optional
 
@@ -14,10 +15,23 @@ from ._lease import Lease, hold, stats
 
 if TYPE_CHECKING:
     import torch
+    from safetensors.torch import load_file
 
 __all__ = ["load_file", "safe_open", "stats"]
 
 original_safe_open = getattr(_original.safe_open, "hoist_original", _original.safe_open)
+
+
+def _hold_argument(args: Any, kwargs: Any) -> Optional[Lease]:
+    filename = args[0] if args else kwargs.get("filename")
+    return hold(filename) if filename is not None else None
+
+
+def _keep_all(lease: Optional[Lease], tensors: Dict[str, Any]) -> Dict[str, Any]:
+    if lease is not None:
+        for tensor in tensors.values():
+            lease.keep_for(tensor)
+    return tensors
 
 
 class _Slice:
@@ -43,8 +57,7 @@ class safe_open:
     hoist_original = original_safe_open
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        filename = args[0] if args else kwargs.get("filename")
-        self._lease: Optional[Lease] = hold(filename) if filename is not None else None
+        self._lease = _hold_argument(args, kwargs)
         self._inner = original_safe_open(*args, **kwargs)
 
     def __enter__(self) -> "safe_open":
@@ -73,11 +86,8 @@ class safe_open:
 
     def get_tensors(self) -> Dict[str, Any]:
         """Every tensor."""
-        lease, tensors = self._lease, self._inner.get_tensors()
-        if lease is not None:
-            for tensor in tensors.values():
-                lease.keep_for(tensor)
-        return tensors
+        lease = self._lease
+        return _keep_all(lease, self._inner.get_tensors())
 
     def get_slice(self, name: str) -> Any:
         """A tensor to be sliced."""
@@ -92,15 +102,21 @@ except (TypeError, ValueError):
     pass
 
 
-def load_file(filename: Any, device: Any = "cpu", **kwargs: Any) -> "Dict[str, torch.Tensor]":
-    """safetensors.torch.load_file on a file that hoist holds resident."""
+def _make_load_file() -> Any:
     import safetensors.torch
 
-    if safetensors.torch.safe_open is safe_open:  # patched: the original holds the file by itself
-        return safetensors.torch.load_file(filename, device, **kwargs)
-    lease = hold(filename)
-    tensors = safetensors.torch.load_file(filename, device, **kwargs)
-    if lease is not None:
-        for tensor in tensors.values():
-            lease.keep_for(tensor)
-    return tensors
+    @functools.wraps(safetensors.torch.load_file)
+    def load_file(*args: Any, **kwargs: Any) -> "Dict[str, torch.Tensor]":
+        if safetensors.torch.safe_open is safe_open:  # patched: the original holds the file by itself
+            return safetensors.torch.load_file(*args, **kwargs)
+        lease = _hold_argument(args, kwargs)
+        return _keep_all(lease, safetensors.torch.load_file(*args, **kwargs))
+
+    return load_file
+
+
+def __getattr__(name: str) -> Any:
+    if name != "load_file":  # made when asked for, because it needs torch
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = _make_load_file()
+    return globals()[name]
