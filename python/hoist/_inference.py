@@ -24,7 +24,7 @@ def _parameters_on_meta() -> Iterator[None]:
             value = torch.nn.Parameter(value.to("meta"), requires_grad=value.requires_grad)
         register(module, name, value)
 
-    torch.nn.Module.register_parameter = on_meta  # type: ignore[method-assign]
+    torch.nn.Module.register_parameter = on_meta  # type: ignore[method-assign,assignment]
     try:
         yield
     finally:

@@ -27,7 +27,7 @@ def patch_safetensors() -> None:
     from . import safetensors as ours
 
     _sweep(ours.original_safe_open, ours.safe_open)
-    safetensors.safe_open = ours.safe_open
+    setattr(safetensors, "safe_open", ours.safe_open)
 
 
 def unpatch_safetensors() -> None:
@@ -37,4 +37,4 @@ def unpatch_safetensors() -> None:
     from . import safetensors as ours
 
     _sweep(ours.safe_open, ours.original_safe_open)
-    safetensors.safe_open = ours.original_safe_open
+    setattr(safetensors, "safe_open", ours.original_safe_open)

@@ -169,13 +169,13 @@ class Client:
         Shapes must be equal; the element type is converted when it differs. Returns `tensor`. Works on torch tensors (also on a
         device) and NumPy arrays."""
         if hasattr(tensor, "copy_"):
-            source = model.tensors(component)[key]
-            _check_shapes(key, tuple(source.shape), tuple(tensor.shape))
-            tensor.detach().copy_(source)
+            weights = model.tensors(component)[key]
+            _check_shapes(key, weights.shape, tensor.shape)
+            tensor.detach().copy_(weights)
         else:
-            source = model.numpy(component)[key]
-            _check_shapes(key, source.shape, tensor.shape)
-            tensor[...] = source
+            array = model.numpy(component)[key]
+            _check_shapes(key, array.shape, tensor.shape)
+            tensor[...] = array
         return tensor
 
     def load(self, model_id: str, device: Optional[str] = None, components: Optional[Sequence[str]] = None, *,
@@ -202,7 +202,7 @@ class Client:
 
 
 def _check_shapes(key: str, source: Any, target: Any) -> None:
-    if source != target:
+    if tuple(source) != tuple(target):
         raise ValueError(f"{key} has shape {tuple(source)}, the target {tuple(target)}")
 
 

@@ -1,0 +1,109 @@
+"""The client: what the catalog has, the verbs, events, and what happens when the daemon is not there."""
+import pickle
+import signal
+import threading
+
+import pytest
+
+import hoist
+from conftest import HOISTD, Daemon
+from files import tensor, write
+
+
+def test_no_daemon_is_one_clear_error(tmp_path):
+    with pytest.raises(hoist.DaemonUnreachable) as caught:
+        hoist.connect(str(tmp_path / "nobody.sock"))
+    assert caught.value.code == "unreachable" and caught.value.recoverable
+
+
+def test_models_are_listed_and_filtered(client):
+    models = {model.model_id: model for model in client.models()}
+    assert {"types", "many", "odd"} <= set(models)
+    assert models["many"].format == "safetensors" and models["many"].size_bytes > 2000 * 256
+    assert models["many"].components and models["many"].state == "ok"
+    assert [model.model_id for model in client.models(search="many")] == ["many"]
+    assert client.models(type="lora") == []
+    assert client.model("many") == models["many"]
+
+
+@pytest.mark.parametrize("call", [lambda client: client.open("nothing"), lambda client: client.model("nothing"),
+                                  lambda client: client.load("nothing"), lambda client: client.cache("nothing")])
+def test_an_unknown_model_is_not_found(client, call):
+    with pytest.raises(hoist.NotFound) as caught:
+        call(client)
+    assert caught.value.code == "model_not_found" and caught.value.recommended_actions
+
+
+def test_an_unknown_component_is_not_found(client):
+    with pytest.raises(hoist.NotFound):
+        client.open("many", components=["no_such_role"])
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:0", "mps"])
+def test_a_device_that_is_not_there_is_a_device_error(client, device):
+    with pytest.raises(hoist.DeviceError, match="serves no device"):
+        client.open("many", device=device)
+
+
+def test_load_shows_and_unload_takes_away(client):
+    job = client.load("odd", pin=False)
+    assert [step["step"] for step in job["steps"]] == ["validate", "estimate", "allocate", "load", "status"]
+    assert client.model("odd").is_cached
+    client.unload("odd")
+    client.evict("odd")
+    assert not client.model("odd").is_cached
+    client.cache("odd")
+    assert client.model("odd").is_cached
+    assert client.status()
+
+
+def test_events_come_as_they_happen(client):
+    with client.events() as events:
+        threading.Thread(target=client.load, args=("twins",)).start()
+        event = next(event for event in events if event.name == "component.state")
+    assert event.id > 0 and isinstance(event.data, dict)
+
+
+def test_an_event_stream_may_wait_for_so_long(client):
+    events = client.events()
+    assert events.next(timeout=0.01) is None or events.next(timeout=0) is None
+    events.close()
+    with pytest.raises(ValueError):
+        events.next(timeout=0)
+
+
+def test_a_client_travels_to_another_process(client):
+    again = pickle.loads(pickle.dumps(client))
+    assert [model.model_id for model in again.models()] == [model.model_id for model in client.models()]
+
+
+def test_assign_gives_a_module_its_weights(daemon, client):
+    torch = pytest.importorskip("torch")
+    with torch.device("meta"):
+        module = torch.nn.Module()
+        module.float = torch.nn.Parameter(torch.empty(3))
+        module.half = torch.nn.Parameter(torch.empty(5, dtype=torch.bfloat16))
+        module.byte = torch.nn.Parameter(torch.empty(1, dtype=torch.uint8), requires_grad=False)
+    hoist.assign(module, "odd", client=client)
+    with client.open("odd") as model:
+        assert torch.equal(module.half.view(torch.int16), model.tensors()["half"].view(torch.int16))
+    with pytest.raises(hoist.CompatibilityError):
+        hoist.assign(torch.nn.Linear(2, 2), "odd", client=client)
+
+
+def test_survives_a_restart_of_the_daemon(tmp_path):
+    if not HOISTD.exists():
+        pytest.skip("hoistd is not built")
+    (tmp_path / "models").mkdir()
+    write(tmp_path / "models" / "one.safetensors", [tensor("a", "F32", [4])])
+    daemon = Daemon(tmp_path, tmp_path / "models")
+    with daemon.client() as client, client.open("one") as model:
+        kept = model.numpy()["a"]
+        before = kept.tobytes()
+        daemon.stop(signal.SIGKILL)
+        with pytest.raises(hoist.DaemonUnreachable):
+            client.models()
+        daemon.start()
+        assert [found.model_id for found in client.models()] == ["one"]
+        assert kept.tobytes() == before
+    daemon.stop()
