@@ -6,8 +6,8 @@ import threading
 import pytest
 
 import hoist
-from conftest import HOISTD, Daemon
-from files import tensor, write
+from own_daemon import HOISTD, Daemon
+from weight_files import tensor, write
 
 
 def test_no_daemon_is_one_clear_error(tmp_path):

@@ -9,7 +9,7 @@ import torch
 
 import hoist._lease
 import hoist.safetensors as ours
-from files import tensor, write
+from weight_files import tensor, write
 from test_tensors import bits, leases, wait_for
 
 

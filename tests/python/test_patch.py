@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from files import tensor, write
+from weight_files import tensor, write
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import torch
 
 import hoist._lease
 import hoist.safetensors as ours
-from files import every_type, tensor, write
+from weight_files import every_type, tensor, write
 
 F6 = ("F6_E2M3", "F6_E3M2")  # safetensors itself has no torch type for them
 

@@ -10,7 +10,7 @@ import safetensors.torch
 import torch
 
 import hoist
-from files import BITS
+from weight_files import BITS
 
 F6 = ("F6_E2M3", "F6_E3M2")
 
