@@ -174,11 +174,22 @@ size_t hst_exec_pending(const struct hst_exec *exec)
     return exec->pending;
 }
 
+/* Completions may submit further jobs after the threads are gone: those run here. */
+static void run_leftovers(struct hst_exec *exec)
+{
+    drain(exec);
+    for (struct task *task; (task = pop(&exec->jobs));) {
+        task->work(task->arg);
+        finish(exec, task);
+        drain(exec);
+    }
+}
+
 void hst_exec_free(struct hst_exec *exec)
 {
     if (exec == NULL) return;
     stop_threads(exec);
-    drain(exec);
+    run_leftovers(exec);
     uv_ref((uv_handle_t *)&exec->async);
     uv_close((uv_handle_t *)&exec->async, on_closed);
     while (!exec->async_closed)

@@ -1,0 +1,12 @@
+#ifndef HST_CACHE_LIMITS_H
+#define HST_CACHE_LIMITS_H
+/** @file
+ * Limits of the RAM tier, each with its reason. */
+
+/** Bytes brought in by one job of the fill: large enough for the disk to stream, small enough to cancel and to show progress. */
+#define HST_FILL_PIECE_BYTES UINT64_C(16777216)
+/** Threads that fill: a queue deep enough for NVMe; more gains nothing on the disks measured. */
+#define HST_FILL_THREADS 8u
+/** Memory left to everybody else when admission is checked: below this the kernel starts to kill. */
+#define HST_HEADROOM_BYTES UINT64_C(134217728)
+#endif

@@ -1,0 +1,23 @@
+#ifndef HST_OS_MEMFD_H
+#define HST_OS_MEMFD_H
+/** @file
+ * Anonymous files in RAM that are handed to other processes: sealed, so that nobody can shrink, grow or write them through a new
+ * mapping. Without seals a read-only descriptor can be reopened for writing through /proc/self/fd (measured). */
+#include "base/error.h"
+
+/** A file in RAM, and the owner's writable mapping of it. */
+struct hst_memfd {
+    int fd;              /**< -1 = none */
+    void *address;       /**< writable, for the owner alone */
+    uint64_t size_bytes; /**< of both */
+    bool huge;           /**< made of huge pages as far as the kernel has them */
+};
+
+/** Make one of `size_bytes` (a multiple of the page size): asks for huge pages before the first touch, reserves all of it, and
+ * seals SHRINK, GROW, FUTURE_WRITE and SEAL. HST_E_OUT_OF_RAM when the kernel has not enough. */
+int hst_memfd_new(const char *name, uint64_t size_bytes, bool want_huge, struct hst_memfd *ret_memfd, struct hst_error *err);
+/** Make a small sealed one with these bytes. @return fd, owned by the caller */
+int hst_memfd_from_bytes(const char *name, const void *bytes, uint64_t size_bytes, struct hst_error *err);
+/** Unmap and close; harmless on an empty one. */
+void hst_memfd_fini(struct hst_memfd *memfd);
+#endif
