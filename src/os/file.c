@@ -33,16 +33,21 @@ static int64_t ns_of(struct timespec time)
     return (int64_t)((uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec);
 }
 
+struct hst_file_id hst_file_id_of(const struct stat *st)
+{
+    return (struct hst_file_id){.device = st->st_dev,
+                                .inode = st->st_ino,
+                                .size_bytes = (uint64_t)st->st_size,
+                                .mtime_ns = ns_of(st->st_mtim),
+                                .ctime_ns = ns_of(st->st_ctim)};
+}
+
 static int identify(int fd, const char *path, struct hst_file_id *ret_id, struct hst_error *err)
 {
     struct stat st;
     if (fstat(fd, &st) < 0) return hst_file_errno(err, errno, "read the status of", path);
     if (!S_ISREG(st.st_mode)) return hst_error_set(err, HST_E_INVALID_FILE, "%s is not a regular file", path);
-    *ret_id = (struct hst_file_id){.device = st.st_dev,
-                                   .inode = st.st_ino,
-                                   .size_bytes = (uint64_t)st.st_size,
-                                   .mtime_ns = ns_of(st.st_mtim),
-                                   .ctime_ns = ns_of(st.st_ctim)};
+    *ret_id = hst_file_id_of(&st);
     return HST_OK;
 }
 

@@ -14,6 +14,10 @@ struct hst_file_id {
     int64_t ctime_ns;    /**< st_ctim in ns since 1970 */
 };
 
+struct stat;
+/** The identity in a struct stat (os/ alone). */
+struct hst_file_id hst_file_id_of(const struct stat *st);
+
 /** Open a regular file for reading (O_RDONLY|O_CLOEXEC|O_NONBLOCK|O_NOCTTY, then S_ISREG).
  * @return fd >= 0, owned by the caller; HST_E_FILE_MISSING, HST_E_PERMISSION, HST_E_INVALID_FILE (not a regular file), HST_E_IO */
 int hst_file_open(const char *path, struct hst_file_id *ret_id, struct hst_error *err);

@@ -102,6 +102,7 @@ static void long_files_and_names_meet_a_limit(void **state)
     json[0] = '{';
     memset(json + 2, 'k', 5000);
     json[1] = json[5002] = '"';
+    json[5003] = ':';
     assert_int_equal(hst_model_config_parse(json, 6000, &config, NULL), HST_E_LIMIT_EXCEEDED);
     free(json);
 }
