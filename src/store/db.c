@@ -1,0 +1,172 @@
+#include "store/db.h"
+
+#include "base/cleanup.h"
+
+#include <sqlite3.h>
+#include <stdio.h>
+#include <string.h>
+
+/* "HOST": marks our files; a database of somebody else is never touched. */
+#define APPLICATION_ID 0x484f5354
+#define SCHEMA_VERSION 1
+/* Corrupt databases kept beside the new one. */
+#define ASIDE_MAX 100
+
+struct hst_db {
+    sqlite3 *handle;
+};
+
+static const char schema[] =
+    "CREATE TABLE IF NOT EXISTS models (id TEXT PRIMARY KEY, path TEXT NOT NULL, name TEXT NOT NULL, type TEXT NOT NULL, family TEXT,"
+    " variant TEXT, format TEXT NOT NULL, device INTEGER, inode INTEGER, fingerprint INTEGER, size_bytes INTEGER, generation INTEGER) WITHOUT ROWID;"
+    "PRAGMA application_id = 1213158228; PRAGMA user_version = 1;";
+_Static_assert(APPLICATION_ID == 1213158228, "the schema writes APPLICATION_ID");
+
+static int fail(struct hst_db *db, struct hst_error *err, const char *what)
+{
+    int code = sqlite3_errcode(db->handle), status = HST_E_IO;
+    if (code == SQLITE_BUSY || code == SQLITE_LOCKED) status = HST_E_BUSY;
+    if (code == SQLITE_FULL) status = HST_E_NO_SPACE;
+    return hst_error_set(err, status, "cannot %s the catalog: %s", what, sqlite3_errmsg(db->handle));
+}
+
+static int run(struct hst_db *db, const char *sql, struct hst_error *err)
+{
+    return sqlite3_exec(db->handle, sql, NULL, NULL, NULL) == SQLITE_OK ? HST_OK : fail(db, err, "write");
+}
+
+/* The number that a one-row pragma gives, or -1. */
+static int pragma(struct hst_db *db, const char *sql)
+{
+    sqlite3_stmt *statement = NULL;
+    int value = -1;
+    if (sqlite3_prepare_v2(db->handle, sql, -1, &statement, NULL) == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW)
+        value = sqlite3_column_int(statement, 0);
+    sqlite3_finalize(statement);
+    return value;
+}
+
+static bool is_sound(struct hst_db *db)
+{
+    sqlite3_stmt *statement = NULL;
+    bool sound = sqlite3_prepare_v2(db->handle, "PRAGMA quick_check(1)", -1, &statement, NULL) == SQLITE_OK &&
+                 sqlite3_step(statement) == SQLITE_ROW && strcmp((const char *)sqlite3_column_text(statement, 0), "ok") == 0;
+    sqlite3_finalize(statement);
+    return sound;
+}
+
+/* Is the file ours, of a version we know? An empty one is new. */
+static int check_version(struct hst_db *db, struct hst_error *err)
+{
+    int application = pragma(db, "PRAGMA application_id"), version = pragma(db, "PRAGMA user_version");
+    if (application != 0 && application != APPLICATION_ID) return hst_error_set(err, HST_E_CONFIG, "the catalog's file belongs to another program");
+    if (version > SCHEMA_VERSION) return hst_error_set(err, HST_E_CONFIG, "the catalog was written by a newer hoist (version %d)", version);
+    return HST_OK;
+}
+
+static int open_once(const char *path, struct hst_db **ret_db, struct hst_error *err)
+{
+    struct hst_db *db = calloc(1, sizeof *db);
+    if (db == NULL) return hst_error_nomem(err);
+    int status = HST_OK;
+    if (sqlite3_open_v2(path, &db->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) status = fail(db, err, "open");
+    if (status == HST_OK) status = run(db, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = NORMAL;", err);
+    if (status == HST_OK) status = check_version(db, err);
+    if (status == HST_OK && !is_sound(db)) status = hst_error_set(err, HST_E_INVALID_FILE, "the catalog's file is corrupt");
+    if (status == HST_OK) status = run(db, schema, err);
+    if (status < 0)
+        hst_db_close(db);
+    else
+        *ret_db = db;
+    return status;
+}
+
+static bool is_corrupt(int status, const char *path)
+{
+    return status == HST_E_INVALID_FILE || (status == HST_E_IO && strcmp(path, ":memory:") != 0);
+}
+
+static int move_aside(const char *path, struct hst_error *err)
+{
+    char aside[4096];
+    for (int i = 1; i <= ASIDE_MAX; i++) {
+        snprintf(aside, sizeof aside, "%s.corrupt-%d", path, i);
+        if (access(aside, F_OK) == 0) continue;
+        return rename(path, aside) == 0 ? HST_OK : hst_error_set(err, HST_E_IO, "cannot move the corrupt catalog aside");
+    }
+    return hst_error_set(err, HST_E_IO, "there are %d corrupt catalogs beside %s", ASIDE_MAX, path);
+}
+
+int hst_db_open(const char *path, struct hst_db **ret_db, struct hst_error *err)
+{
+    int status = open_once(path, ret_db, err);
+    if (!is_corrupt(status, path) || access(path, W_OK) != 0) return status;
+    HST_TRY(move_aside(path, err));
+    return open_once(path, ret_db, err);
+}
+
+static const char *text(sqlite3_stmt *statement, int column)
+{
+    return (const char *)sqlite3_column_text(statement, column);
+}
+
+static uint64_t number(sqlite3_stmt *statement, int column)
+{
+    return (uint64_t)sqlite3_column_int64(statement, column);
+}
+
+static int give_row(sqlite3_stmt *statement, hst_db_row_fn fn, void *context)
+{
+    struct hst_db_row row = {
+        .id = text(statement, 0),         .path = text(statement, 1),     .name = text(statement, 2),          .type = text(statement, 3),
+        .family = text(statement, 4),     .variant = text(statement, 5),  .format = text(statement, 6),        .device = number(statement, 7),
+        .inode = number(statement, 8),    .fingerprint = number(statement, 9), .size_bytes = number(statement, 10), .generation = number(statement, 11)};
+    return fn(context, &row);
+}
+
+int hst_db_each(struct hst_db *db, hst_db_row_fn fn, void *context, struct hst_error *err)
+{
+    sqlite3_stmt *statement = NULL;
+    int status = HST_OK, step = SQLITE_DONE;
+    if (sqlite3_prepare_v2(db->handle, "SELECT * FROM models ORDER BY id", -1, &statement, NULL) != SQLITE_OK) return fail(db, err, "read");
+    while (status == HST_OK && (step = sqlite3_step(statement)) == SQLITE_ROW)
+        status = give_row(statement, fn, context);
+    if (status == HST_OK && step != SQLITE_DONE) status = fail(db, err, "read");
+    sqlite3_finalize(statement);
+    return status;
+}
+
+static bool bind_and_step(sqlite3_stmt *statement, const struct hst_db_row *row)
+{
+    const char *texts[] = {row->id, row->path, row->name, row->type, row->family, row->variant, row->format};
+    const uint64_t numbers[] = {row->device, row->inode, row->fingerprint, row->size_bytes, row->generation};
+    for (int i = 0; i < 7; i++)
+        sqlite3_bind_text(statement, i + 1, texts[i], -1, SQLITE_STATIC);
+    for (int i = 0; i < 5; i++)
+        sqlite3_bind_int64(statement, i + 8, (sqlite3_int64)numbers[i]);
+    bool done = sqlite3_step(statement) == SQLITE_DONE;
+    sqlite3_reset(statement);
+    return done;
+}
+
+int hst_db_put(struct hst_db *db, const struct hst_db_row *rows, size_t count, struct hst_error *err)
+{
+    sqlite3_stmt *statement = NULL;
+    if (count == 0) return HST_OK;
+    HST_TRY(run(db, "BEGIN IMMEDIATE", err));
+    bool good = sqlite3_prepare_v2(db->handle, "INSERT OR REPLACE INTO models VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", -1, &statement, NULL) == SQLITE_OK;
+    for (size_t i = 0; good && i < count; i++)
+        good = bind_and_step(statement, &rows[i]);
+    int status = good ? HST_OK : fail(db, err, "write");
+    sqlite3_finalize(statement);
+    if (status == HST_OK) status = run(db, "COMMIT", err);
+    if (status < 0) sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
+    return status;
+}
+
+void hst_db_close(struct hst_db *db)
+{
+    if (db == NULL) return;
+    sqlite3_close(db->handle);
+    free(db);
+}
