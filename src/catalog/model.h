@@ -81,6 +81,11 @@ const char *hst_model_state_name(enum hst_model_state state);
 struct hst_model *hst_model_ref(struct hst_model *model);
 /** Let go; the last one frees. NULL is fine. */
 void hst_model_unref(struct hst_model *model);
+/** Cleanup for HST_AUTO. */
+static inline void hst_model_unrefp(struct hst_model **model)
+{
+    hst_model_unref(*model);
+}
 /** The component of this role, or NULL. */
 struct hst_component *hst_model_component(const struct hst_model *model, const char *role);
 #endif

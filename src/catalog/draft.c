@@ -1,0 +1,224 @@
+#include "catalog/draft.h"
+
+#include "base/cleanup.h"
+#include "catalog/slug.h"
+#include "formats/format.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+int hst_draft_text(char **member, const char *text, struct hst_error *err)
+{
+    char *copy = text != NULL ? strdup(text) : NULL;
+    if (text != NULL && copy == NULL) return hst_error_nomem(err);
+    free(*member);
+    *member = copy;
+    return HST_OK;
+}
+
+/* "some.model.safetensors" -> "some.model"; a folder keeps its whole name. */
+static void name_of(const char *path, char *out, size_t out_size)
+{
+    static const char *const suffixes[] = {".safetensors", ".sft"};
+    const char *slash = strrchr(path, '/');
+    snprintf(out, out_size, "%s", slash != NULL ? slash + 1 : path);
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
+        size_t length = strlen(out), cut = strlen(suffixes[i]);
+        if (length > cut && strcasecmp(out + length - cut, suffixes[i]) == 0) out[length - cut] = '\0';
+    }
+}
+
+static int set_texts(struct hst_model *model, const char *path, const char *format, struct hst_error *err)
+{
+    char name[256], slug[HST_SLUG_MAX + 1];
+    name_of(path, name, sizeof name);
+    hst_slug_make(name, slug);
+    HST_TRY(hst_draft_text(&model->path, path, err));
+    HST_TRY(hst_draft_text(&model->name, name, err));
+    HST_TRY(hst_draft_text(&model->id, slug, err));
+    HST_TRY(hst_draft_text(&model->format, format, err));
+    return hst_draft_text(&model->type, "other", err);
+}
+
+int hst_draft_new(const char *path, const char *format, struct hst_model **ret_model, struct hst_error *err)
+{
+    struct hst_model *model = calloc(1, sizeof *model);
+    if (model == NULL) return hst_error_nomem(err);
+    model->refs = 1;
+    model->generation = 1;
+    int status = set_texts(model, path, format, err);
+    if (status < 0)
+        hst_model_unref(model);
+    else
+        *ret_model = model;
+    return status;
+}
+
+/* One more entry of `size` bytes in *array; doubling at powers of two. */
+static int grow(void *array_pointer, size_t count, size_t size, struct hst_error *err)
+{
+    void **array = array_pointer;
+    if (count > 0 && (count & (count - 1)) != 0) return HST_OK;
+    void *grown = realloc(*array, (count ? count * 2 : 1) * size);
+    if (grown == NULL) return hst_error_nomem(err);
+    *array = grown;
+    return HST_OK;
+}
+
+static int add_text(char ***texts, size_t *count, const char *text, struct hst_error *err)
+{
+    HST_TRY(grow(texts, *count, sizeof **texts, err));
+    (*texts)[*count] = NULL;
+    HST_TRY(hst_draft_text(&(*texts)[*count], text, err));
+    ++*count;
+    return HST_OK;
+}
+
+int hst_draft_evidence(struct hst_model *model, struct hst_error *err, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    return add_text(&model->verdict.evidence, &model->verdict.evidence_count, text, err);
+}
+
+int hst_draft_needs_hint(struct hst_model *model, const char *hint, struct hst_error *err)
+{
+    return add_text(&model->verdict.needs_hint, &model->verdict.needs_hint_count, hint, err);
+}
+
+static int read_fd(void *context, uint64_t offset, void *buffer, size_t length, struct hst_error *err)
+{
+    return hst_file_read_at(*(int *)context, offset, buffer, length, err);
+}
+
+/* Parse the open file and check that it did not change meanwhile. */
+static int parse(int fd, struct hst_model_file *file, struct hst_error *err)
+{
+    const struct hst_format *format;
+    struct hst_file_id after;
+    struct hst_source source = {file->id.size_bytes, read_fd, &fd};
+    HST_TRY(hst_format_parse(&source, &format, &file->table, err));
+    file->raw = format->raw;
+    HST_TRY(hst_file_identify(fd, &after, err));
+    if (!hst_file_id_equal(&after, &file->id)) return hst_error_set(err, HST_E_FILE_CHANGED, "%s is being written", file->path);
+    return HST_OK;
+}
+
+int hst_draft_file(struct hst_model *model, int dir_fd, const char *folder, const char *path, uint32_t *ret_file, struct hst_error *err)
+{
+    char full[4096];
+    HST_TRY(grow(&model->files, model->file_count, sizeof *model->files, err));
+    struct hst_model_file *file = &model->files[model->file_count];
+    *file = (struct hst_model_file){0};
+    snprintf(full, sizeof full, "%s%s%s", dir_fd >= 0 ? folder : "", dir_fd >= 0 ? "/" : "", path);
+    HST_TRY(hst_draft_text(&file->path, full, err));
+    model->file_count++;
+    HST_AUTO(hst_closep) int fd = dir_fd >= 0 ? hst_file_open_beneath(dir_fd, path, &file->id, err) : hst_file_open(path, &file->id, err);
+    if (fd < 0) return fd;
+    *ret_file = (uint32_t)model->file_count - 1;
+    return parse(fd, file, err);
+}
+
+int hst_draft_component(struct hst_model *model, const char *role, struct hst_component **ret_component, struct hst_error *err)
+{
+    struct hst_component *component = hst_model_component(model, role);
+    if (component == NULL) {
+        HST_TRY(grow(&model->components, model->component_count, sizeof *model->components, err));
+        component = &model->components[model->component_count];
+        *component = (struct hst_component){0};
+        HST_TRY(hst_draft_text(&component->role, role, err));
+        model->component_count++;
+    }
+    *ret_component = component;
+    return HST_OK;
+}
+
+int hst_draft_tensor(struct hst_component *component, uint32_t file, const struct hst_tensor *tensor, struct hst_error *err)
+{
+    HST_TRY(grow(&component->tensors, component->tensor_count, sizeof *component->tensors, err));
+    component->tensors[component->tensor_count++] = (struct hst_component_tensor){file, tensor};
+    component->size_bytes += tensor->size_bytes;
+    component->parameters += tensor->elements;
+    return HST_OK;
+}
+
+int hst_draft_whole_file(struct hst_model *model, uint32_t file, const char *role, struct hst_error *err)
+{
+    struct hst_component *component;
+    const struct hst_tensor_table *table = model->files[file].table;
+    HST_TRY(hst_draft_component(model, role, &component, err));
+    for (size_t i = 0; i < table->count; i++)
+        HST_TRY(hst_draft_tensor(component, file, &table->tensors[i], err));
+    return HST_OK;
+}
+
+/* Bytes by element type. */
+struct census {
+    uint64_t bytes[64];
+    uint64_t total;
+};
+
+static void count_types(struct census *census, const struct hst_component *component)
+{
+    for (size_t i = 0; i < component->tensor_count; i++) {
+        const struct hst_tensor *tensor = component->tensors[i].tensor;
+        census->bytes[tensor->dtype] += tensor->size_bytes;
+        census->total += tensor->size_bytes;
+    }
+}
+
+/* The type of at least nine tenths of the bytes; "mixed" without one, NULL without bytes. */
+static const char *name_precision(const struct census *census)
+{
+    for (unsigned dtype = 1; hst_dtype_info((enum hst_dtype)dtype) != NULL; dtype++)
+        if (census->total > 0 && census->bytes[dtype] >= census->total - census->total / 10) return hst_dtype_info((enum hst_dtype)dtype)->precision;
+    return census->total > 0 ? "mixed" : NULL;
+}
+
+static void sum_up(struct hst_model *model)
+{
+    struct census whole = {0};
+    model->parameters = 0;
+    for (size_t i = 0; i < model->component_count; i++) {
+        struct hst_component *component = &model->components[i];
+        struct census census = {0};
+        count_types(&census, component);
+        count_types(&whole, component);
+        component->model = model;
+        component->precision = name_precision(&census);
+        model->parameters += component->parameters;
+    }
+    model->precision = name_precision(&whole);
+    model->size_bytes = 0;
+    for (size_t i = 0; i < model->file_count; i++)
+        model->size_bytes += model->files[i].id.size_bytes;
+}
+
+int hst_draft_set_id(struct hst_model *model, const char *id, struct hst_error *err)
+{
+    HST_TRY(hst_draft_text(&model->id, id, err));
+    for (size_t i = 0; i < model->component_count; i++) {
+        char component_id[512];
+        snprintf(component_id, sizeof component_id, "%s:%s", id, model->components[i].role);
+        HST_TRY(hst_draft_text(&model->components[i].id, component_id, err));
+    }
+    return HST_OK;
+}
+
+int hst_draft_finish(struct hst_model *model, struct hst_error *err)
+{
+    HST_AUTO(hst_freep) char *id = strdup(model->id);
+    if (id == NULL) return hst_error_nomem(err);
+    sum_up(model);
+    return hst_draft_set_id(model, id, err);
+}
+
+void hst_draft_invalid(struct hst_model *model, const struct hst_error *why)
+{
+    model->state = why->status == HST_E_UNSAFE_FILE ? HST_MODEL_UNSAFE : HST_MODEL_INVALID;
+    model->problem = *why;
+}

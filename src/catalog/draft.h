@@ -1,0 +1,30 @@
+#ifndef HST_CATALOG_DRAFT_H
+#define HST_CATALOG_DRAFT_H
+/** @file
+ * Building a model piece by piece. Any thread; nobody else sees it until it is finished. */
+#include "catalog/model.h"
+
+/** Begin a model at `path` (a file or a folder); name and id are its last part without suffix. Owned: hst_model_unref. */
+int hst_draft_new(const char *path, const char *format, struct hst_model **ret_model, struct hst_error *err);
+/** Set (replace) a text member such as &model->family; NULL clears it. */
+int hst_draft_text(char **member, const char *text, struct hst_error *err);
+/** Add a sentence of evidence. */
+int hst_draft_evidence(struct hst_model *model, struct hst_error *err, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/** Say which hint would settle what the tensors cannot. */
+int hst_draft_needs_hint(struct hst_model *model, const char *hint, struct hst_error *err);
+/** Open and parse a file into the model. `dir_fd` >= 0: `path` is relative to it and must stay beneath it, and `folder` is its path
+ * for display; -1: `path` is absolute. *ret_file = its index. */
+int hst_draft_file(struct hst_model *model, int dir_fd, const char *folder, const char *path, uint32_t *ret_file, struct hst_error *err);
+/** The component of this role, made if it is new. *ret_component is valid until the next one is made. */
+int hst_draft_component(struct hst_model *model, const char *role, struct hst_component **ret_component, struct hst_error *err);
+/** Add a tensor of a file to a component. Tensors of one component come in order of (file, offset). */
+int hst_draft_tensor(struct hst_component *component, uint32_t file, const struct hst_tensor *tensor, struct hst_error *err);
+/** Add every tensor of a file to the component of this role. */
+int hst_draft_whole_file(struct hst_model *model, uint32_t file, const char *role, struct hst_error *err);
+/** Compute ids, sums and precisions. Call once all is in. */
+int hst_draft_finish(struct hst_model *model, struct hst_error *err);
+/** Rename: the catalog made another id. */
+int hst_draft_set_id(struct hst_model *model, const char *id, struct hst_error *err);
+/** Mark it unusable and keep why; what was collected so far stays. */
+void hst_draft_invalid(struct hst_model *model, const struct hst_error *why);
+#endif

@@ -1,0 +1,62 @@
+#include "catalog/model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const char *hst_model_state_name(enum hst_model_state state)
+{
+    static const char *const names[] = {"ok", "invalid", "unsafe", "missing"};
+    return names[state];
+}
+
+struct hst_model *hst_model_ref(struct hst_model *model)
+{
+    model->refs++;
+    return model;
+}
+
+static void free_texts(char **texts, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free(texts[i]);
+    free(texts);
+}
+
+static void free_component(struct hst_component *component)
+{
+    free(component->id);
+    free(component->role);
+    free(component->tensors);
+    free_texts(component->depends_on, component->depends_on_count);
+}
+
+static void free_parts(struct hst_model *model)
+{
+    for (size_t i = 0; i < model->component_count; i++)
+        free_component(&model->components[i]);
+    for (size_t i = 0; i < model->file_count; i++) {
+        hst_tensor_table_free(model->files[i].table);
+        free(model->files[i].path);
+    }
+    free(model->components);
+    free(model->files);
+}
+
+void hst_model_unref(struct hst_model *model)
+{
+    if (model == NULL || --model->refs > 0) return;
+    char *texts[] = {model->id, model->name, model->type, model->family, model->variant, model->format, model->path, model->verdict.runner_up};
+    free_parts(model);
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        free(texts[i]);
+    free_texts(model->verdict.evidence, model->verdict.evidence_count);
+    free_texts(model->verdict.needs_hint, model->verdict.needs_hint_count);
+    free(model);
+}
+
+struct hst_component *hst_model_component(const struct hst_model *model, const char *role)
+{
+    for (size_t i = 0; i < model->component_count; i++)
+        if (strcmp(model->components[i].role, role) == 0) return &model->components[i];
+    return NULL;
+}

@@ -1,0 +1,131 @@
+#include "catalog/probe.h"
+
+#include "base/cleanup.h"
+#include "catalog/catalog.h"
+#include "catalog/families.h"
+#include "catalog/pipeline.h"
+#include "catalog/shards.h"
+#include "os/folder.h"
+
+#include <string.h>
+
+/* Put every tensor of the only file into its component. */
+static int split(struct hst_model *model, struct hst_error *err)
+{
+    const struct hst_tensor_table *table = model->files[0].table;
+    const char *main_role = hst_families_main_role(model);
+    for (size_t i = 0; i < table->count; i++) {
+        struct hst_component *component;
+        const char *role = hst_families_role_of(table->tensors[i].name);
+        HST_TRY(hst_draft_component(model, role != NULL ? role : main_role, &component, err));
+        HST_TRY(hst_draft_tensor(component, 0, &table->tensors[i], err));
+    }
+    bool pipeline = model->component_count > 1 && strcmp(model->type, "diffusion_model") == 0;
+    return pipeline ? hst_draft_text(&model->type, "checkpoint", err) : HST_OK;
+}
+
+static int judge(struct hst_model *model, uint32_t first_file, struct hst_error *err)
+{
+    struct hst_keys keys = {0};
+    int status = HST_OK;
+    for (size_t i = first_file; status == HST_OK && i < model->file_count; i++)
+        status = hst_keys_add(&keys, model->files[i].table, err);
+    if (status == HST_OK) status = hst_families_judge(model, &keys, err);
+    hst_keys_fini(&keys);
+    return status;
+}
+
+static int read_file(struct hst_model *model, const char *path, struct hst_error *err)
+{
+    uint32_t file;
+    HST_TRY(hst_draft_file(model, -1, NULL, path, &file, err));
+    HST_TRY(hst_draft_text(&model->format, model->files[0].table->format, err));
+    HST_TRY(judge(model, 0, err));
+    return split(model, err);
+}
+
+/* What went wrong with the content makes an invalid model; what went wrong outside of it is an error. */
+static bool is_verdict(int status)
+{
+    return strcmp(hst_status_info(status)->category, "format") == 0;
+}
+
+/* End a draft: `status` is what reading it gave. */
+static int finish(struct hst_model *draft, int status, const struct hst_error *why, struct hst_model **ret_model, struct hst_error *err)
+{
+    HST_AUTO(hst_model_unrefp) struct hst_model *model = draft;
+    if (status < 0 && !is_verdict(status)) {
+        if (err != NULL) *err = *why;
+        return status;
+    }
+    if (status < 0) hst_draft_invalid(model, why);
+    HST_TRY(hst_draft_finish(model, err));
+    *ret_model = hst_steal(&model);
+    return HST_OK;
+}
+
+int hst_probe_file(const char *path, struct hst_model **ret_model, struct hst_error *err)
+{
+    struct hst_model *model;
+    struct hst_error why = {0};
+    HST_TRY(hst_draft_new(path, "unknown", &model, err));
+    int status = read_file(model, path, &why);
+    return finish(model, status, &why, ret_model, err);
+}
+
+bool hst_probe_is_model_folder(int dir_fd)
+{
+    static const char *const weights[] = {"model.safetensors", "model.safetensors.index.json", "diffusion_pytorch_model.safetensors",
+                                          "diffusion_pytorch_model.safetensors.index.json"};
+    if (hst_folder_has(dir_fd, "model_index.json")) return true;
+    if (!hst_folder_has(dir_fd, "config.json")) return false;
+    for (size_t i = 0; i < sizeof weights / sizeof weights[0]; i++)
+        if (hst_folder_has(dir_fd, weights[i])) return true;
+    return false;
+}
+
+/* A transformers model, or a component of diffusers alone: config.json beside weights. */
+static int read_single(struct hst_model *model, int dir_fd, struct hst_error *err)
+{
+    struct hst_model_config config = {0};
+    HST_TRY(hst_pipeline_read_config(dir_fd, "config.json", &config, err));
+    int status = hst_draft_text(&model->format, config.class_name != NULL ? "diffusers" : "transformers", err);
+    if (status == HST_OK) status = hst_shards_read(model, dir_fd, "", "weights", err);
+    if (status == HST_OK) status = judge(model, 0, err);
+    if (status == HST_OK) status = hst_pipeline_use_config(model, &config, err);
+    if (status == HST_OK && model->component_count > 0)
+        status = hst_draft_text(&model->components[0].role, hst_families_main_role(model), err);
+    hst_model_config_fini(&config);
+    return status;
+}
+
+static int read_pipeline(struct hst_model *model, int dir_fd, struct hst_error *err)
+{
+    uint32_t main_file;
+    HST_TRY(hst_draft_text(&model->format, "diffusers", err));
+    HST_TRY(hst_pipeline_read(model, dir_fd, &main_file, err));
+    if (main_file < model->file_count) HST_TRY(judge(model, main_file, err));
+    return hst_draft_text(&model->type, "checkpoint", err);
+}
+
+static int read_folder(struct hst_model *model, const char *path, struct hst_error *err)
+{
+    HST_AUTO(hst_closep) int dir_fd = hst_folder_open(path, err);
+    if (dir_fd < 0) return dir_fd;
+    if (hst_folder_has(dir_fd, "model_index.json")) return read_pipeline(model, dir_fd, err);
+    return read_single(model, dir_fd, err);
+}
+
+int hst_probe_folder(const char *path, struct hst_model **ret_model, struct hst_error *err)
+{
+    struct hst_model *model;
+    struct hst_error why = {0};
+    HST_TRY(hst_draft_new(path, "folder", &model, err));
+    int status = read_folder(model, path, &why);
+    return finish(model, status, &why, ret_model, err);
+}
+
+int hst_catalog_inspect(const char *path, struct hst_model **ret_model, struct hst_error *err)
+{
+    return hst_folder_exists(path) ? hst_probe_folder(path, ret_model, err) : hst_probe_file(path, ret_model, err);
+}

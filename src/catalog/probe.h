@@ -1,0 +1,13 @@
+#ifndef HST_CATALOG_PROBE_H
+#define HST_CATALOG_PROBE_H
+/** @file
+ * From a path to a model: parses what is there, splits it into components, judges its family. Any thread; reads headers only. */
+#include "catalog/draft.h"
+
+/** Is this folder a model of its own (model_index.json, or config.json beside weights)? */
+bool hst_probe_is_model_folder(int dir_fd);
+/** A file. A malformed one gives a model in state invalid, not an error; HST_E_UNKNOWN_FORMAT when it is no model at all. */
+int hst_probe_file(const char *path, struct hst_model **ret_model, struct hst_error *err);
+/** A model folder. */
+int hst_probe_folder(const char *path, struct hst_model **ret_model, struct hst_error *err);
+#endif
