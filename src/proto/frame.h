@@ -18,7 +18,9 @@
  *           fd of the file travels along
  *   EVENTS  JSON {last_event_id?}                        EVENT   JSON {id, event, data}, without end
  *                                                        ERROR   JSON error object of the contract
- */
+ *
+ * REPLY and OPENED may come in several packets of the same `request`, all but the last with flag MORE: their bodies are one body,
+ * their fds one list. A peer that gets an fd it does not expect closes it. */
 #include "base/cursor.h"
 
 /** Largest packet, header included. */

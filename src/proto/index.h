@@ -10,7 +10,8 @@
  *   tensors           9 words each: name_offset, name_length, dtype, rank, shape_word, component, segment, offset, size_bytes
  *   shapes            shape_words words
  *   strings           string_bytes bytes, each string followed by a NUL
- */
+ *
+ * A tensor without bytes lies in no segment: its segment and offset mean nothing. dtype is enum hst_dtype (formats/dtype.h). */
 #include "base/error.h"
 
 /** First word. "HOISTIDX" */
