@@ -14,10 +14,18 @@ int hst_folder_open(const char *path, struct hst_error *err)
     return fd >= 0 ? fd : hst_file_errno(err, errno, "open the folder", path);
 }
 
-bool hst_folder_exists(const char *path)
+bool hst_folder_identify(const char *path, struct hst_folder_id *ret_id)
 {
     struct stat st;
-    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+    if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode)) return false;
+    *ret_id = (struct hst_folder_id){st.st_dev, st.st_ino};
+    return true;
+}
+
+bool hst_folder_exists(const char *path)
+{
+    struct hst_folder_id id;
+    return hst_folder_identify(path, &id);
 }
 
 bool hst_folder_has(int dir_fd, const char *name)
@@ -65,7 +73,7 @@ int hst_folder_list(int dir_fd, hst_entry_fn fn, void *context, struct hst_error
 bool hst_folder_stat(int dir_fd, const char *name, struct hst_file_id *ret_id)
 {
     struct stat st;
-    if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode)) return false;
+    if (fstatat(dir_fd, name, &st, 0) < 0 || !S_ISREG(st.st_mode)) return false;
     *ret_id = hst_file_id_of(&st);
     return true;
 }

@@ -23,7 +23,14 @@ bool hst_folder_exists(const char *path);
 bool hst_folder_has(int dir_fd, const char *name);
 /** List an open folder; its position is used, so one listing at a time. */
 int hst_folder_list(int dir_fd, hst_entry_fn fn, void *context, struct hst_error *err);
-/** Identify an entry of a folder; follows no link. @return false when it is not there or no regular file */
+/** What identifies a folder. */
+struct hst_folder_id {
+    uint64_t device; /**< st_dev */
+    uint64_t inode;  /**< st_ino */
+};
+/** Identify the folder at a path, links followed. @return false when there is none */
+bool hst_folder_identify(const char *path, struct hst_folder_id *ret_id);
+/** Identify a file of a folder, links followed. @return false when it is not there or no regular file */
 bool hst_folder_stat(int dir_fd, const char *name, struct hst_file_id *ret_id);
 /** Absolute path without links; owned by the caller; NULL when there is none. */
 char *hst_folder_real_path(const char *path);

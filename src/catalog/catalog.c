@@ -1,0 +1,91 @@
+#include "base/cleanup.h"
+#include "catalog/internal.h"
+#include "catalog/limits.h"
+
+#include <string.h>
+
+static int copy_roots(struct hst_catalog *catalog, const struct hst_catalog_config *config, struct hst_error *err)
+{
+    catalog->roots = calloc(config->root_count + 1, sizeof *catalog->roots);
+    if (catalog->roots == NULL) return hst_error_nomem(err);
+    for (size_t i = 0; i < config->root_count; i++)
+        if ((catalog->roots[i] = strdup(config->roots[i])) == NULL) return hst_error_nomem(err);
+    return HST_OK;
+}
+
+static unsigned choose_threads(const struct hst_catalog_config *config)
+{
+    unsigned wanted = config->threads > 0 ? config->threads : 2 * uv_available_parallelism();
+    return wanted < HST_SCAN_THREADS_MAX ? wanted : HST_SCAN_THREADS_MAX;
+}
+
+static int open_parts(struct hst_catalog *catalog, struct hst_error *err)
+{
+    const struct hst_catalog_config *config = &catalog->config;
+    HST_TRY(copy_roots(catalog, config, err));
+    HST_TRY(hst_exec_new(config->loop, "scan", choose_threads(config), &catalog->exec, err));
+    if (config->database == NULL) return HST_OK;
+    HST_TRY(hst_db_open(config->database, &catalog->db, err));
+    return hst_memory_recall(catalog, err);
+}
+
+int hst_catalog_new(const struct hst_catalog_config *config, struct hst_catalog **ret_catalog, struct hst_error *err)
+{
+    struct hst_catalog *catalog = calloc(1, sizeof *catalog);
+    if (catalog == NULL) return hst_error_nomem(err);
+    catalog->config = *config;
+    catalog->scan.status.state = "idle";
+    int status = open_parts(catalog, err);
+    if (status < 0)
+        hst_catalog_free(catalog);
+    else
+        *ret_catalog = catalog;
+    return status;
+}
+
+void hst_catalog_free(struct hst_catalog *catalog)
+{
+    if (catalog == NULL) return;
+    catalog->stopping = true;
+    hst_exec_free(catalog->exec);
+    hst_db_close(catalog->db);
+    hst_entry_free_all(catalog);
+    for (size_t i = 0; catalog->roots != NULL && i < catalog->config.root_count; i++)
+        free(catalog->roots[i]);
+    free(catalog->roots);
+    free(catalog);
+}
+
+struct hst_model *hst_catalog_find(const struct hst_catalog *catalog, const char *id)
+{
+    struct hst_entry *entry = hst_map_get_str(&catalog->by_id, id);
+    return entry != NULL ? entry->model : NULL;
+}
+
+struct hst_model *hst_catalog_find_file(const struct hst_catalog *catalog, const struct hst_file_id *id, size_t *ret_file)
+{
+    struct hst_model *model = hst_map_get(&catalog->by_file, id, HST_FILE_KEY_BYTES);
+    for (size_t i = 0; model != NULL && i < model->file_count; i++) {
+        if (!hst_file_id_equal(&model->files[i].id, id)) continue;
+        *ret_file = i;
+        return model;
+    }
+    return NULL;
+}
+
+struct hst_model *hst_catalog_next(const struct hst_catalog *catalog, size_t *cursor)
+{
+    while (*cursor < catalog->count) {
+        struct hst_model *model = catalog->sorted[(*cursor)++]->model;
+        if (model != NULL) return model;
+    }
+    return NULL;
+}
+
+size_t hst_catalog_count(const struct hst_catalog *catalog)
+{
+    size_t cursor = 0, count = 0;
+    while (hst_catalog_next(catalog, &cursor) != NULL)
+        count++;
+    return count;
+}

@@ -1,0 +1,70 @@
+#ifndef HST_CATALOG_INTERNAL_H
+#define HST_CATALOG_INTERNAL_H
+/** @file
+ * The private half of the catalog, shared by catalog.c, entry.c, scan.c and memory.c alone. */
+#include "base/map.h"
+#include "catalog/catalog.h"
+#include "catalog/walk.h"
+#include "store/db.h"
+
+/** A place in the catalog: an id, where its model is, and the model as it was last parsed. */
+struct hst_entry {
+    char *id;                /**< owned; never changes */
+    char *path;              /**< owned; changes when the file moves */
+    struct hst_model *model; /**< referenced; NULL until first parsed */
+    uint64_t device;         /**< key of by_inode, with inode */
+    uint64_t inode;          /**< of the file, or of one file of the folder */
+    uint64_t fingerprint;    /**< as in struct hst_candidate */
+    uint64_t stamp;          /**< as in struct hst_candidate; 0 = not known since start */
+    uint64_t generation;     /**< of the content */
+    unsigned long seen;      /**< number of the scan that saw it last */
+    bool dirty;              /**< not yet written to the database */
+};
+
+/** A scan under way, and the figures of the last one. */
+struct hst_scan {
+    struct hst_scan_status status; /**< for people */
+    uint64_t started_ns;     /**< when */
+    uint64_t told_ns;        /**< progress was told last */
+    unsigned long number;    /**< 1, 2, ... */
+    struct hst_walk *walks;  /**< one a root; owned while it runs */
+    size_t pending;          /**< jobs that have not come back */
+};
+
+/** The catalog. */
+struct hst_catalog {
+    struct hst_catalog_config config; /**< as given, roots apart */
+    char **roots;             /**< owned copies */
+    struct hst_exec *exec;    /**< threads that scan */
+    struct hst_db *db;        /**< or NULL */
+    struct hst_map by_id;     /**< entries */
+    struct hst_map by_path;   /**< entries */
+    struct hst_map by_file;   /**< models by device and inode of each file */
+    struct hst_entry **sorted; /**< owned array of all entries, by id */
+    size_t count;             /**< of sorted */
+    size_t room;              /**< of sorted */
+    struct hst_scan scan;     /**< see there */
+    bool stopping;            /**< being freed: start nothing */
+};
+
+/** Bytes of a by_file key: device and inode, the first two words of struct hst_file_id. */
+#define HST_FILE_KEY_BYTES (2 * sizeof(uint64_t))
+
+/** A new entry; id NULL = made of the path's name. *ret_entry is owned by the catalog. */
+int hst_entry_add(struct hst_catalog *catalog, const char *id, const char *path, struct hst_entry **ret_entry, struct hst_error *err);
+/** Take it out and free it. */
+void hst_entry_remove(struct hst_catalog *catalog, struct hst_entry *entry);
+/** Give it a new path. */
+int hst_entry_move(struct hst_catalog *catalog, struct hst_entry *entry, const char *path, struct hst_error *err);
+/** Replace its model (taken over), tell the listener. */
+int hst_entry_publish(struct hst_catalog *catalog, struct hst_entry *entry, struct hst_model *model, struct hst_error *err);
+/** Its files are gone. */
+void hst_entry_missing(struct hst_catalog *catalog, struct hst_entry *entry);
+/** Free entries and maps. */
+void hst_entry_free_all(struct hst_catalog *catalog);
+
+/** Read the database into entries in state missing. */
+int hst_memory_recall(struct hst_catalog *catalog, struct hst_error *err);
+/** Write the dirty entries on the executor, then done(catalog). */
+int hst_memory_write(struct hst_catalog *catalog, void (*done)(struct hst_catalog *catalog), struct hst_error *err);
+#endif

@@ -1,0 +1,16 @@
+#ifndef HST_CATALOG_LIMITS_H
+#define HST_CATALOG_LIMITS_H
+/** @file
+ * Limits of the catalog, each with its reason. */
+
+/** Folders that one root may have: a root that was meant to be / ends here. */
+#define HST_WALK_FOLDERS_MAX 200000u
+/** Candidates of one root: 10,000 models in three shards each are far below. */
+#define HST_WALK_CANDIDATES_MAX 1000000u
+/** Longest path, with its NUL (PATH_MAX of Linux). */
+#define HST_WALK_PATH_MAX 4096u
+/** Most threads that scan: they wait for the disk, not for the processor. */
+#define HST_SCAN_THREADS_MAX 16u
+/** Between two reports of progress, so that a scan of 10,000 files sends a hundred events, not ten thousand. */
+#define HST_SCAN_PROGRESS_NS UINT64_C(100000000)
+#endif

@@ -1,0 +1,275 @@
+/* A scan:  walk every root (parallel) --> match with what is known --> parse what is new or changed (parallel) --> mark what is
+ * gone --> write the database --> done.  Each arrow is taken on the loop thread when the last job of the step has come back. */
+#include "base/cleanup.h"
+#include "catalog/draft.h"
+#include "catalog/internal.h"
+#include "catalog/limits.h"
+#include "catalog/probe.h"
+#include "os/clock.h"
+
+#include <string.h>
+
+/* A candidate being parsed. */
+struct parse {
+    struct hst_catalog *catalog;
+    struct hst_entry *entry;   /* loop thread only */
+    struct hst_candidate *candidate;
+    struct hst_model *model;
+    int status;
+    struct hst_error error;
+};
+
+/* A walk being run. */
+struct round {
+    struct hst_catalog *catalog;
+    struct hst_walk *walk;
+};
+
+struct hst_scan_status hst_catalog_scan_status(const struct hst_catalog *catalog)
+{
+    struct hst_scan_status status = catalog->scan.status;
+    if (catalog->scan.walks != NULL) {
+        status.duration_ms = hst_clock_ms_since(catalog->scan.started_ns);
+        status.files_seen = status.folders_seen = 0;
+        for (size_t i = 0; i < catalog->config.root_count; i++) {
+            status.files_seen += catalog->scan.walks[i].files_seen;
+            status.folders_seen += catalog->scan.walks[i].folders_seen;
+        }
+    }
+    status.models_found = hst_catalog_count(catalog);
+    return status;
+}
+
+static void tell(struct hst_catalog *catalog, bool always)
+{
+    const struct hst_catalog_listener *listener = &catalog->config.listener;
+    uint64_t now = hst_clock_ns();
+    if (listener->progress == NULL || (!always && now - catalog->scan.told_ns < HST_SCAN_PROGRESS_NS)) return;
+    catalog->scan.told_ns = now;
+    struct hst_scan_status status = hst_catalog_scan_status(catalog);
+    listener->progress(listener->context, &status);
+}
+
+static void end_scan(struct hst_catalog *catalog)
+{
+    struct hst_scan *scan = &catalog->scan;
+    scan->status = hst_catalog_scan_status(catalog);
+    scan->status.state = "done";
+    for (size_t i = 0; i < catalog->config.root_count; i++)
+        hst_walk_fini(&scan->walks[i]);
+    free(hst_steal(&scan->walks));
+    tell(catalog, true);
+}
+
+/* Every candidate is parsed: what was not seen is gone. */
+static void after_parse(struct hst_catalog *catalog)
+{
+    for (size_t i = catalog->count; i > 0; i--) {
+        struct hst_entry *entry = catalog->sorted[i - 1];
+        if (entry->model == NULL)
+            hst_entry_remove(catalog, entry);
+        else if (entry->seen != catalog->scan.number)
+            hst_entry_missing(catalog, entry);
+    }
+    if (catalog->stopping || catalog->db == NULL || hst_memory_write(catalog, end_scan, NULL) < 0) end_scan(catalog);
+}
+
+static void parse_work(void *arg)
+{
+    struct parse *parse = arg;
+    const struct hst_candidate *candidate = parse->candidate;
+    parse->status = candidate->is_folder ? hst_probe_folder(candidate->path, &parse->model, &parse->error)
+                                         : hst_probe_file(candidate->path, &parse->model, &parse->error);
+}
+
+/* It could not be read at all: say so in its place, unless it is being written (then the next scan sees it) or is gone. */
+static int make_unreadable(struct parse *parse)
+{
+    if (parse->status == HST_E_FILE_CHANGED || parse->status == HST_E_FILE_MISSING || parse->status == HST_E_NOMEM) return parse->status;
+    HST_AUTO(hst_model_unrefp) struct hst_model *model = NULL;
+    HST_TRY(hst_draft_new(parse->candidate->path, "unknown", &model, NULL));
+    hst_draft_invalid(model, &parse->error);
+    HST_TRY(hst_draft_finish(model, NULL));
+    parse->model = hst_steal(&model);
+    return HST_OK;
+}
+
+static void integrate(struct parse *parse)
+{
+    struct hst_catalog *catalog = parse->catalog;
+    struct hst_entry *entry = parse->entry;
+    const struct hst_candidate *candidate = parse->candidate;
+    if (parse->status < 0) {
+        catalog->scan.status.errors++;
+        if (make_unreadable(parse) < 0) return;
+    }
+    entry->device = candidate->device;
+    entry->inode = candidate->inode;
+    entry->fingerprint = candidate->fingerprint;
+    entry->stamp = candidate->stamp;
+    catalog->scan.status.errors += hst_entry_publish(catalog, entry, hst_steal(&parse->model), NULL) < 0;
+}
+
+static void parse_done(void *arg)
+{
+    HST_AUTO(hst_freep) struct parse *parse = arg;
+    struct hst_catalog *catalog = parse->catalog;
+    if (!catalog->stopping) integrate(parse);
+    hst_model_unref(parse->model);
+    tell(catalog, false);
+    if (--catalog->scan.pending == 0) after_parse(catalog);
+}
+
+static void submit_parse(struct hst_catalog *catalog, struct hst_entry *entry, struct hst_candidate *candidate)
+{
+    struct parse *parse = calloc(1, sizeof *parse);
+    if (parse != NULL) *parse = (struct parse){.catalog = catalog, .entry = entry, .candidate = candidate};
+    if (parse != NULL && hst_exec_submit(catalog->exec, parse_work, parse_done, parse) == HST_OK) {
+        catalog->scan.pending++;
+        return;
+    }
+    free(parse);
+    catalog->scan.status.errors++;
+}
+
+/* Is what is at this path still what was parsed? A remembered model has no stamp: it was never parsed in this life. */
+static bool is_current(const struct hst_entry *entry, const struct hst_candidate *candidate)
+{
+    return entry->model != NULL && entry->model->state != HST_MODEL_MISSING && entry->fingerprint == candidate->fingerprint &&
+           entry->stamp == candidate->stamp;
+}
+
+/* Is its content another one? A remembered one is compared without the times that even a move changes. */
+static bool is_other_content(const struct hst_entry *entry, const struct hst_candidate *candidate)
+{
+    return entry->fingerprint != candidate->fingerprint || (entry->stamp != 0 && entry->stamp != candidate->stamp);
+}
+
+static void match_known(struct hst_catalog *catalog, struct hst_entry *entry, struct hst_candidate *candidate)
+{
+    bool first_sight = entry->seen != catalog->scan.number;
+    entry->seen = catalog->scan.number;
+    if (!first_sight || is_current(entry, candidate)) return;
+    if (is_other_content(entry, candidate)) {
+        entry->generation++;
+        catalog->scan.status.files_changed++;
+    }
+    submit_parse(catalog, entry, candidate);
+}
+
+static void match_moved(struct hst_catalog *catalog, struct hst_entry *entry, struct hst_candidate *candidate)
+{
+    if (hst_entry_move(catalog, entry, candidate->path, NULL) < 0) return;
+    entry->seen = catalog->scan.number;
+    submit_parse(catalog, entry, candidate);
+}
+
+static void match_new(struct hst_catalog *catalog, struct hst_candidate *candidate)
+{
+    struct hst_entry *entry;
+    if (hst_entry_add(catalog, NULL, candidate->path, &entry, NULL) < 0) {
+        catalog->scan.status.errors++;
+        return;
+    }
+    entry->seen = catalog->scan.number;
+    catalog->scan.status.files_changed++;
+    submit_parse(catalog, entry, candidate);
+}
+
+/* Entries whose path was not found, by device and inode: a candidate at an unknown path may be one of them. */
+static void index_unseen(const struct hst_catalog *catalog, struct hst_map *ret_unseen)
+{
+    for (size_t i = 0; i < catalog->count; i++) {
+        struct hst_entry *entry = catalog->sorted[i];
+        if (entry->seen != catalog->scan.number && entry->inode != 0) hst_map_put(ret_unseen, &entry->device, HST_FILE_KEY_BYTES, entry);
+    }
+}
+
+static void match_unknown(struct hst_catalog *catalog, const struct hst_map *unseen, struct hst_candidate *candidate)
+{
+    struct hst_entry *known = hst_map_get_str(&catalog->by_path, candidate->path);
+    struct hst_entry *moved = hst_map_get(unseen, &candidate->device, HST_FILE_KEY_BYTES);
+    if (known != NULL) {
+        match_known(catalog, known, candidate);
+        return;
+    }
+    if (moved != NULL && moved->seen != catalog->scan.number && moved->fingerprint == candidate->fingerprint)
+        match_moved(catalog, moved, candidate);
+    else
+        match_new(catalog, candidate);
+}
+
+typedef void (*candidate_fn)(struct hst_catalog *catalog, const struct hst_map *unseen, struct hst_candidate *candidate);
+
+static void each_candidate(struct hst_catalog *catalog, const struct hst_map *unseen, candidate_fn fn)
+{
+    for (size_t i = 0; i < catalog->config.root_count; i++)
+        for (size_t j = 0; j < catalog->scan.walks[i].count; j++)
+            fn(catalog, unseen, &catalog->scan.walks[i].candidates[j]);
+}
+
+static void mark_known(struct hst_catalog *catalog, const struct hst_map *unseen, struct hst_candidate *candidate)
+{
+    struct hst_entry *entry = hst_map_get_str(&catalog->by_path, candidate->path);
+    (void)unseen;
+    if (entry != NULL) match_known(catalog, entry, candidate);
+}
+
+/* Every root is walked. Known paths first, so that only what really vanished can have moved. */
+static void after_walk(struct hst_catalog *catalog)
+{
+    struct hst_map unseen = {0};
+    for (size_t i = 0; i < catalog->config.root_count; i++)
+        catalog->scan.status.errors += catalog->scan.walks[i].errors;
+    each_candidate(catalog, NULL, mark_known);
+    index_unseen(catalog, &unseen);
+    each_candidate(catalog, &unseen, match_unknown);
+    hst_map_fini(&unseen);
+    if (catalog->scan.pending == 0) after_parse(catalog);
+}
+
+static void walk_work(void *arg)
+{
+    hst_walk_run(((struct round *)arg)->walk);
+}
+
+static void walk_done(void *arg)
+{
+    HST_AUTO(hst_freep) struct round *round = arg;
+    struct hst_catalog *catalog = round->catalog;
+    tell(catalog, false);
+    if (--catalog->scan.pending > 0) return;
+    if (catalog->stopping)
+        end_scan(catalog);
+    else
+        after_walk(catalog);
+}
+
+static int submit_walk(struct hst_catalog *catalog, struct hst_walk *walk, const char *root, struct hst_error *err)
+{
+    struct round *round = malloc(sizeof *round);
+    if (round != NULL) *round = (struct round){catalog, walk};
+    walk->root = strdup(root);
+    if (round != NULL && walk->root != NULL && hst_exec_submit(catalog->exec, walk_work, walk_done, round) == HST_OK) {
+        catalog->scan.pending++;
+        return HST_OK;
+    }
+    free(round);
+    return hst_error_nomem(err);
+}
+
+int hst_catalog_scan(struct hst_catalog *catalog, struct hst_error *err)
+{
+    struct hst_scan *scan = &catalog->scan;
+    if (scan->walks != NULL) return hst_error_set(err, HST_E_BUSY, "a scan is running");
+    scan->walks = calloc(catalog->config.root_count + 1, sizeof *scan->walks);
+    if (scan->walks == NULL) return hst_error_nomem(err);
+    scan->number++;
+    scan->started_ns = hst_clock_ns();
+    scan->status = (struct hst_scan_status){.state = "running", .started_wall_ns = hst_clock_wall_ns()};
+    for (size_t i = 0; i < catalog->config.root_count; i++)
+        scan->status.errors += submit_walk(catalog, &scan->walks[i], catalog->roots[i], NULL) < 0;
+    tell(catalog, true);
+    if (scan->pending == 0) after_walk(catalog);
+    return HST_OK;
+}
