@@ -1,0 +1,61 @@
+/* Loading to RAM is referencing what the RAM tier holds: a memory here is the fact that it was checked, not a copy. */
+#include "backend/host/host.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* One reference: how many bytes, and how many of them were filled in. */
+struct hst_device_memory {
+    uint64_t size_bytes;
+};
+
+static int allocate(void *backend, uint64_t size_bytes, struct hst_device_memory **ret_memory, struct hst_error *err)
+{
+    (void)backend;
+    struct hst_device_memory *memory = malloc(sizeof *memory);
+    if (memory == NULL) return hst_error_nomem(err);
+    memory->size_bytes = size_bytes;
+    *ret_memory = memory;
+    return HST_OK;
+}
+
+static int fill(struct hst_device_memory *memory, const struct hst_device_extent *extents, size_t count, const _Atomic(bool) *cancel,
+                struct hst_error *err)
+{
+    uint64_t offered = 0;
+    for (size_t i = 0; i < count; i++)
+        offered += extents[i].size_bytes;
+    if (*cancel) return hst_error_set(err, HST_E_CANCELLED, "the load was cancelled");
+    if (offered >= memory->size_bytes) return HST_OK;
+    return hst_error_set(err, HST_E_LOAD_FAILED, "RAM holds %llu of the component's %llu bytes", (unsigned long long)offered,
+                         (unsigned long long)memory->size_bytes);
+}
+
+static void release(struct hst_device_memory *memory)
+{
+    free(memory);
+}
+
+/* The device is the RAM tier's budget; the backend is that number. */
+static uint64_t total_bytes(void *backend)
+{
+    return *(const uint64_t *)backend;
+}
+
+static const struct hst_device_ops ops = {.kind = "host",
+                                          .references_ram = true,
+                                          .allocate = allocate,
+                                          .fill = fill,
+                                          .release = release,
+                                          .total_bytes = total_bytes,
+                                          .close = free};
+
+int hst_host_open(unsigned index, uint64_t budget_bytes, struct hst_device **ret_device, struct hst_error *err)
+{
+    char id[32];
+    uint64_t *backend = malloc(sizeof *backend);
+    if (backend == NULL) return hst_error_nomem(err);
+    *backend = budget_bytes;
+    snprintf(id, sizeof id, "host:%u", index);
+    return hst_device_new(id, "System memory", &ops, backend, budget_bytes, ret_device, err);
+}
