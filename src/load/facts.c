@@ -1,0 +1,123 @@
+/* The facts that a plan is made of: what is there, what is missing, and whom nobody would miss. */
+#include "base/cleanup.h"
+#include "load/internal.h"
+
+/* Arrays under construction. */
+struct gathering {
+    struct hst_plan_item *items;
+    struct hst_plan_candidate *ram;
+    struct hst_plan_candidate *device;
+    struct hst_victims victims;
+};
+
+void hst_facts_victims_fini(struct hst_victims *victims)
+{
+    free(victims->ram);
+    free(victims->device);
+    *victims = (struct hst_victims){0};
+}
+
+static void gathering_fini(struct gathering *gathering)
+{
+    free(gathering->items);
+    free(gathering->ram);
+    free(gathering->device);
+    hst_facts_victims_fini(&gathering->victims);
+}
+
+static int gathering_init(struct gathering *gathering, const struct hst_job_entry *job, struct hst_error *err)
+{
+    const struct hst_loader *loader = job->loader;
+    size_t ram_room = hst_cache_stats(loader->config.cache).count + 1, device_room = loader->loaded_count + 1;
+    gathering->items = calloc(job->view.component_count + 1, sizeof *gathering->items);
+    gathering->ram = calloc(ram_room, sizeof *gathering->ram);
+    gathering->device = calloc(device_room, sizeof *gathering->device);
+    gathering->victims.ram = calloc(ram_room, sizeof(struct hst_residency *));
+    gathering->victims.device = calloc(device_room, sizeof(struct hst_loaded_entry *));
+    bool good = gathering->items != NULL && gathering->ram != NULL && gathering->device != NULL && gathering->victims.ram != NULL &&
+                gathering->victims.device != NULL;
+    return good ? HST_OK : hst_error_nomem(err);
+}
+
+static void gather_items(struct hst_job_entry *job, struct hst_plan_item *items)
+{
+    struct hst_cache *cache = job->loader->config.cache;
+    for (size_t i = 0; i < job->view.component_count; i++) {
+        const struct hst_component *component = job->view.components[i];
+        const struct hst_residency *held = hst_cache_find(cache, component);
+        bool present = job->view.device != NULL && hst_loaded_find(job->loader, component, job->view.device) != NULL;
+        items[i] = (struct hst_plan_item){.component_id = component->id,
+                                          .role = component->role,
+                                          .depends_on = (const char *const *)component->depends_on,
+                                          .depends_on_count = component->depends_on_count,
+                                          .size_bytes = component->size_bytes,
+                                          .ram_bytes = held == NULL ? hst_cache_cost(cache, component) : 0,
+                                          .device_bytes = job->view.device != NULL && !present ? component->size_bytes : 0};
+    }
+}
+
+/* Would RAM be free of it once the devices that reference it let go, and would they? */
+static bool ram_evictable(const struct hst_loader *loader, const struct hst_residency *residency)
+{
+    unsigned willing = 0;
+    if (residency->state != HST_RESIDENCY_CACHED || residency->leases > 0 || residency->pinned) return false;
+    if (hst_job_touches(loader, residency->component)) return false;
+    for (size_t i = 0; i < loader->loaded_count; i++) {
+        const struct hst_loaded_entry *entry = loader->loaded[i];
+        willing += entry->view.residency == residency && hst_loaded_evictable(loader, entry);
+    }
+    return willing >= residency->device_refs;
+}
+
+static size_t gather_ram(const struct hst_loader *loader, struct gathering *gathering)
+{
+    size_t cursor = 0, count = 0;
+    for (struct hst_residency *residency; (residency = hst_cache_next(loader->config.cache, &cursor));) {
+        if (!ram_evictable(loader, residency)) continue;
+        gathering->victims.ram[count] = residency;
+        gathering->ram[count++] = (struct hst_plan_candidate){residency->component->id, residency->charged_bytes, residency->last_used_seq, residency->fill_ns};
+    }
+    return count;
+}
+
+static size_t gather_device(const struct hst_job_entry *job, struct gathering *gathering)
+{
+    const struct hst_loader *loader = job->loader;
+    size_t count = 0;
+    for (size_t i = 0; i < loader->loaded_count; i++) {
+        struct hst_loaded_entry *entry = loader->loaded[i];
+        if (entry->view.device != job->view.device || !hst_loaded_evictable(loader, entry)) continue;
+        gathering->victims.device[count] = entry;
+        gathering->device[count++] = (struct hst_plan_candidate){entry->view.component->id, entry->view.device_bytes, entry->view.last_used_seq, 0};
+    }
+    return count;
+}
+
+static int plan(struct hst_job_entry *job, struct gathering *gathering, struct hst_plan *ret_plan, struct hst_error *err)
+{
+    const struct hst_loader *loader = job->loader;
+    const struct hst_device *device = job->view.device;
+    struct hst_cache_stats stats = hst_cache_stats(loader->config.cache);
+    HST_TRY(gathering_init(gathering, job, err));
+    gather_items(job, gathering->items);
+    struct hst_plan_facts facts = {.items = gathering->items,
+                                   .item_count = job->view.component_count,
+                                   .ram = {stats.budget_bytes, stats.used_bytes, gathering->ram, gather_ram(loader, gathering)},
+                                   .policy = loader->config.policy,
+                                   .bytes_per_ms = loader->bytes_per_ms};
+    if (device != NULL)
+        facts.device = (struct hst_plan_room){device->budget_bytes, device->reserved_bytes, gathering->device, gather_device(job, gathering)};
+    return hst_plan_make(&facts, ret_plan, err);
+}
+
+int hst_facts_plan(struct hst_job_entry *job, struct hst_plan *ret_plan, struct hst_victims *ret_victims, struct hst_error *err)
+{
+    struct gathering gathering = {0};
+    int status = plan(job, &gathering, ret_plan, err);
+    if (status == HST_OK) {
+        *ret_victims = gathering.victims;
+        gathering.victims = (struct hst_victims){0};
+    }
+    gathering_fini(&gathering);
+    return status;
+}

@@ -1,0 +1,169 @@
+#ifndef HST_LOAD_INTERNAL_H
+#define HST_LOAD_INTERNAL_H
+/** @file
+ * The private half of loading, shared by the files of load/ alone. */
+#include "base/list.h"
+#include "load/load.h"
+
+/** A component on a device, with its private half. */
+struct hst_loaded_entry {
+    struct hst_loaded view; /**< what the outside sees; first member */
+    bool suspended;         /**< set aside by a load that has not ended: it is not on the device now */
+};
+
+/** Whom a plan may evict; its candidates are indices into these arrays. */
+struct hst_victims {
+    struct hst_residency **ram;       /**< owned */
+    struct hst_loaded_entry **device; /**< owned */
+};
+
+/** A component of a job, and what the job made of it. */
+struct hst_part {
+    struct hst_residency *residency;  /**< RAM tier; NULL until found or reserved */
+    struct hst_loaded_entry *present; /**< it was on the device before */
+    struct hst_device_memory *memory; /**< allocated by this job, until published */
+    struct hst_loaded_entry *ready;   /**< its future entry, until published */
+    uint64_t filled_bytes;            /**< brought in so far */
+    bool referenced;                  /**< the job keeps the residency from being evicted */
+};
+
+/** What a journal entry undoes. */
+enum hst_undo {
+    HST_UNDO_DEVICE_SUSPEND, /**< put a victim back on the device */
+    HST_UNDO_RAM_SUSPEND,    /**< bring a victim back into RAM */
+    HST_UNDO_RAM_RESERVE,    /**< give a part's RAM back */
+    HST_UNDO_DEVICE_RESERVE, /**< give a part's budget on the device back */
+    HST_UNDO_DEVICE_MEMORY,  /**< release a part's memory on the device */
+};
+
+/** One change that was made. */
+struct hst_journal_entry {
+    enum hst_undo kind;               /**< which */
+    size_t part;                      /**< of the job; reserves and memory */
+    struct hst_loaded_entry *loaded;  /**< device victim */
+    struct hst_residency *residency;  /**< RAM victim */
+};
+
+/** A job with its private half. */
+struct hst_job_entry {
+    struct hst_job view;           /**< what the outside sees; first member */
+    struct hst_loader *loader;     /**< its engine */
+    struct hst_list node;          /**< in loader->jobs */
+    struct hst_part *parts;        /**< one a component; owned */
+    bool pin;                      /**< as asked */
+    char precision[16];            /**< as asked; "" = as stored */
+    struct hst_plan plan;          /**< made by estimate */
+    struct hst_victims victims;    /**< what the plan's evictions are indices of */
+    struct hst_journal_entry *journal; /**< owned */
+    size_t journal_count;          /**< of journal */
+    size_t journal_room;           /**< of journal */
+    size_t pending;                /**< operations that have not come back */
+    size_t batch;                  /**< the one being loaded */
+    uint64_t step_ns;              /**< when the running step began */
+    struct hst_error failure;      /**< the first one of the running step */
+    _Atomic(bool) cancel;          /**< stop soon */
+    hst_job_fn ended;              /**< told at the end; may be NULL */
+    void *context;                 /**< for ended */
+};
+
+/** The engine. */
+struct hst_loader {
+    struct hst_loader_config config; /**< as given */
+    struct hst_exec *exec;           /**< threads for files and devices */
+    struct hst_list jobs;            /**< oldest first */
+    size_t job_count;                /**< of jobs */
+    size_t active;                   /**< queued or running */
+    uint64_t next_job;               /**< 1, 2, ... */
+    uint64_t next_seq;               /**< order of use */
+    struct hst_loaded_entry **loaded; /**< owned array */
+    size_t loaded_count;             /**< of loaded */
+    size_t loaded_room;              /**< of loaded */
+    double bytes_per_ms;             /**< measured fill speed; 0 = unknown */
+    int inject[HST_STEP_COUNT];      /**< status to fail with, once */
+    bool draining;                   /**< being freed */
+};
+
+/** Not an error: the step goes on and hst_step_settle will be called. */
+#define HST_STEP_PENDING 1
+
+/* job.c */
+/** Make a job of a request; what is wrong with the request is an error. *ret_job is owned by the loader's list. */
+int hst_job_new(struct hst_loader *loader, const struct hst_load_request *request, struct hst_job_entry **ret_job, struct hst_error *err);
+/** Free one that has ended. */
+void hst_job_free(struct hst_job_entry *job);
+/** Is it queued, running or rolling back? */
+bool hst_job_active(const struct hst_job_entry *job);
+/** Does a job that has begun and not ended work on this component, or has it set it aside? */
+bool hst_job_touches(const struct hst_loader *loader, const struct hst_component *component);
+/** Keep the residency of a part from being evicted until the job ends. */
+void hst_job_hold(struct hst_job_entry *job, struct hst_part *part);
+/** Undo hst_job_hold. A residency whose file was changed meanwhile goes with it. @return is it still there? */
+bool hst_job_release(struct hst_job_entry *job, struct hst_part *part);
+/** Tell the listener how it stands. */
+void hst_job_tell(const struct hst_job_entry *job);
+/** Tell the listener about a component on the job's device. */
+void hst_job_tell_device(const struct hst_job_entry *job, const struct hst_component *component, const char *state);
+/** It is over: record, tell, and start what waited. */
+void hst_job_end(struct hst_job_entry *job);
+
+/* facts.c */
+/** Gather the facts for a job and plan it; *ret_victims belongs to the plan. */
+int hst_facts_plan(struct hst_job_entry *job, struct hst_plan *ret_plan, struct hst_victims *ret_victims, struct hst_error *err);
+/** Free the arrays. */
+void hst_facts_victims_fini(struct hst_victims *victims);
+
+/* journal.c */
+/** Make sure that `count` more entries fit, so that writing them cannot fail. */
+int hst_journal_reserve(struct hst_job_entry *job, size_t count, struct hst_error *err);
+/** Write an entry. */
+void hst_journal_add(struct hst_job_entry *job, struct hst_journal_entry entry);
+/** Undo everything from the end, then end the job. */
+void hst_journal_rollback(struct hst_job_entry *job);
+
+/* loaded.c */
+/** The entry of a component on a device, suspended ones included, or NULL. */
+struct hst_loaded_entry *hst_loaded_find(const struct hst_loader *loader, const struct hst_component *component, const struct hst_device *device);
+/** Make one that is not in the table yet. */
+struct hst_loaded_entry *hst_loaded_new(struct hst_loader *loader, struct hst_component *component, struct hst_error *err);
+/** Make sure that `count` more fit into the table. */
+int hst_loaded_reserve(struct hst_loader *loader, size_t count, struct hst_error *err);
+/** Put it into the table and count its references. */
+void hst_loaded_publish(struct hst_loader *loader, struct hst_loaded_entry *entry);
+/** Set it aside: its memory and budget are given back, its place is kept. */
+void hst_loaded_suspend(struct hst_loader *loader, struct hst_loaded_entry *entry);
+/** Take it out of the table, release what it holds and free it. */
+void hst_loaded_remove(struct hst_loader *loader, struct hst_loaded_entry *entry);
+/** Free one that was never published. NULL is fine. */
+void hst_loaded_free(struct hst_loaded_entry *entry);
+/** Would nobody miss it: not pinned, not leased, not in use by a running job? */
+bool hst_loaded_evictable(const struct hst_loader *loader, const struct hst_loaded_entry *entry);
+
+/* device_ops.c */
+/** Called on the loop thread when a device operation ended. */
+typedef void (*hst_device_done_fn)(void *context, int status, const struct hst_error *err, struct hst_device_memory *memory);
+/** What to do on a thread of the loader. */
+struct hst_device_task {
+    struct hst_loader *loader;           /**< whose threads */
+    const struct hst_device *device;     /**< where */
+    struct hst_device_memory *memory;    /**< to fill; NULL = allocate `size_bytes` first */
+    uint64_t size_bytes;                 /**< to allocate */
+    const struct hst_residency *fill;    /**< to fill from; NULL = do not fill */
+    const _Atomic(bool) *cancel;         /**< stop soon */
+    hst_device_done_fn done;             /**< told once; it then owns the memory that was allocated */
+    void *context;                       /**< for done */
+};
+/** Allocate and / or fill. On failure at once, done is not called. */
+int hst_device_task_start(const struct hst_device_task *task, struct hst_error *err);
+
+/* steps.c */
+/** Start the job, or leave it queued while another job works on one of its components. */
+void hst_step_start(struct hst_job_entry *job);
+/** An operation of the running step came back. */
+void hst_step_settle(struct hst_job_entry *job, int status, const struct hst_error *err);
+/** Keep the first failure of the step and stop the rest of it. */
+void hst_step_fail(struct hst_job_entry *job, int status, const struct hst_error *err);
+
+/* transfer.c */
+/** Bring in the parts of the job's present batch. @return HST_STEP_PENDING, or HST_OK when there was nothing to do */
+int hst_transfer_batch(struct hst_job_entry *job, struct hst_error *err);
+#endif

@@ -1,0 +1,216 @@
+/* Jobs: what was asked for, and how it stands. */
+#include "base/cleanup.h"
+#include "load/internal.h"
+#include "load/limits.h"
+#include "os/clock.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *const levels[] = {"speed", "balanced", "memory"};
+
+const char *hst_job_state_name(enum hst_job_state state)
+{
+    static const char *const names[] = {"queued", "running", "rolling_back", "done", "failed", "cancelled"};
+    return names[state];
+}
+
+const char *hst_step_name(enum hst_step step)
+{
+    static const char *const names[] = {"validate", "estimate", "allocate", "load", "status"};
+    return names[step];
+}
+
+bool hst_job_active(const struct hst_job_entry *job)
+{
+    return job->view.state <= HST_JOB_ROLLING_BACK;
+}
+
+/* The static name of a level, or NULL. */
+static const char *find_level(const char *level)
+{
+    for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++)
+        if (strcmp(levels[i], level != NULL ? level : "balanced") == 0) return levels[i];
+    return NULL;
+}
+
+static bool known_precision(const char *precision)
+{
+    const struct hst_dtype_info *info;
+    for (unsigned dtype = 1; (info = hst_dtype_info((enum hst_dtype)dtype)) != NULL; dtype++)
+        if (strcmp(info->precision, precision) == 0) return true;
+    return false;
+}
+
+static int check_request(const struct hst_load_request *request, struct hst_error *err)
+{
+    if (find_level(request->optimization_level) == NULL)
+        return hst_error_set(err, HST_E_INVALID_ARGUMENT, "optimization_level is speed, balanced or memory, not '%s'", request->optimization_level);
+    if (request->precision != NULL && !known_precision(request->precision))
+        return hst_error_set(err, HST_E_INVALID_ARGUMENT, "there is no precision '%s'; fp32, fp16, bf16 and fp8 are usual", request->precision);
+    return HST_OK;
+}
+
+static int add_component(struct hst_job_entry *job, struct hst_component *component)
+{
+    for (size_t i = 0; i < job->view.component_count; i++)
+        if (job->view.components[i] == component) return HST_OK;
+    job->view.components[job->view.component_count++] = component;
+    return HST_OK;
+}
+
+static int add_role(struct hst_job_entry *job, const char *role, struct hst_error *err)
+{
+    struct hst_component *component = hst_model_component(job->view.model, role);
+    if (component == NULL) return hst_error_set(err, HST_E_COMPONENT_NOT_FOUND, "%s has no component '%s'", job->view.model->id, role);
+    return add_component(job, component);
+}
+
+static int choose_components(struct hst_job_entry *job, const struct hst_load_request *request, struct hst_error *err)
+{
+    struct hst_model *model = job->view.model;
+    size_t room = model->component_count + 1;
+    job->view.components = calloc(room, sizeof(struct hst_component *));
+    job->view.device_bytes = calloc(room, sizeof *job->view.device_bytes);
+    job->view.shared = calloc(room, sizeof *job->view.shared);
+    job->parts = calloc(room, sizeof *job->parts);
+    if (job->view.components == NULL || job->view.device_bytes == NULL || job->view.shared == NULL || job->parts == NULL) return hst_error_nomem(err);
+    for (size_t i = 0; request->roles != NULL && i < request->role_count; i++)
+        HST_TRY(add_role(job, request->roles[i], err));
+    for (size_t i = 0; request->roles == NULL && i < model->component_count; i++)
+        HST_TRY(add_component(job, &model->components[i]));
+    return HST_OK;
+}
+
+static struct hst_job_entry *make(struct hst_loader *loader, const struct hst_load_request *request)
+{
+    struct hst_job_entry *job = calloc(1, sizeof *job);
+    if (job == NULL) return NULL;
+    hst_list_init(&job->node);
+    job->loader = loader;
+    job->pin = request->pin;
+    job->view.model = hst_model_ref(request->model);
+    job->view.device = request->device;
+    job->view.optimization_applied = find_level(request->optimization_level);
+    job->view.started_wall_ns = (uint64_t)hst_clock_wall_ns();
+    job->step_ns = hst_clock_ns();
+    snprintf(job->precision, sizeof job->precision, "%s", request->precision != NULL ? request->precision : "");
+    for (size_t i = 0; i < HST_STEP_COUNT; i++)
+        job->view.steps[i].state = "pending";
+    return job;
+}
+
+int hst_job_new(struct hst_loader *loader, const struct hst_load_request *request, struct hst_job_entry **ret_job, struct hst_error *err)
+{
+    HST_TRY(check_request(request, err));
+    struct hst_job_entry *job = make(loader, request);
+    if (job == NULL) return hst_error_nomem(err);
+    int status = choose_components(job, request, err);
+    if (status < 0) {
+        hst_job_free(job);
+        return status;
+    }
+    for (size_t i = 0; i < job->view.component_count; i++)
+        job->view.total_bytes += job->view.components[i]->size_bytes;
+    *ret_job = job;
+    return HST_OK;
+}
+
+void hst_job_free(struct hst_job_entry *job)
+{
+    hst_list_remove(&job->node);
+    for (size_t i = 0; job->parts != NULL && i < job->view.component_count; i++)
+        hst_loaded_free(job->parts[i].ready);
+    hst_facts_victims_fini(&job->victims);
+    hst_plan_fini(&job->plan);
+    hst_model_unref(job->view.model);
+    free(job->view.components);
+    free(job->view.device_bytes);
+    free(job->view.shared);
+    free(job->parts);
+    free(job->journal);
+    free(job);
+}
+
+static bool same(const struct hst_component *a, const struct hst_component *b)
+{
+    return a == b || strcmp(a->id, b->id) == 0;
+}
+
+static const struct hst_component *victim_of(const struct hst_journal_entry *entry)
+{
+    if (entry->loaded != NULL) return entry->loaded->view.component;
+    return entry->kind == HST_UNDO_RAM_SUSPEND ? entry->residency->component : NULL;
+}
+
+static bool works_on(const struct hst_job_entry *job, const struct hst_component *component)
+{
+    for (size_t i = 0; i < job->view.component_count; i++)
+        if (same(job->view.components[i], component)) return true;
+    for (size_t i = 0; i < job->journal_count; i++) {
+        const struct hst_component *victim = victim_of(&job->journal[i]);
+        if (victim != NULL && same(victim, component)) return true;
+    }
+    return false;
+}
+
+bool hst_job_touches(const struct hst_loader *loader, const struct hst_component *component)
+{
+    HST_LIST_FOREACH(node, &loader->jobs) {
+        const struct hst_job_entry *job = hst_container_of(node, struct hst_job_entry, node);
+        if (job->view.state != HST_JOB_QUEUED && hst_job_active(job) && works_on(job, component)) return true;
+    }
+    return false;
+}
+
+void hst_job_hold(struct hst_job_entry *job, struct hst_part *part)
+{
+    if (part->referenced) return;
+    hst_cache_ref(job->loader->config.cache, part->residency);
+    part->referenced = true;
+}
+
+bool hst_job_release(struct hst_job_entry *job, struct hst_part *part)
+{
+    if (!part->referenced) return part->residency != NULL;
+    bool stays = !part->residency->stale;
+    part->referenced = false;
+    hst_cache_unref(job->loader->config.cache, part->residency);
+    return stays;
+}
+
+void hst_job_tell(const struct hst_job_entry *job)
+{
+    const struct hst_loader_listener *listener = &job->loader->config.listener;
+    if (listener->progress != NULL) listener->progress(listener->context, &job->view);
+}
+
+void hst_job_tell_device(const struct hst_job_entry *job, const struct hst_component *component, const char *state)
+{
+    const struct hst_loader_listener *listener = &job->loader->config.listener;
+    if (listener->device_state != NULL && job->view.device != NULL) listener->device_state(listener->context, component, job->view.device, state);
+}
+
+/* The first job that waits and need not wait any more. */
+static struct hst_job_entry *next_startable(struct hst_loader *loader)
+{
+    HST_LIST_FOREACH(node, &loader->jobs) {
+        struct hst_job_entry *job = hst_container_of(node, struct hst_job_entry, node);
+        bool waits = job->view.state == HST_JOB_QUEUED;
+        for (size_t i = 0; waits && i < job->view.component_count; i++)
+            waits = !hst_job_touches(loader, job->view.components[i]);
+        if (waits) return job;
+    }
+    return NULL;
+}
+
+void hst_job_end(struct hst_job_entry *job)
+{
+    struct hst_loader *loader = job->loader;
+    job->view.loading_ms = (double)(hst_clock_wall_ns() - (int64_t)job->view.started_wall_ns) / 1e6;
+    loader->active--;
+    hst_job_tell(job);
+    if (job->ended != NULL) job->ended(job->context, &job->view);
+    for (struct hst_job_entry *next; (next = next_startable(loader));)
+        hst_step_start(next);
+}

@@ -1,0 +1,12 @@
+#ifndef HST_LOAD_LIMITS_H
+#define HST_LOAD_LIMITS_H
+/** @file
+ * Limits of loading, each with its reason. */
+
+/** Finished jobs that are kept for GET /api/model/jobs: an hour of one load every ten seconds. */
+#define HST_JOBS_KEPT 360u
+/** Jobs that may wait or run: beyond that somebody asks without listening. */
+#define HST_JOBS_ACTIVE_MAX 1024u
+/** Threads that check files and talk to devices: one a component of a usual pipeline. */
+#define HST_LOAD_THREADS 4u
+#endif

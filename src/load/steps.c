@@ -1,0 +1,406 @@
+/* The five steps. Each is a row: run begins it, more goes on when its operations have come back, commit makes it final. */
+#include "base/cleanup.h"
+#include "load/internal.h"
+#include "os/clock.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+__attribute__((format(printf, 2, 3))) static void say(struct hst_job_entry *job, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(job->view.steps[job->view.step].detail, sizeof job->view.steps[0].detail, format, args);
+    va_end(args);
+}
+
+/* ---- validate ---- */
+
+/* Files being compared with what was parsed, on a thread. */
+struct check {
+    struct hst_job_entry *job;
+    int status;
+    struct hst_error error;
+};
+
+static bool uses_file(const struct hst_job *job, size_t file)
+{
+    for (size_t i = 0; i < job->component_count; i++)
+        for (size_t j = 0; j < job->components[i]->tensor_count; j++)
+            if (job->components[i]->tensors[j].file == file) return true;
+    return false;
+}
+
+static int check_file(const struct hst_model_file *file, struct hst_error *err)
+{
+    struct hst_file_id id;
+    HST_AUTO(hst_closep) int fd = hst_file_open(file->path, &id, err);
+    if (fd < 0) return fd;
+    return hst_file_id_equal(&id, &file->id) ? HST_OK : hst_error_set(err, HST_E_FILE_CHANGED, "%s changed since it was scanned", file->path);
+}
+
+static void check_work(void *arg)
+{
+    struct check *check = arg;
+    const struct hst_job *job = &check->job->view;
+    for (size_t i = 0; check->status == HST_OK && i < job->model->file_count; i++)
+        if (uses_file(job, i)) check->status = check_file(&job->model->files[i], &check->error);
+}
+
+static void check_done(void *arg)
+{
+    HST_AUTO(hst_freep) struct check *check = arg;
+    hst_step_settle(check->job, check->status, &check->error);
+}
+
+static int check_model(const struct hst_job_entry *job, struct hst_error *err)
+{
+    const struct hst_model *model = job->view.model;
+    if (model->state == HST_MODEL_OK && job->view.component_count > 0) return HST_OK;
+    if (model->state == HST_MODEL_OK) return hst_error_set(err, HST_E_INCOMPLETE_MODEL, "%s has no weights to load", model->id);
+    hst_error_set(err, model->problem.status, "%s is %s: %s", model->id, hst_model_state_name(model->state), model->problem.text);
+    return model->problem.status;
+}
+
+static int check_precision(const struct hst_job_entry *job, struct hst_error *err)
+{
+    for (size_t i = 0; job->precision[0] != '\0' && i < job->view.component_count; i++) {
+        const struct hst_component *component = job->view.components[i];
+        if (component->precision != NULL && strcmp(component->precision, job->precision) != 0)
+            return hst_error_set(err, HST_E_INCOMPATIBLE, "%s is stored as %s, not as %s", component->id, component->precision, job->precision);
+    }
+    return HST_OK;
+}
+
+static int validate(struct hst_job_entry *job, struct hst_error *err)
+{
+    HST_TRY(check_model(job, err));
+    HST_TRY(check_precision(job, err));
+    struct check *check = calloc(1, sizeof *check);
+    if (check == NULL) return hst_error_nomem(err);
+    check->job = job;
+    if (hst_exec_submit(job->loader->exec, check_work, check_done, check) < 0) {
+        free(check);
+        return hst_error_nomem(err);
+    }
+    job->pending++;
+    say(job, "%zu components of %s, files as they were scanned", job->view.component_count, job->view.model->id);
+    return HST_STEP_PENDING;
+}
+
+/* ---- estimate ---- */
+
+/* Level "memory": one component after the other, so that no two are in flight at once. */
+static void one_by_one(struct hst_job_entry *job)
+{
+    size_t next = 0, count = job->view.component_count;
+    for (size_t batch = 0; batch < job->plan.batch_count; batch++)
+        for (size_t i = 0; i < count; i++)
+            if (job->plan.batch_of[i] == batch) job->plan.batch_of[i] = count + next++;
+    for (size_t i = 0; i < count; i++)
+        job->plan.batch_of[i] -= count;
+    job->plan.batch_count = next;
+}
+
+static int estimate(struct hst_job_entry *job, struct hst_error *err)
+{
+    hst_plan_fini(&job->plan);
+    hst_facts_victims_fini(&job->victims);
+    HST_TRY(hst_facts_plan(job, &job->plan, &job->victims, err));
+    if (strcmp(job->view.optimization_applied, "memory") == 0) one_by_one(job);
+    say(job, "%llu bytes of RAM and %llu of the device, %zu evictions, %zu batches", (unsigned long long)job->plan.ram_bytes,
+        (unsigned long long)job->plan.device_bytes, job->plan.ram_eviction_count + job->plan.device_eviction_count, job->plan.batch_count);
+    return HST_OK;
+}
+
+/* ---- allocate ---- */
+
+static void set_device_victim_aside(struct hst_job_entry *job, struct hst_loaded_entry *loaded)
+{
+    if (loaded->suspended) return;
+    hst_job_tell_device(job, loaded->view.component, "unloading");
+    hst_loaded_suspend(job->loader, loaded);
+    hst_journal_add(job, (struct hst_journal_entry){.kind = HST_UNDO_DEVICE_SUSPEND, .loaded = loaded});
+}
+
+/* Is it still there? One whose file is being written goes with the last reference from a device. */
+static bool is_held(const struct hst_cache *cache, const struct hst_residency *residency)
+{
+    size_t cursor = 0;
+    for (const struct hst_residency *held; (held = hst_cache_next(cache, &cursor));)
+        if (held == residency) return true;
+    return false;
+}
+
+static int set_ram_victim_aside(struct hst_job_entry *job, struct hst_residency *residency, struct hst_error *err)
+{
+    struct hst_loader *loader = job->loader;
+    for (size_t i = 0; i < loader->loaded_count; i++)
+        if (loader->loaded[i]->view.residency == residency) set_device_victim_aside(job, loader->loaded[i]);
+    if (!is_held(loader->config.cache, residency)) return HST_OK;
+    HST_TRY(hst_cache_suspend(loader->config.cache, residency, err));
+    hst_journal_add(job, (struct hst_journal_entry){.kind = HST_UNDO_RAM_SUSPEND, .residency = residency});
+    return HST_OK;
+}
+
+static int set_victims_aside(struct hst_job_entry *job, struct hst_error *err)
+{
+    for (size_t i = 0; i < job->plan.device_eviction_count; i++)
+        set_device_victim_aside(job, job->victims.device[job->plan.device_evictions[i].candidate]);
+    for (size_t i = 0; i < job->plan.ram_eviction_count; i++)
+        HST_TRY(set_ram_victim_aside(job, job->victims.ram[job->plan.ram_evictions[i].candidate], err));
+    return HST_OK;
+}
+
+static int reserve_ram(struct hst_job_entry *job, size_t index, struct hst_error *err)
+{
+    struct hst_cache *cache = job->loader->config.cache;
+    struct hst_part *part = &job->parts[index];
+    struct hst_residency *held = hst_cache_find(cache, job->view.components[index]);
+    if (held != NULL && held->stale) return hst_error_set(err, HST_E_FILE_CHANGED, "the file of %s is being written", held->component->id);
+    hst_cache_touch(cache, held);
+    part->residency = held;
+    if (held != NULL) {
+        job->view.shared[index] = true;
+        hst_job_hold(job, part);
+        return HST_OK;
+    }
+    HST_TRY(hst_cache_reserve(cache, job->view.components[index], &part->residency, err));
+    hst_journal_add(job, (struct hst_journal_entry){.kind = HST_UNDO_RAM_RESERVE, .part = index});
+    return HST_OK;
+}
+
+/* Memory of a part on its way. */
+struct allocation {
+    struct hst_job_entry *job;
+    size_t part;
+};
+
+static void on_allocated(void *context, int status, const struct hst_error *err, struct hst_device_memory *memory)
+{
+    HST_AUTO(hst_freep) struct allocation *allocation = context;
+    struct hst_job_entry *job = allocation->job;
+    if (status == HST_OK) {
+        job->parts[allocation->part].memory = memory;
+        hst_journal_add(job, (struct hst_journal_entry){.kind = HST_UNDO_DEVICE_MEMORY, .part = allocation->part});
+    }
+    hst_step_settle(job, status, err);
+}
+
+static int reserve_device(struct hst_job_entry *job, size_t index, struct hst_error *err)
+{
+    struct hst_device *device = job->view.device;
+    const struct hst_component *component = job->view.components[index];
+    job->parts[index].present = hst_loaded_find(job->loader, component, device);
+    job->view.shared[index] = job->parts[index].present != NULL;
+    job->view.device_bytes[index] = component->size_bytes;
+    if (job->parts[index].present != NULL) return HST_OK;
+    HST_TRY(hst_device_reserve(device, component->size_bytes, err));
+    hst_journal_add(job, (struct hst_journal_entry){.kind = HST_UNDO_DEVICE_RESERVE, .part = index});
+    struct allocation *allocation = malloc(sizeof *allocation);
+    if (allocation == NULL) return hst_error_nomem(err);
+    *allocation = (struct allocation){job, index};
+    struct hst_device_task task = {.loader = job->loader,
+                                   .device = device,
+                                   .size_bytes = component->size_bytes,
+                                   .cancel = &job->cancel,
+                                   .done = on_allocated,
+                                   .context = allocation};
+    int status = hst_device_task_start(&task, err);
+    if (status < 0)
+        free(allocation);
+    else
+        job->pending++;
+    return status;
+}
+
+static int allocate(struct hst_job_entry *job, struct hst_error *err)
+{
+    size_t count = job->view.component_count;
+    HST_TRY(hst_journal_reserve(job, job->loader->loaded_count + job->plan.ram_eviction_count + 3 * count, err));
+    HST_TRY(set_victims_aside(job, err));
+    for (size_t i = 0; i < count; i++)
+        HST_TRY(reserve_ram(job, i, err));
+    for (size_t i = 0; job->view.device != NULL && i < count; i++)
+        HST_TRY(reserve_device(job, i, err));
+    say(job, "%llu bytes of RAM and %llu of the device are set apart", (unsigned long long)job->plan.ram_bytes,
+        (unsigned long long)job->plan.device_bytes);
+    return job->pending > 0 ? HST_STEP_PENDING : HST_OK;
+}
+
+/* ---- load ---- */
+
+static int load_more(struct hst_job_entry *job, struct hst_error *err)
+{
+    while (job->batch < job->plan.batch_count) {
+        int status = hst_transfer_batch(job, err);
+        job->batch++;
+        if (status != HST_OK) return status;
+    }
+    say(job, "%llu bytes read, the rest was there", (unsigned long long)job->plan.ram_bytes);
+    return HST_OK;
+}
+
+/* ---- status ---- */
+
+static int prepare_status(struct hst_job_entry *job, struct hst_error *err)
+{
+    for (size_t i = 0; i < job->view.component_count; i++) {
+        struct hst_part *part = &job->parts[i];
+        if (part->residency->stale) return hst_error_set(err, HST_E_FILE_CHANGED, "the file of %s is being written", job->view.components[i]->id);
+        if (part->memory == NULL) continue;
+        part->ready = hst_loaded_new(job->loader, job->view.components[i], err);
+        if (part->ready == NULL) return HST_E_NOMEM;
+    }
+    say(job, "%zu components are ready", job->view.component_count);
+    return hst_loaded_reserve(job->loader, job->view.component_count, err);
+}
+
+static void publish_part(struct hst_job_entry *job, size_t index)
+{
+    struct hst_part *part = &job->parts[index];
+    struct hst_loaded_entry *entry = part->ready != NULL ? part->ready : part->present;
+    if (job->pin) hst_cache_pin(job->loader->config.cache, part->residency, true);
+    if (entry == NULL) return;
+    entry->view.pinned = entry->view.pinned || job->pin;
+    entry->view.last_used_seq = ++job->loader->next_seq;
+    if (part->ready == NULL) return;
+    entry->view.residency = part->residency;
+    entry->view.device = job->view.device;
+    entry->view.memory = hst_steal(&part->memory);
+    entry->view.device_bytes = job->view.device_bytes[index];
+    hst_loaded_publish(job->loader, hst_steal(&part->ready));
+    hst_job_tell_device(job, job->view.components[index], "loaded");
+}
+
+/* The victims are not coming back. Those on devices come first in the journal, so that RAM is free of references. */
+static void bury(struct hst_job_entry *job)
+{
+    for (size_t i = 0; i < job->journal_count; i++) {
+        const struct hst_journal_entry *entry = &job->journal[i];
+        if (entry->kind == HST_UNDO_DEVICE_SUSPEND) {
+            hst_job_tell_device(job, entry->loaded->view.component, "absent");
+            hst_loaded_remove(job->loader, entry->loaded);
+        }
+        if (entry->kind == HST_UNDO_RAM_SUSPEND) hst_cache_evict(job->loader->config.cache, entry->residency, NULL, NULL);
+    }
+    job->journal_count = 0;
+}
+
+static int commit_status(struct hst_job_entry *job, struct hst_error *err)
+{
+    (void)err;
+    for (size_t i = 0; i < job->view.component_count; i++)
+        publish_part(job, i);
+    bury(job);
+    for (size_t i = 0; i < job->view.component_count; i++)
+        hst_job_release(job, &job->parts[i]);
+    return HST_OK;
+}
+
+/* ---- the machine ---- */
+
+static const struct {
+    int (*run)(struct hst_job_entry *job, struct hst_error *err);
+    int (*more)(struct hst_job_entry *job, struct hst_error *err);   /* or NULL */
+    int (*commit)(struct hst_job_entry *job, struct hst_error *err); /* cannot fail; or NULL */
+} steps[] = {{validate, NULL, NULL}, {estimate, NULL, NULL}, {allocate, NULL, NULL}, {load_more, load_more, NULL}, {prepare_status, NULL, commit_status}};
+
+static void end_record(struct hst_job_entry *job, const char *state)
+{
+    struct hst_step_record *record = &job->view.steps[job->view.step];
+    record->state = state;
+    record->ms = hst_clock_ms_since(job->step_ns);
+}
+
+void hst_step_fail(struct hst_job_entry *job, int status, const struct hst_error *err)
+{
+    if (job->failure.status < 0) return;
+    if (err != NULL && err->status == status)
+        job->failure = *err;
+    else
+        hst_error_set(&job->failure, status, "%s", hst_status_info(status)->text);
+    job->cancel = true;
+    for (size_t i = 0; i < job->view.component_count; i++)
+        if (job->parts[i].residency != NULL && job->parts[i].residency->state == HST_RESIDENCY_CACHING)
+            hst_cache_cancel(job->loader->config.cache, job->parts[i].residency);
+}
+
+/* The last look before a step is over: was the job cancelled, or is a fault to be injected? */
+static void check_end(struct hst_job_entry *job)
+{
+    int *inject = &job->loader->inject[job->view.step];
+    if (job->cancel) hst_step_fail(job, HST_E_CANCELLED, NULL);
+    if (*inject < 0 && job->failure.status == HST_OK) hst_step_fail(job, *inject, NULL);
+    *inject = HST_OK;
+}
+
+static void succeed(struct hst_job_entry *job)
+{
+    job->view.step = HST_STEP_STATUS;
+    job->view.state = HST_JOB_DONE;
+    hst_job_end(job);
+}
+
+static void undo(struct hst_job_entry *job)
+{
+    end_record(job, "failed");
+    for (int i = (int)job->view.step + 1; i < HST_STEP_COUNT; i++)
+        job->view.steps[i].state = "skipped";
+    hst_job_tell(job);
+    hst_journal_rollback(job);
+}
+
+static void run_step(struct hst_job_entry *job);
+
+static void end_step(struct hst_job_entry *job)
+{
+    struct hst_error err = {0};
+    check_end(job);
+    if (job->failure.status < 0) {
+        undo(job);
+        return;
+    }
+    if (steps[job->view.step].commit != NULL) steps[job->view.step].commit(job, &err);
+    end_record(job, "done");
+    hst_job_tell(job);
+    if (++job->view.step == HST_STEP_COUNT)
+        succeed(job);
+    else
+        run_step(job);
+}
+
+/* After run or more: a failure waits for what still runs. */
+static void go_on(struct hst_job_entry *job, int status, const struct hst_error *err)
+{
+    if (status < 0) hst_step_fail(job, status, err);
+    if (job->pending == 0) end_step(job);
+}
+
+static void run_step(struct hst_job_entry *job)
+{
+    struct hst_error err = {0};
+    job->step_ns = hst_clock_ns();
+    job->view.steps[job->view.step].state = "running";
+    hst_job_tell(job);
+    go_on(job, steps[job->view.step].run(job, &err), &err);
+}
+
+void hst_step_settle(struct hst_job_entry *job, int status, const struct hst_error *err)
+{
+    struct hst_error more_err = {0};
+    if (status < 0) hst_step_fail(job, status, err);
+    if (--job->pending > 0) return;
+    int more = HST_OK;
+    if (job->failure.status == HST_OK && !job->cancel && steps[job->view.step].more != NULL) more = steps[job->view.step].more(job, &more_err);
+    go_on(job, more, &more_err);
+}
+
+void hst_step_start(struct hst_job_entry *job)
+{
+    for (size_t i = 0; i < job->view.component_count; i++)
+        if (hst_job_touches(job->loader, job->view.components[i])) return;
+    job->view.state = HST_JOB_RUNNING;
+    run_step(job);
+}

@@ -1,0 +1,133 @@
+/* The load step: disk -> RAM -> device for each component of a batch at once. */
+#include "base/cleanup.h"
+#include "load/internal.h"
+
+/* A component on its way. */
+struct transfer {
+    struct hst_job_entry *job;
+    size_t part;
+};
+
+static void count_bytes(struct hst_job_entry *job)
+{
+    job->view.done_bytes = 0;
+    for (size_t i = 0; i < job->view.component_count; i++)
+        job->view.done_bytes += job->parts[i].filled_bytes;
+    hst_job_tell(job);
+}
+
+static void arrived(struct hst_job_entry *job, size_t part)
+{
+    job->parts[part].filled_bytes = job->view.components[part]->size_bytes;
+    count_bytes(job);
+}
+
+static void on_device_done(void *context, int status, const struct hst_error *err, struct hst_device_memory *memory)
+{
+    HST_AUTO(hst_freep) struct transfer *transfer = context;
+    (void)memory;
+    if (status == HST_OK) arrived(transfer->job, transfer->part);
+    hst_step_settle(transfer->job, status, err);
+}
+
+/* RAM has it: on to the device, if there is one and it is not there yet. @return HST_STEP_PENDING when that has begun */
+static int to_device(struct transfer *transfer, struct hst_error *err)
+{
+    struct hst_job_entry *job = transfer->job;
+    struct hst_part *part = &job->parts[transfer->part];
+    if (part->memory == NULL) return HST_OK;
+    struct hst_device_task task = {.loader = job->loader,
+                                   .device = job->view.device,
+                                   .memory = part->memory,
+                                   .fill = part->residency,
+                                   .cancel = &job->cancel,
+                                   .done = on_device_done,
+                                   .context = transfer};
+    HST_TRY(hst_device_task_start(&task, err));
+    return HST_STEP_PENDING;
+}
+
+static void on_fill_progress(void *context, uint64_t done_bytes, uint64_t total_bytes)
+{
+    struct transfer *transfer = context;
+    struct hst_job_entry *job = transfer->job;
+    double share = total_bytes > 0 ? (double)done_bytes / (double)total_bytes : 1;
+    job->parts[transfer->part].filled_bytes = (uint64_t)(share * (double)job->view.components[transfer->part]->size_bytes);
+    count_bytes(job);
+}
+
+/* How fast bytes came in, for estimates: the newest measurement counts for a half. */
+static void learn_speed(struct hst_loader *loader, const struct hst_residency *residency)
+{
+    if (residency->fill_ns == 0 || residency->charged_bytes == 0) return;
+    double speed = (double)residency->charged_bytes / ((double)residency->fill_ns / 1e6);
+    loader->bytes_per_ms = loader->bytes_per_ms > 0 ? (loader->bytes_per_ms + speed) / 2 : speed;
+}
+
+static int after_fill(struct transfer *transfer, struct hst_error *err)
+{
+    struct hst_job_entry *job = transfer->job;
+    struct hst_part *part = &job->parts[transfer->part];
+    learn_speed(job->loader, part->residency);
+    hst_job_hold(job, part);
+    if (job->cancel) return HST_OK;
+    int status = to_device(transfer, err);
+    if (status == HST_OK) arrived(job, transfer->part);
+    return status;
+}
+
+static void on_fill_done(void *context, int status, const struct hst_error *err)
+{
+    struct transfer *transfer = context;
+    struct hst_job_entry *job = transfer->job;
+    struct hst_error failure = {0};
+    if (err != NULL) failure = *err;
+    if (status < 0)
+        job->parts[transfer->part].residency = NULL;
+    else
+        status = after_fill(transfer, &failure);
+    if (status == HST_STEP_PENDING) return;
+    free(transfer);
+    hst_step_settle(job, status, &failure);
+}
+
+static int begin(struct transfer *transfer, struct hst_error *err)
+{
+    struct hst_job_entry *job = transfer->job;
+    struct hst_part *part = &job->parts[transfer->part];
+    hst_job_tell_device(job, job->view.components[transfer->part], "loading");
+    if (part->residency->state != HST_RESIDENCY_CACHING) return to_device(transfer, err);
+    struct hst_fill_listener listener = {.progress = on_fill_progress, .done = on_fill_done, .context = transfer};
+    HST_TRY(hst_cache_fill(job->loader->config.cache, part->residency, listener, err));
+    return HST_STEP_PENDING;
+}
+
+/* @return HST_STEP_PENDING, HST_OK when it is all there, or a failure */
+static int begin_part(struct hst_job_entry *job, size_t part, struct hst_error *err)
+{
+    struct transfer *transfer = malloc(sizeof *transfer);
+    if (transfer == NULL) return hst_error_nomem(err);
+    *transfer = (struct transfer){job, part};
+    int status = begin(transfer, err);
+    if (status == HST_STEP_PENDING) return status;
+    free(transfer);
+    if (status == HST_OK) arrived(job, part);
+    return status;
+}
+
+int hst_transfer_batch(struct hst_job_entry *job, struct hst_error *err)
+{
+    size_t started = 0;
+    job->pending++; /* nothing settles the step while its parts are being started */
+    for (size_t i = 0; i < job->view.component_count; i++) {
+        if (job->plan.batch_of[i] != job->batch || job->failure.status < 0) continue;
+        int status = begin_part(job, i, err);
+        if (status < 0) hst_step_fail(job, status, err);
+        if (status != HST_STEP_PENDING) continue;
+        job->pending++;
+        started++;
+    }
+    job->pending--;
+    if (started > 0) return HST_STEP_PENDING;
+    return job->failure.status;
+}
