@@ -10,6 +10,12 @@
 #include <stdio.h>
 #include <string.h>
 
+/* How often a component was asked for. */
+struct usage {
+    struct hst_usage counts;
+    char component_id[];
+};
+
 void hst_cache_tell(struct hst_cache *cache, const struct hst_residency *residency, const char *state)
 {
     const struct hst_cache_listener *listener = &cache->config.listener;
@@ -56,16 +62,43 @@ struct hst_cache_stats hst_cache_stats(const struct hst_cache *cache)
     return stats;
 }
 
-void hst_cache_touch(struct hst_cache *cache, struct hst_residency *residency)
+static struct usage *find_usage(struct hst_cache *cache, const char *component_id)
 {
-    if (residency == NULL) {
-        cache->stats.misses++;
-        return;
-    }
-    cache->stats.hits++;
-    residency->hits++;
-    residency->last_used_seq = ++cache->next_seq;
-    residency->last_used_wall_ns = hst_clock_wall_ns();
+    struct usage *usage = hst_map_get_str(&cache->usage, component_id);
+    if (usage != NULL) return usage;
+    usage = calloc(1, sizeof *usage + strlen(component_id) + 1);
+    if (usage == NULL) return NULL;
+    memcpy(usage->component_id, component_id, strlen(component_id) + 1);
+    if (hst_map_put_str(&cache->usage, usage->component_id, usage) == HST_OK) return usage;
+    free(usage);
+    return NULL;
+}
+
+void hst_cache_touch(struct hst_cache *cache, const struct hst_component *component, struct hst_residency *residency)
+{
+    struct usage *usage = find_usage(cache, component->id);
+    bool hit = residency != NULL;
+    cache->stats.hits += hit;
+    cache->stats.misses += !hit;
+    if (hit) residency->last_used_seq = ++cache->next_seq;
+    if (usage == NULL) return; /* out of memory: the counts are too low, nothing else */
+    usage->counts.hits += hit;
+    usage->counts.misses += !hit;
+    usage->counts.last_used_wall_ns = hst_clock_wall_ns();
+}
+
+struct hst_usage hst_cache_usage(const struct hst_cache *cache, const struct hst_component *component)
+{
+    const struct usage *usage = hst_map_get_str(&cache->usage, component->id);
+    return usage != NULL ? usage->counts : (struct hst_usage){0};
+}
+
+static void free_usage(struct hst_cache *cache)
+{
+    size_t cursor = 0;
+    for (struct usage *usage; (usage = hst_map_next(&cache->usage, &cursor));)
+        free(usage);
+    hst_map_fini(&cache->usage);
 }
 
 static int check_room(const struct hst_cache *cache, uint64_t cost, struct hst_error *err)
@@ -136,7 +169,6 @@ static struct hst_resident *make(struct hst_cache *cache, struct hst_component *
     resident->view.component = component;
     resident->view.charged_bytes = hst_cache_cost(cache, component);
     resident->view.last_used_seq = ++cache->next_seq;
-    resident->view.last_used_wall_ns = hst_clock_wall_ns();
     return resident;
 }
 
@@ -315,6 +347,7 @@ void hst_cache_free(struct hst_cache *cache)
     while (cache->closing > 0)
         uv_run(cache->config.loop, UV_RUN_ONCE);
     hst_map_fini(&cache->by_key);
+    free_usage(cache);
     free(cache->sorted);
     free(cache);
 }

@@ -58,9 +58,7 @@ struct hst_residency {
     unsigned device_refs;            /**< devices that reference it (hst_cache_ref) */
     bool pinned;                     /**< never evicted to make room */
     bool stale;                      /**< its file is being written or was replaced: no new lease, gone with the last one */
-    uint64_t hits;                   /**< asked for and there */
     uint64_t fill_ns;                /**< how long the fill took: what evicting it would cost */
-    int64_t last_used_wall_ns;       /**< last lease, load or hit */
     uint64_t last_used_seq;          /**< order of use, for LRU */
 };
 
@@ -114,8 +112,16 @@ uint64_t hst_cache_cost(const struct hst_cache *cache, const struct hst_componen
 struct hst_residency *hst_cache_find(const struct hst_cache *cache, const struct hst_component *component);
 /** Residencies in order of their component's id: start with *cursor = 0; NULL at the end. */
 struct hst_residency *hst_cache_next(const struct hst_cache *cache, size_t *cursor);
-/** Count a hit or a miss and mark as just used. */
-void hst_cache_touch(struct hst_cache *cache, struct hst_residency *residency_or_null);
+/** How often a component was asked for since the daemon started, whatever its generation. */
+struct hst_usage {
+    uint64_t hits;             /**< asked for and there */
+    uint64_t misses;           /**< asked for and not there */
+    int64_t last_used_wall_ns; /**< when last; 0 = never */
+};
+/** Count a hit (`residency` is the component's) or a miss (NULL) and mark as just used. */
+void hst_cache_touch(struct hst_cache *cache, const struct hst_component *component, struct hst_residency *residency);
+/** The counts of a component. */
+struct hst_usage hst_cache_usage(const struct hst_cache *cache, const struct hst_component *component);
 /** Begin a residency in state CACHING: charges the budget or fails with HST_E_OUT_OF_RAM and the figures. Reads nothing yet. */
 int hst_cache_reserve(struct hst_cache *cache, struct hst_component *component, struct hst_residency **ret_residency, struct hst_error *err);
 /** Bring the bytes in: checks that every file is still the one parsed, before and after. */

@@ -32,6 +32,7 @@ struct hst_cache {
     struct hst_cache_config config;   /**< as given */
     struct hst_exec *exec;            /**< threads that fill */
     struct hst_map by_key;            /**< residents by key */
+    struct hst_map usage;             /**< counts by component id; owned by cache.c */
     struct hst_resident **sorted;     /**< owned array, by component id */
     size_t sorted_room;               /**< of sorted */
     struct hst_cache_stats stats;     /**< running totals */

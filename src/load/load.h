@@ -127,6 +127,8 @@ struct hst_job *hst_loader_next_job(const struct hst_loader *loader, size_t *cur
 struct hst_loaded *hst_loader_next_loaded(const struct hst_loader *loader, size_t *cursor);
 /** The component on the device, or NULL. */
 struct hst_loaded *hst_loader_find(const struct hst_loader *loader, const struct hst_component *component, const struct hst_device *device);
+/** It was just used: it is the last to be evicted. */
+void hst_loader_touch(struct hst_loader *loader, struct hst_loaded *loaded);
 /** Take a component off a device; HST_E_BUSY while it is leased there. *ret_freed_bytes = reserved bytes given back. */
 int hst_loader_unload(struct hst_loader *loader, struct hst_loaded *loaded, uint64_t *ret_freed_bytes, struct hst_error *err);
 /** Does a job work on this component, or has it set it aside? Then it is not to be evicted from outside. */

@@ -106,6 +106,11 @@ struct hst_loaded *hst_loader_find(const struct hst_loader *loader, const struct
     return entry != NULL && !entry->suspended ? &entry->view : NULL;
 }
 
+void hst_loader_touch(struct hst_loader *loader, struct hst_loaded *loaded)
+{
+    loaded->last_used_seq = ++loader->next_seq;
+}
+
 static void tell(const struct hst_loader *loader, const struct hst_loaded *loaded, const char *state)
 {
     const struct hst_loader_listener *listener = &loader->config.listener;

@@ -54,6 +54,8 @@ static void explain(struct hst_plan_eviction *eviction, const struct need *need,
 {
     const struct hst_plan_candidate *candidate = &need->room->candidates[index];
     eviction->candidate = index;
+    eviction->component_id = candidate->component_id;
+    eviction->bytes = candidate->bytes;
     snprintf(eviction->reason, sizeof eviction->reason, "first by %s of what nobody holds: frees %llu bytes of %s", policy->name,
              (unsigned long long)candidate->bytes, need->tier);
 }

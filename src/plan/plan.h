@@ -52,8 +52,10 @@ struct hst_plan_facts {
 
 /** An eviction with its reason. */
 struct hst_plan_eviction {
-    size_t candidate; /**< index into the tier's candidates */
-    char reason[160]; /**< sentence for people */
+    size_t candidate;         /**< index into the tier's candidates */
+    const char *component_id; /**< the candidate's; borrowed from it */
+    uint64_t bytes;           /**< it frees */
+    char reason[160];         /**< sentence for people */
 };
 
 /** The result. Owned: hst_plan_fini. */
