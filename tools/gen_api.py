@@ -5,7 +5,9 @@ usage: gen_api.py errors api/errors.yaml OUT.inc
        gen_api.py status api/errors.yaml OUT.h
        gen_api.py settings api/settings.yaml OUT.inc
        gen_api.py metrics api/metrics.yaml OUT.inc
-       gen_api.py openapi api/openapi.yaml OUT.json
+       gen_api.py metric_ids api/metrics.yaml OUT.h
+       gen_api.py openapi api/openapi.yaml OUT.inc
+       gen_api.py text FILE OUT.inc
 """
 import json
 import sys
@@ -50,32 +52,42 @@ def setting_rows(data):
         for s in data["settings"])
 
 
+def metric_ids(data):
+    """The enum of metrics with one documented value a row."""
+    rows = [f"    HST_METRIC_{m['name'].upper()}, /**< {m['help']} */\n" for m in data["metrics"]]
+    return ("#ifndef HST_METRIC_IDS_H\n#define HST_METRIC_IDS_H\n"
+            "/** @file\n * Every metric of GET /metrics (api/metrics.yaml). */\n/** A metric. */\nenum hst_metric_id {\n"
+            + "".join(rows) + "    HST_METRIC_COUNT, /**< how many */\n};\n#endif\n")
+
+
 def metric_rows(data):
-    """One X-macro call a metric: name, kind, unit help."""
-    return "".join(f"HST_METRIC({m['name'].upper()}, {c_string('hoist_' + m['name'])}, {c_string(m['kind'])}, {c_string(m['help'])})\n"
-                   for m in data["metrics"])
+    """One initialiser a metric, in the order of enum hst_metric_id: name, kind, help."""
+    return "".join(f"{{{c_string('hoist_' + m['name'])}, {c_string(m['kind'])}, {c_string(m['help'])}}},\n" for m in data["metrics"])
 
 
-def openapi_json(data):
-    """The OpenAPI document as compact JSON."""
-    return json.dumps(data, separators=(",", ":"), default=str)
+def text_literal(text):
+    """A text as a C string literal in pieces."""
+    return "".join(c_string(text[at:at + 100]) + "\n" for at in range(0, len(text), 100))
 
 
-MAKERS = {"status": status_header, "errors": error_rows, "settings": setting_rows, "metrics": metric_rows}
+def openapi_literal(data):
+    """The OpenAPI document as compact JSON in a C string literal."""
+    return text_literal(json.dumps(data, separators=(",", ":"), default=str))
+
+
+MAKERS = {"status": status_header, "errors": error_rows, "settings": setting_rows, "metrics": metric_rows, "metric_ids": metric_ids,
+          "openapi": openapi_literal, "text": text_literal}
 
 
 def main(argv):
     """Run one generator."""
-    if len(argv) != 4 or argv[1] not in {*MAKERS, "openapi"}:
+    if len(argv) != 4 or argv[1] not in MAKERS:
         print(__doc__, file=sys.stderr)
         return 2
     with open(argv[2], encoding="utf-8") as source:
-        data = yaml.safe_load(source)
+        data = source.read() if argv[1] == "text" else yaml.safe_load(source)
     with open(argv[3], "w", encoding="utf-8") as out:
-        if argv[1] == "openapi":
-            out.write(openapi_json(data))
-        else:
-            out.write(BANNER.format(source=argv[2].rsplit("/", 2)[-2] + "/" + argv[2].rsplit("/", 1)[-1]) + MAKERS[argv[1]](data))
+        out.write(BANNER.format(source="/".join(argv[2].split("/")[-2:])) + MAKERS[argv[1]](data))
     return 0
 
 
