@@ -72,14 +72,16 @@ struct hst_call {
     const struct hst_request *request; /**< valid until the handler returns */
     const char *params[4];        /**< path parameters in order; valid until the handler returns */
     const json_t *body;           /**< parsed JSON object, or NULL when none was sent; valid until the handler returns */
+    const json_t *fields;         /**< body and query parameters together (service/fields.h); valid until the handler returns */
     void *route_context;          /**< of the route */
     uint64_t ticket;              /**< names this call to hst_call_ok and hst_call_fail, also after the handler returned */
 };
-/** A route: method, pattern such as "/api/models/{id}/metadata", handler. Handlers answer with hst_call_* once, now or later. */
+/** A route: method, pattern such as "/api/models/{id}/metadata", and one of two kinds of handler. */
 struct hst_route {
     const char *method;  /**< "GET" */
     const char *pattern; /**< "{name}" matches one segment */
-    void (*handle)(struct hst_call *call); /**< on the loop thread */
+    void (*handle)(struct hst_call *call); /**< answers with hst_call_* once, now or later; or NULL */
+    int (*answer)(const struct hst_call *call, json_t **ret_data, struct hst_error *err); /**< answers at once: with data (new reference) or an error */
 };
 /** Add routes (static array ended by a NULL method), with what hst_call.route_context shall be. */
 int hst_service_add_routes(struct hst_service *service, const struct hst_route *routes, void *route_context, struct hst_error *err);
@@ -88,7 +90,9 @@ void hst_call_ok(struct hst_service *service, uint64_t ticket, json_t *data);
 /** Answer with an error; `details` (stolen, may be NULL) is merged into error.details. */
 void hst_call_fail(struct hst_service *service, uint64_t ticket, const struct hst_error *error, json_t *details);
 /** Answer with something that is no envelope (metrics, HTML). */
-void hst_call_raw(struct hst_service *service, uint64_t ticket, int http_status, const char *content_type, const char *body, size_t length);
+void hst_call_raw(struct hst_service *service, uint64_t ticket, const char *content_type, const char *body, size_t length);
+/** The envelope of an error that happened before there was a call (HTTP's own). Owned by the caller: free. */
+char *hst_service_refusal(struct hst_service *service, const struct hst_error *error);
 /** The error object of the contract: code, category, severity, message, recoverable, recovery, recommended_actions, details. New reference. */
 json_t *hst_error_json(const struct hst_error *error, json_t *details);
 

@@ -107,9 +107,9 @@ static void call_worker(struct hst_call *call)
 }
 
 static const struct hst_route routes[] = {
-    {"GET", "/api/workers", list_workers},
-    {"POST", "/api/workers/call", call_worker},
-    {NULL, NULL, NULL},
+    {"GET", "/api/workers", list_workers, NULL},
+    {"POST", "/api/workers/call", call_worker, NULL},
+    {NULL, NULL, NULL, NULL},
 };
 
 static int make_worker(struct hst_workers *workers, int i, struct hst_error *err)

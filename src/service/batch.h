@@ -1,0 +1,18 @@
+#ifndef HST_SERVICE_BATCH_H
+#define HST_SERVICE_BATCH_H
+/** @file
+ * The jobs of one request: one a model that it names. Whoever asked is answered when all have ended. */
+#include "service/select.h"
+
+/** What shall be done with the selection. Texts are borrowed during hst_batch_start. */
+struct hst_batch_wish {
+    struct hst_device *device;      /**< NULL = RAM only */
+    const char *precision;          /**< NULL = as stored */
+    const char *optimization_level; /**< NULL = balanced */
+    bool pin;                       /**< pin what is loaded */
+    bool unpin;                     /**< unpin it */
+    bool wait;                      /**< answer at the end, not at once */
+};
+/** Start them and see to it that the call is answered. On failure nothing runs and the call is not answered. */
+int hst_batch_start(const struct hst_call *call, const struct hst_selection *selection, const struct hst_batch_wish *wish, struct hst_error *err);
+#endif

@@ -1,0 +1,18 @@
+#ifndef HST_SERVICE_LIMITS_H
+#define HST_SERVICE_LIMITS_H
+/** @file
+ * Limits of the service, each with its reason. */
+
+/** Events that are kept for those who come back: some minutes of a busy daemon. */
+#define HST_EVENTS_KEPT 1024u
+/** Subscriptions at once: each is a connection. */
+#define HST_SUBSCRIPTIONS_MAX 256u
+/** Shortest time between two news of progress of the same job: what an eye can follow. */
+#define HST_PROGRESS_MS 100.0
+/** Path parameters of a route. */
+#define HST_ROUTE_PARAMS_MAX 4u
+/** Longest path that is looked up; longer ones are no route. */
+#define HST_ROUTE_PATH_MAX 4096u
+/** Entries of a list field: as many components as a large catalog has. */
+#define HST_FIELD_ITEMS_MAX 4096u
+#endif

@@ -1,0 +1,107 @@
+#include "service/metrics.h"
+
+#include "metric/metric.h"
+#include "service/internal.h"
+
+static void write_models(const struct hst_service *service, struct hst_strbuf *out)
+{
+    uint64_t states[HST_MODEL_MISSING + 1] = {0};
+    size_t cursor = 0;
+    for (const struct hst_model *model; (model = hst_catalog_next(service->config.catalog, &cursor));)
+        states[model->state]++;
+    hst_metric_begin(out, HST_METRIC_MODELS);
+    for (size_t i = 0; i <= HST_MODEL_MISSING; i++)
+        hst_metric_sample(out, HST_METRIC_MODELS, "state", hst_model_state_name((enum hst_model_state)i), (double)states[i]);
+}
+
+static void write_scan(const struct hst_service *service, struct hst_strbuf *out)
+{
+    struct hst_scan_status scan = hst_catalog_scan_status(service->config.catalog);
+    hst_metric_single(out, HST_METRIC_SCAN_DURATION_SECONDS, scan.duration_ms / 1e3);
+    hst_metric_single(out, HST_METRIC_SCAN_FILES, (double)scan.files_seen);
+    hst_metric_single(out, HST_METRIC_SCAN_ERRORS, (double)scan.errors);
+}
+
+static void write_cache(const struct hst_service *service, struct hst_strbuf *out)
+{
+    struct hst_cache_stats stats = hst_cache_stats(service->config.cache);
+    const struct {
+        enum hst_metric_id metric;
+        uint64_t value;
+    } rows[] = {
+        {HST_METRIC_CACHE_BUDGET_BYTES, stats.budget_bytes},       {HST_METRIC_CACHE_USED_BYTES, stats.used_bytes},
+        {HST_METRIC_CACHE_EVICTABLE_BYTES, stats.evictable_bytes}, {HST_METRIC_CACHE_DRAINING_BYTES, stats.draining_bytes},
+        {HST_METRIC_CACHE_COMPONENTS, stats.count},                {HST_METRIC_CACHE_HITS_TOTAL, stats.hits},
+        {HST_METRIC_CACHE_MISSES_TOTAL, stats.misses},             {HST_METRIC_CACHE_EVICTIONS_TOTAL, stats.evictions},
+        {HST_METRIC_CACHE_FILLED_BYTES_TOTAL, stats.filled_bytes},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        hst_metric_single(out, rows[i].metric, (double)rows[i].value);
+}
+
+static double count_loaded(const struct hst_service *service, const struct hst_device *device)
+{
+    double count = 0;
+    size_t cursor = 0;
+    for (const struct hst_loaded *loaded; (loaded = hst_loader_next_loaded(service->config.loader, &cursor));)
+        count += loaded->device == device;
+    return count;
+}
+
+static double device_value(const struct hst_service *service, enum hst_metric_id metric, const struct hst_device *device)
+{
+    if (metric == HST_METRIC_DEVICE_BUDGET_BYTES) return (double)device->budget_bytes;
+    if (metric == HST_METRIC_DEVICE_USED_BYTES) return (double)device->reserved_bytes;
+    return count_loaded(service, device);
+}
+
+static void write_devices(const struct hst_service *service, struct hst_strbuf *out)
+{
+    static const enum hst_metric_id metrics[] = {HST_METRIC_DEVICE_BUDGET_BYTES, HST_METRIC_DEVICE_USED_BYTES, HST_METRIC_DEVICE_COMPONENTS};
+    for (size_t i = 0; i < sizeof metrics / sizeof metrics[0]; i++) {
+        hst_metric_begin(out, metrics[i]);
+        for (size_t j = 0; j < service->config.device_count; j++)
+            hst_metric_sample(out, metrics[i], "device", service->config.devices[j]->id, device_value(service, metrics[i], service->config.devices[j]));
+    }
+}
+
+static void write_jobs(const struct hst_service *service, struct hst_strbuf *out)
+{
+    const struct hst_service_counts *counts = &service->counts;
+    double active = 0, leases = 0;
+    size_t cursor = 0;
+    for (const struct hst_job *job; (job = hst_loader_next_job(service->config.loader, &cursor));)
+        active += job->state <= HST_JOB_ROLLING_BACK;
+    cursor = 0;
+    while (hst_cache_next_holder(service->config.cache, &cursor) != NULL)
+        leases++;
+    hst_metric_single(out, HST_METRIC_LEASES, leases);
+    hst_metric_begin(out, HST_METRIC_JOBS_TOTAL);
+    hst_metric_sample(out, HST_METRIC_JOBS_TOTAL, "result", "done", (double)counts->jobs_done);
+    hst_metric_sample(out, HST_METRIC_JOBS_TOTAL, "result", "failed", (double)counts->jobs_failed);
+    hst_metric_sample(out, HST_METRIC_JOBS_TOTAL, "result", "cancelled", (double)counts->jobs_cancelled);
+    hst_metric_single(out, HST_METRIC_JOB_SECONDS_TOTAL, counts->job_ms / 1e3);
+    hst_metric_single(out, HST_METRIC_JOBS_ACTIVE, active);
+}
+
+static void write_requests(const struct hst_service *service, struct hst_strbuf *out)
+{
+    static const char *const classes[] = {"0xx", "1xx", "2xx", "3xx", "4xx", "5xx"};
+    const struct hst_service_counts *counts = &service->counts;
+    hst_metric_begin(out, HST_METRIC_OPENS_TOTAL);
+    hst_metric_sample(out, HST_METRIC_OPENS_TOTAL, "result", "ok", (double)counts->opens);
+    hst_metric_sample(out, HST_METRIC_OPENS_TOTAL, "result", "failed", (double)counts->open_failures);
+    hst_metric_begin(out, HST_METRIC_REQUESTS_TOTAL);
+    for (size_t i = 2; i < sizeof classes / sizeof classes[0]; i++)
+        hst_metric_sample(out, HST_METRIC_REQUESTS_TOTAL, "class", classes[i], (double)counts->requests[i]);
+}
+
+void hst_metrics_write(const struct hst_service *service, struct hst_strbuf *out)
+{
+    write_models(service, out);
+    write_scan(service, out);
+    write_cache(service, out);
+    write_devices(service, out);
+    write_jobs(service, out);
+    write_requests(service, out);
+}

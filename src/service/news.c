@@ -1,0 +1,93 @@
+/* What the layers below tell, as events. */
+#include "os/clock.h"
+#include "service/index.h"
+#include "service/internal.h"
+#include "service/jsonx.h"
+#include "service/view.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void on_model(void *context, struct hst_model *model, bool available)
+{
+    struct hst_service *service = ((struct hst_service_slot *)context)->service;
+    if (service == NULL) return;
+    hst_service_publish(service, available ? "model.available" : "model.unavailable",
+                        json_pack("{s:s, s:o, s:s, s:o, s:s, s:o}", "model_id", model->id, "name", hst_jsonx_text(model->name), "type", model->type,
+                                  "family", hst_jsonx_text(model->family), "state", hst_model_state_name(model->state), "generation",
+                                  hst_jsonx_size(model->generation)));
+}
+
+static void on_scan(void *context, const struct hst_scan_status *status)
+{
+    struct hst_service *service = ((struct hst_service_slot *)context)->service;
+    if (service == NULL) return;
+    hst_service_publish(service, "scan.progress", hst_view_scan(status));
+    if (strcmp(status->state, "done") != 0 || !service->scan_again) return;
+    service->scan_again = false;
+    hst_catalog_scan(service->config.catalog, NULL);
+}
+
+struct hst_catalog_listener hst_service_catalog_listener(struct hst_service_slot *slot)
+{
+    return (struct hst_catalog_listener){.changed = on_model, .progress = on_scan, .context = slot};
+}
+
+static void publish_state(struct hst_service *service, const struct hst_component *component, const char *tier, const char *device_id, const char *state)
+{
+    hst_service_publish(service, "component.state",
+                        json_pack("{s:s, s:s, s:s, s:s?, s:s, s:o}", "component_id", component->id, "model_id", component->model->id, "tier", tier,
+                                  "device_id", device_id, "state", state, "bytes", hst_jsonx_size(component->size_bytes)));
+}
+
+static void on_cache_state(void *context, const struct hst_component *component, const char *state)
+{
+    struct hst_service *service = ((struct hst_service_slot *)context)->service;
+    if (service == NULL) return;
+    hst_index_forget(service, component);
+    publish_state(service, component, "ram", NULL, state);
+}
+
+struct hst_cache_listener hst_service_cache_listener(struct hst_service_slot *slot)
+{
+    return (struct hst_cache_listener){.state = on_cache_state, .context = slot};
+}
+
+/* Is there something new to say: another job, step or state, or enough time since the last news? */
+static bool is_worth_telling(struct hst_service *service, const struct hst_job *job)
+{
+    struct hst_service_progress *last = &service->progress;
+    bool same = strcmp(last->job_id, job->id) == 0 && last->state == job->state && last->step == job->step;
+    if (same && hst_clock_ms_since(last->ns) < HST_PROGRESS_MS) return false;
+    *last = (struct hst_service_progress){.state = job->state, .step = job->step, .ns = hst_clock_ns()};
+    snprintf(last->job_id, sizeof last->job_id, "%s", job->id);
+    return true;
+}
+
+static void count(struct hst_service_counts *counts, const struct hst_job *job)
+{
+    counts->jobs_failed += job->state == HST_JOB_FAILED;
+    counts->jobs_cancelled += job->state == HST_JOB_CANCELLED;
+    if (job->state != HST_JOB_DONE) return;
+    counts->jobs_done++;
+    counts->job_ms += job->loading_ms;
+}
+
+static void on_progress(void *context, const struct hst_job *job)
+{
+    struct hst_service *service = ((struct hst_service_slot *)context)->service;
+    if (service == NULL) return;
+    count(&service->counts, job);
+    if (is_worth_telling(service, job)) hst_service_publish(service, "job.progress", hst_view_job(job));
+}
+
+static void on_device_state(void *context, const struct hst_component *component, const struct hst_device *device, const char *state)
+{
+    struct hst_service *service = ((struct hst_service_slot *)context)->service;
+    if (service != NULL) publish_state(service, component, "device", device->id, state);
+}
+
+struct hst_loader_listener hst_service_loader_listener(struct hst_service_slot *slot)
+{
+    return (struct hst_loader_listener){.progress = on_progress, .device_state = on_device_state, .context = slot};
+}

@@ -1,0 +1,156 @@
+#include "service/select.h"
+
+#include "base/cleanup.h"
+#include "service/fields.h"
+#include "service/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int hst_select_model(const struct hst_service *service, const char *id, struct hst_model **ret_model, struct hst_error *err)
+{
+    struct hst_model *model = hst_catalog_find(service->config.catalog, id);
+    if (model == NULL) return hst_error_set(err, HST_E_MODEL_NOT_FOUND, "no model has the id '%s'", id);
+    *ret_model = model;
+    return HST_OK;
+}
+
+int hst_select_component(const struct hst_service *service, const char *id, struct hst_component **ret_component, struct hst_error *err)
+{
+    struct hst_model *model;
+    const char *colon = strrchr(id, ':');
+    if (colon == NULL) return hst_error_set(err, HST_E_COMPONENT_NOT_FOUND, "'%s' is no component id; those are MODEL:ROLE", id);
+    HST_AUTO(hst_freep) char *model_id = strndup(id, (size_t)(colon - id));
+    if (model_id == NULL) return hst_error_nomem(err);
+    HST_TRY(hst_select_model(service, model_id, &model, err));
+    *ret_component = hst_model_component(model, colon + 1);
+    if (*ret_component == NULL) return hst_error_set(err, HST_E_COMPONENT_NOT_FOUND, "%s has no component '%s'", model_id, colon + 1);
+    return HST_OK;
+}
+
+static const char *real_device_id(const char *id)
+{
+    return strcmp(id, "cpu") == 0 || strcmp(id, "host") == 0 ? "host:0" : id;
+}
+
+int hst_select_device(const struct hst_service *service, const char *id, struct hst_device **ret_device, struct hst_error *err)
+{
+    const struct hst_service_config *config = &service->config;
+    for (size_t i = 0; i < config->device_count; i++) {
+        if (id != NULL && strcmp(config->devices[i]->id, real_device_id(id)) != 0) continue;
+        *ret_device = config->devices[i];
+        return HST_OK;
+    }
+    return hst_error_set(err, HST_E_DEVICE_NOT_FOUND, "there is no device '%s' here", id != NULL ? id : "host:0");
+}
+
+int hst_select_call_device(const struct hst_call *call, const char *path_id, struct hst_device **ret_device, struct hst_error *err)
+{
+    const char *id = path_id;
+    *ret_device = NULL;
+    if (id == NULL) HST_TRY(hst_fields_text(call, "device_id", &id, err));
+    return id != NULL ? hst_select_device(call->service, id, ret_device, err) : HST_OK;
+}
+
+static struct hst_selected *find(struct hst_selection *selection, const struct hst_model *model)
+{
+    for (size_t i = 0; i < selection->count; i++)
+        if (selection->items[i].model == model) return &selection->items[i];
+    return NULL;
+}
+
+static int add_model(struct hst_selection *selection, struct hst_model *model, struct hst_selected **ret_item, struct hst_error *err)
+{
+    struct hst_selected *item = find(selection, model);
+    if (item == NULL) {
+        struct hst_selected *grown = realloc(selection->items, (selection->count + 1) * sizeof *grown);
+        if (grown == NULL) return hst_error_nomem(err);
+        selection->items = grown;
+        item = &grown[selection->count++];
+        *item = (struct hst_selected){.model = model};
+    }
+    *ret_item = item;
+    return HST_OK;
+}
+
+static bool has_role(const struct hst_selected *item, const char *role)
+{
+    for (size_t i = 0; i < item->role_count; i++)
+        if (strcmp(item->roles[i], role) == 0) return true;
+    return false;
+}
+
+static int add_component(struct hst_selection *selection, const struct hst_component *component, struct hst_error *err)
+{
+    struct hst_selected *item;
+    HST_TRY(add_model(selection, component->model, &item, err));
+    if (has_role(item, component->role)) return HST_OK;
+    const char **grown = realloc(item->roles, (item->role_count + 1) * sizeof *grown);
+    if (grown == NULL) return hst_error_nomem(err);
+    item->roles = grown;
+    item->roles[item->role_count++] = component->role;
+    return HST_OK;
+}
+
+/* `text` is a component id, or a role of `model`. */
+static int add_named(const struct hst_call *call, struct hst_selection *selection, const struct hst_model *model, const char *text, struct hst_error *err)
+{
+    struct hst_component *component;
+    if (strchr(text, ':') != NULL || model == NULL)
+        HST_TRY(hst_select_component(call->service, text, &component, err));
+    else if ((component = hst_model_component(model, text)) == NULL)
+        return hst_error_set(err, HST_E_COMPONENT_NOT_FOUND, "%s has no component '%s'", model->id, text);
+    if (model != NULL && component->model != model)
+        return hst_error_set(err, HST_E_INVALID_ARGUMENT, "%s is no component of %s", text, model->id);
+    return add_component(selection, component, err);
+}
+
+static int add_list(const struct hst_call *call, struct hst_selection *selection, const struct hst_model *model, const char *field, struct hst_error *err)
+{
+    json_t *list, *item;
+    size_t index;
+    int status = hst_fields_list(call, field, &list, err);
+    json_array_foreach(list, index, item)
+        if (status == HST_OK) status = add_named(call, selection, model, json_string_value(item), err);
+    json_decref(list);
+    return status;
+}
+
+static int read_all(const struct hst_call *call, const char *path_id, struct hst_selection *selection, struct hst_error *err)
+{
+    struct hst_model *model = NULL;
+    struct hst_selected *item;
+    const char *model_id = NULL;
+    if (path_id != NULL) HST_TRY(add_named(call, selection, NULL, path_id, err));
+    HST_TRY(hst_fields_text(call, "model_id", &model_id, err));
+    if (model_id != NULL) HST_TRY(hst_select_model(call->service, model_id, &model, err));
+    HST_TRY(add_list(call, selection, model, "components", err));
+    HST_TRY(add_list(call, selection, model, "component_ids", err));
+    return model != NULL ? add_model(selection, model, &item, err) : HST_OK;
+}
+
+int hst_selection_read(const struct hst_call *call, const char *path_id, struct hst_selection *ret_selection, struct hst_error *err)
+{
+    struct hst_selection selection = {0};
+    int status = read_all(call, path_id, &selection, err);
+    if (status < 0)
+        hst_selection_fini(&selection);
+    else
+        *ret_selection = selection;
+    return status;
+}
+
+bool hst_selection_has(const struct hst_selection *selection, const struct hst_component *component)
+{
+    for (size_t i = 0; i < selection->count; i++)
+        if (strcmp(selection->items[i].model->id, component->model->id) == 0) return selection->items[i].roles == NULL || has_role(&selection->items[i], component->role);
+    return false;
+}
+
+void hst_selection_fini(struct hst_selection *selection)
+{
+    for (size_t i = 0; i < selection->count; i++)
+        free(selection->items[i].roles);
+    free(selection->items);
+    *selection = (struct hst_selection){0};
+}

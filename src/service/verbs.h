@@ -1,0 +1,17 @@
+#ifndef HST_SERVICE_VERBS_H
+#define HST_SERVICE_VERBS_H
+/** @file
+ * The tables of routes, one a file. */
+#include "service/service.h"
+
+/** Models and components: what there is, scanning (verbs_catalog.c). */
+extern const struct hst_route hst_verbs_catalog[];
+/** Loading, unloading, planning, jobs (verbs_load.c). */
+extern const struct hst_route hst_verbs_load[];
+/** The RAM tier (verbs_cache.c). */
+extern const struct hst_route hst_verbs_cache[];
+/** Memory and devices (verbs_memory.c). */
+extern const struct hst_route hst_verbs_memory[];
+/** Health, metrics, the API's own description (verbs_system.c). */
+extern const struct hst_route hst_verbs_system[];
+#endif

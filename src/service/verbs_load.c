@@ -1,0 +1,252 @@
+#include "base/cleanup.h"
+#include "service/batch.h"
+#include "service/fields.h"
+#include "service/internal.h"
+#include "service/jsonx.h"
+#include "service/verbs.h"
+#include "service/view.h"
+
+static const char *const load_fields[] = {"model_id", "components", "component_ids", "device_id", "precision", "optimization_level", "pin", "wait", NULL};
+
+static int read_wish(const struct hst_call *call, struct hst_batch_wish *ret_wish, struct hst_error *err)
+{
+    struct hst_batch_wish wish = {.wait = true};
+    bool pin = true;
+    HST_TRY(hst_fields_check(call, load_fields, err));
+    HST_TRY(hst_fields_text(call, "precision", &wish.precision, err));
+    HST_TRY(hst_fields_text(call, "optimization_level", &wish.optimization_level, err));
+    HST_TRY(hst_fields_flag(call, "wait", &wish.wait, err));
+    HST_TRY(hst_fields_flag(call, "pin", &pin, err));
+    wish.pin = pin && !json_is_null(json_object_get(call->fields, "pin")) && json_object_get(call->fields, "pin") != NULL;
+    wish.unpin = !pin;
+    *ret_wish = wish;
+    return HST_OK;
+}
+
+static int start(struct hst_call *call, bool to_device, struct hst_error *err)
+{
+    HST_AUTO(hst_selection_fini) struct hst_selection selection = {0};
+    struct hst_batch_wish wish;
+    HST_TRY(read_wish(call, &wish, err));
+    HST_TRY(hst_select_call_device(call, call->params[0], &wish.device, err));
+    if (to_device && wish.device == NULL) HST_TRY(hst_select_device(call->service, NULL, &wish.device, err));
+    HST_TRY(hst_selection_read(call, NULL, &selection, err));
+    return hst_batch_start(call, &selection, &wish, err);
+}
+
+static void load(struct hst_call *call)
+{
+    struct hst_error error = {0};
+    if (start(call, true, &error) < 0) hst_call_fail(call->service, call->ticket, &error, NULL);
+}
+
+static void cache(struct hst_call *call)
+{
+    struct hst_error error = {0};
+    if (start(call, false, &error) < 0) hst_call_fail(call->service, call->ticket, &error, NULL);
+}
+
+/* What an unload did. */
+struct unloading {
+    json_t *gone;
+    json_t *kept;
+    uint64_t freed_bytes;
+};
+
+static void keep(const struct hst_service *service, struct unloading *unloading, const struct hst_loaded *loaded, const struct hst_error *why)
+{
+    json_array_append_new(unloading->kept, json_pack("{s:s, s:s, s:s, s:o}", "component_id", loaded->component->id, "device_id", loaded->device->id,
+                                                     "reason", why->text, "holders", hst_view_holders(service, loaded->component)));
+}
+
+/* @return was it taken off? */
+static bool unload_one(const struct hst_service *service, struct unloading *unloading, struct hst_loaded *loaded)
+{
+    struct hst_error error = {0};
+    uint64_t freed_bytes = 0;
+    json_t *row = json_pack("{s:s, s:s}", "component_id", loaded->component->id, "device_id", loaded->device->id);
+    bool gone = hst_loader_unload(service->config.loader, loaded, &freed_bytes, &error) == HST_OK;
+    if (gone) {
+        json_object_set_new(row, "freed_bytes", hst_jsonx_size(freed_bytes));
+        json_array_append(unloading->gone, row);
+        unloading->freed_bytes += freed_bytes;
+    } else
+        keep(service, unloading, loaded, &error);
+    json_decref(row);
+    return gone;
+}
+
+static void unload_matching(const struct hst_service *service, const struct hst_selection *selection, const struct hst_device *device, struct unloading *unloading)
+{
+    size_t cursor = 0;
+    for (struct hst_loaded *loaded; (loaded = hst_loader_next_loaded(service->config.loader, &cursor));) {
+        if (device != NULL && loaded->device != device) continue;
+        if (selection->count > 0 && !hst_selection_has(selection, loaded->component)) continue;
+        if (unload_one(service, unloading, loaded)) cursor--;
+    }
+}
+
+static int unload(const struct hst_call *call, json_t **ret_data, struct hst_error *err)
+{
+    static const char *const known[] = {"model_id", "components", "component_ids", "device_id", NULL};
+    HST_AUTO(hst_selection_fini) struct hst_selection selection = {0};
+    struct hst_device *device;
+    HST_TRY(hst_fields_check(call, known, err));
+    HST_TRY(hst_select_call_device(call, call->params[0], &device, err));
+    HST_TRY(hst_selection_read(call, NULL, &selection, err));
+    struct unloading unloading = {.gone = json_array(), .kept = json_array()};
+    unload_matching(call->service, &selection, device, &unloading);
+    *ret_data = json_pack("{s:o, s:o, s:o}", "unloaded_components", unloading.gone, "leased_components", unloading.kept, "freed_bytes",
+                          hst_jsonx_size(unloading.freed_bytes));
+    return HST_OK;
+}
+
+static int unload_named(const struct hst_call *call, json_t **ret_data, struct hst_error *err)
+{
+    if (json_object_size(call->fields) > 0) return unload(call, ret_data, err);
+    return hst_error_set(err, HST_E_INVALID_ARGUMENT, "name component_ids; DELETE /api/model/unload without a body unloads all");
+}
+
+static json_t *view_evictions(const struct hst_plan_eviction *evictions, size_t count, const char *tier, json_t *list)
+{
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:s}", "component_id", evictions[i].component_id, "tier", tier, "bytes",
+                                              hst_jsonx_size(evictions[i].bytes), "reason", evictions[i].reason));
+    return list;
+}
+
+/* What each component needs: nothing when it is there already. */
+static json_t *view_items(const struct hst_service *service, const struct hst_load_request *request, const struct hst_plan *plan)
+{
+    json_t *items = json_array();
+    for (size_t i = 0, count = request->roles != NULL ? request->role_count : request->model->component_count; i < count; i++) {
+        const struct hst_component *component =
+            request->roles != NULL ? hst_model_component(request->model, request->roles[i]) : &request->model->components[i];
+        const struct hst_residency *held = hst_cache_find(service->config.cache, component);
+        bool loaded = request->device != NULL && hst_loader_find(service->config.loader, component, request->device) != NULL;
+        json_array_append_new(items, json_pack("{s:s, s:o, s:s, s:b, s:o}", "component_id", component->id, "size_bytes",
+                                               hst_jsonx_size(component->size_bytes), "ram", hst_view_ram_state(held), "loaded", loaded, "batch",
+                                               hst_jsonx_size(plan->batch_of[i])));
+    }
+    return items;
+}
+
+static json_t *view_step(const char *step, const char *text, uint64_t bytes)
+{
+    return json_pack("{s:s, s:s, s:o}", "step", step, "text", text, "bytes", hst_jsonx_size(bytes));
+}
+
+static json_t *view_plan(const struct hst_service *service, const struct hst_load_request *request, const struct hst_plan *plan)
+{
+    json_t *evictions = json_array(), *steps = json_array();
+    uint64_t evicted = 0;
+    view_evictions(plan->device_evictions, plan->device_eviction_count, "device", evictions);
+    view_evictions(plan->ram_evictions, plan->ram_eviction_count, "ram", evictions);
+    for (size_t i = 0; i < plan->ram_eviction_count; i++)
+        evicted += plan->ram_evictions[i].bytes;
+    if (json_array_size(evictions) > 0) json_array_append_new(steps, view_step("evict", "make room", evicted));
+    if (plan->ram_bytes > 0) json_array_append_new(steps, view_step("cache", "read from disk into RAM", plan->ram_bytes));
+    if (plan->device_bytes > 0) json_array_append_new(steps, view_step("load", "reserve and load on the device", plan->device_bytes));
+    return json_pack("{s:s, s:s?, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "model_id", request->model->id, "device_id",
+                     request->device != NULL ? request->device->id : NULL, "steps", steps, "components", view_items(service, request, plan),
+                     "evictions", evictions, "batches", hst_jsonx_size(plan->batch_count), "ram_bytes", hst_jsonx_size(plan->ram_bytes), "device_bytes",
+                     hst_jsonx_size(plan->device_bytes), "expected_ms", plan->expected_ms < 0 ? json_null() : hst_jsonx_ms(plan->expected_ms));
+}
+
+static int plan_item(const struct hst_call *call, const struct hst_selected *item, const struct hst_batch_wish *wish, json_t **ret_data, struct hst_error *err)
+{
+    HST_AUTO(hst_plan_fini) struct hst_plan plan = {0};
+    struct hst_load_request request = {.model = item->model,
+                                       .roles = item->roles,
+                                       .role_count = item->role_count,
+                                       .device = wish->device,
+                                       .precision = wish->precision,
+                                       .optimization_level = wish->optimization_level,
+                                       .pin = wish->pin};
+    if (item->model->state != HST_MODEL_OK)
+        return hst_error_set(err, item->model->problem.status, "%s", item->model->problem.text);
+    HST_TRY(hst_loader_plan(call->service->config.loader, &request, &plan, err));
+    *ret_data = view_plan(call->service, &request, &plan);
+    return HST_OK;
+}
+
+static int plan(const struct hst_call *call, json_t **ret_data, struct hst_error *err)
+{
+    HST_AUTO(hst_selection_fini) struct hst_selection selection = {0};
+    struct hst_batch_wish wish;
+    HST_TRY(read_wish(call, &wish, err));
+    HST_TRY(hst_select_call_device(call, NULL, &wish.device, err));
+    if (wish.device == NULL) HST_TRY(hst_select_device(call->service, NULL, &wish.device, err));
+    HST_TRY(hst_selection_read(call, NULL, &selection, err));
+    if (selection.count != 1) return hst_error_set(err, HST_E_INVALID_ARGUMENT, "a plan is for one model: name its model_id");
+    return plan_item(call, &selection.items[0], &wish, ret_data, err);
+}
+
+static int find_job(const struct hst_call *call, struct hst_job **ret_job, struct hst_error *err)
+{
+    *ret_job = hst_loader_job(call->service->config.loader, call->params[0]);
+    return *ret_job != NULL ? HST_OK : hst_error_set(err, HST_E_JOB_NOT_FOUND, "no job has the id '%s'", call->params[0]);
+}
+
+static int show_job(const struct hst_call *call, json_t **ret_data, struct hst_error *err)
+{
+    struct hst_job *job;
+    HST_TRY(find_job(call, &job, err));
+    *ret_data = hst_view_job(job);
+    return HST_OK;
+}
+
+static int cancel_job(const struct hst_call *call, json_t **ret_data, struct hst_error *err)
+{
+    struct hst_job *job;
+    HST_TRY(find_job(call, &job, err));
+    HST_TRY(hst_loader_cancel(call->service->config.loader, job, err));
+    return show_job(call, ret_data, err);
+}
+
+static int list_jobs(const struct hst_call *call, json_t **ret_data, struct hst_error *err)
+{
+    json_t *jobs = json_array();
+    size_t cursor = 0;
+    (void)err;
+    for (struct hst_job *job; (job = hst_loader_next_job(call->service->config.loader, &cursor));)
+        json_array_append_new(jobs, hst_view_job(job));
+    *ret_data = json_pack("{s:o}", "jobs", jobs);
+    return HST_OK;
+}
+
+static int show_status(const struct hst_call *call, json_t **ret_data, struct hst_error *err)
+{
+    const struct hst_service_config *config = &call->service->config;
+    struct hst_device *device;
+    if (call->params[0] != NULL) {
+        HST_TRY(hst_select_device(call->service, call->params[0], &device, err));
+        *ret_data = hst_view_device(call->service, device);
+        return HST_OK;
+    }
+    json_t *devices = json_array(), *ram = json_object();
+    for (size_t i = 0; i < config->device_count; i++)
+        json_array_append_new(devices, hst_view_device(call->service, config->devices[i]));
+    hst_view_cache_totals(call->service, ram);
+    *ret_data = json_pack("{s:o, s:o, s:o}", "devices", devices, "cache", ram, "total_models", hst_jsonx_size(hst_catalog_count(config->catalog)));
+    return HST_OK;
+}
+
+const struct hst_route hst_verbs_load[] = {
+    {"GET", "/api/model/status", NULL, show_status},
+    {"GET", "/api/model/status/{device_id}", NULL, show_status},
+    {"POST", "/api/model/load", load, NULL},
+    {"POST", "/api/model/load/{device_id}", load, NULL},
+    {"DELETE", "/api/model/unload", NULL, unload},
+    {"DELETE", "/api/model/unload/{device_id}", NULL, unload},
+    {"POST", "/api/model/vram/load", load, NULL},
+    {"POST", "/api/model/vram/load/{device_id}", load, NULL},
+    {"DELETE", "/api/model/vram/unload", NULL, unload_named},
+    {"DELETE", "/api/model/vram/unload/{device_id}", NULL, unload_named},
+    {"POST", "/api/model/cache", cache, NULL},
+    {"POST", "/api/model/plan", NULL, plan},
+    {"GET", "/api/model/jobs", NULL, list_jobs},
+    {"GET", "/api/model/jobs/{job_id}", NULL, show_job},
+    {"DELETE", "/api/model/jobs/{job_id}", NULL, cancel_job},
+    {NULL, NULL, NULL, NULL},
+};

@@ -1,0 +1,27 @@
+#ifndef HST_SERVICE_VIEW_H
+#define HST_SERVICE_VIEW_H
+/** @file
+ * Models, components, devices and jobs as JSON objects (contract section 5.1). New references; NULL when out of memory. */
+#include "service/service.h"
+
+/** A model as its files tell: without what is cached or loaded. */
+json_t *hst_view_plain_model(const struct hst_model *model);
+/** A model, and where it is. */
+json_t *hst_view_model(const struct hst_service *service, const struct hst_model *model);
+/** A component, and where it is. */
+json_t *hst_view_component(const struct hst_service *service, const struct hst_component *component);
+/** Who holds a component: an array. */
+json_t *hst_view_holders(const struct hst_service *service, const struct hst_component *component);
+/** A load. */
+json_t *hst_view_job(const struct hst_job *job);
+/** What is on a device, its memory, and the jobs that run for it. */
+json_t *hst_view_device(const struct hst_service *service, const struct hst_device *device);
+/** Figures of the last scan. */
+json_t *hst_view_scan(const struct hst_scan_status *scan);
+/** Budget and use of the RAM tier, put into `object`. */
+void hst_view_cache_totals(const struct hst_service *service, json_t *object);
+/** A residency of RAM in words: absent caching cached. */
+const char *hst_view_ram_state(const struct hst_residency *residency);
+/** Whoever fills a tier: what an error about memory names. */
+json_t *hst_view_memory_details(const struct hst_service *service);
+#endif

@@ -1,0 +1,227 @@
+#include "service/view.h"
+
+#include "service/internal.h"
+#include "service/jsonx.h"
+
+#include <string.h>
+
+static json_t *verdict_of(const struct hst_verdict *verdict)
+{
+    return json_pack("{s:f, s:o, s:o, s:o}", "confidence", verdict->confidence, "evidence",
+                     hst_jsonx_texts((const char *const *)verdict->evidence, verdict->evidence_count), "runner_up", hst_jsonx_text(verdict->runner_up),
+                     "needs_hint", hst_jsonx_texts((const char *const *)verdict->needs_hint, verdict->needs_hint_count));
+}
+
+/* What the headers of its files say about themselves; the first file that has a key wins. */
+static json_t *metadata_of(const struct hst_model *model)
+{
+    json_t *metadata = json_object();
+    for (size_t i = 0; i < model->file_count; i++) {
+        const struct hst_tensor_table *table = model->files[i].table;
+        for (size_t j = 0; table != NULL && j < table->metadata_count; j++)
+            if (json_object_get(metadata, table->metadata[j].key) == NULL)
+                json_object_set_new(metadata, table->metadata[j].key, hst_jsonx_text(table->metadata[j].value));
+    }
+    return metadata;
+}
+
+static json_t *problem_of(const struct hst_error *problem)
+{
+    json_t *view = json_pack("{s:s, s:o}", "code", hst_status_info(problem->status)->code, "text", hst_jsonx_text(problem->text));
+    if (problem->has_offset) json_object_set_new(view, "offset", hst_jsonx_size(problem->offset));
+    return view;
+}
+
+static json_t *plain_component(const struct hst_component *component)
+{
+    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:s?, s:o, s:o}", "component_id", component->id, "model_id", component->model->id,
+                     "component_type", component->role, "size_bytes", hst_jsonx_size(component->size_bytes), "parameters",
+                     hst_jsonx_size(component->parameters), "tensors", hst_jsonx_size(component->tensor_count), "precision", component->precision,
+                     "generation", hst_jsonx_size(component->model->generation), "depends_on",
+                     hst_jsonx_texts((const char *const *)component->depends_on, component->depends_on_count));
+}
+
+/* All of a model but its components. */
+static json_t *head_of(const struct hst_model *model)
+{
+    json_t *view = json_pack("{s:s, s:o, s:s, s:o, s:o, s:s, s:o}", "model_id", model->id, "name", hst_jsonx_text(model->name), "type", model->type,
+                             "family", hst_jsonx_text(model->family), "variant", hst_jsonx_text(model->variant), "format", model->format, "path",
+                             hst_jsonx_text(model->path));
+    json_object_set_new(view, "size_bytes", hst_jsonx_size(model->size_bytes));
+    json_object_set_new(view, "precision", hst_jsonx_text(model->precision));
+    json_object_set_new(view, "parameters", hst_jsonx_size(model->parameters));
+    json_object_set_new(view, "generation", hst_jsonx_size(model->generation));
+    json_object_set_new(view, "hashes", json_object());
+    json_object_set_new(view, "metadata", metadata_of(model));
+    json_object_set_new(view, "compatibility", json_object());
+    json_object_set_new(view, "verdict", verdict_of(&model->verdict));
+    json_object_set_new(view, "state", json_string(hst_model_state_name(model->state)));
+    if (model->problem.status < 0) json_object_set_new(view, "problem", problem_of(&model->problem));
+    return view;
+}
+
+json_t *hst_view_plain_model(const struct hst_model *model)
+{
+    json_t *view = head_of(model), *components = json_array();
+    for (size_t i = 0; i < model->component_count; i++)
+        json_array_append_new(components, plain_component(&model->components[i]));
+    json_object_set_new(view, "components", components);
+    return view;
+}
+
+static bool is_cached(const struct hst_service *service, const struct hst_model *model)
+{
+    for (size_t i = 0; i < model->component_count; i++) {
+        const struct hst_residency *held = hst_cache_find(service->config.cache, &model->components[i]);
+        if (held == NULL || held->state != HST_RESIDENCY_CACHED) return false;
+    }
+    return model->component_count > 0;
+}
+
+static bool is_loaded(const struct hst_service *service, const struct hst_model *model, const struct hst_device *device)
+{
+    for (size_t i = 0; i < model->component_count; i++)
+        if (hst_loader_find(service->config.loader, &model->components[i], device) == NULL) return false;
+    return model->component_count > 0;
+}
+
+static json_t *loaded_on(const struct hst_service *service, const struct hst_model *model)
+{
+    json_t *devices = json_array();
+    for (size_t i = 0; i < service->config.device_count; i++)
+        if (is_loaded(service, model, service->config.devices[i])) json_array_append_new(devices, json_string(service->config.devices[i]->id));
+    return devices;
+}
+
+json_t *hst_view_model(const struct hst_service *service, const struct hst_model *model)
+{
+    json_t *view = head_of(model), *components = json_array();
+    for (size_t i = 0; i < model->component_count; i++)
+        json_array_append_new(components, hst_view_component(service, &model->components[i]));
+    json_object_set_new(view, "components", components);
+    json_object_set_new(view, "is_cached", json_boolean(is_cached(service, model)));
+    json_object_set_new(view, "loaded_on", loaded_on(service, model));
+    return view;
+}
+
+const char *hst_view_ram_state(const struct hst_residency *residency)
+{
+    static const char *const states[] = {"caching", "cached", "absent"};
+    return residency != NULL ? states[residency->state] : "absent";
+}
+
+static json_t *ram_of(const struct hst_residency *held)
+{
+    if (held == NULL) return json_pack("{s:s, s:i, s:n}", "state", "absent", "bytes", 0, "backing");
+    bool present = held->state == HST_RESIDENCY_CACHED;
+    json_t *view = json_pack("{s:s, s:o, s:s?, s:b}", "state", hst_view_ram_state(held), "bytes",
+                             hst_jsonx_size(held->state == HST_RESIDENCY_SUSPENDED ? 0 : held->charged_bytes), "backing",
+                             present ? hst_backing_name(held->backing) : NULL, "stale", held->stale);
+    if (present && held->backing == HST_BACKING_PAGE_CACHE) json_object_set_new(view, "locked", json_boolean(held->locked));
+    return view;
+}
+
+static bool has_component(const struct hst_job *job, const struct hst_component *component)
+{
+    for (size_t i = 0; i < job->component_count; i++)
+        if (job->components[i] == component) return true;
+    return false;
+}
+
+static bool is_loading(const struct hst_service *service, const struct hst_component *component, const struct hst_device *device)
+{
+    size_t cursor = 0;
+    if (!hst_loader_busy(service->config.loader, component)) return false;
+    for (struct hst_job *job; (job = hst_loader_next_job(service->config.loader, &cursor));)
+        if (job->state == HST_JOB_RUNNING && job->device == device && has_component(job, component)) return true;
+    return false;
+}
+
+static json_t *devices_of(const struct hst_service *service, const struct hst_component *component)
+{
+    json_t *devices = json_array();
+    for (size_t i = 0; i < service->config.device_count; i++) {
+        const struct hst_device *device = service->config.devices[i];
+        const struct hst_loaded *loaded = hst_loader_find(service->config.loader, component, device);
+        const char *state = loaded != NULL ? "loaded" : is_loading(service, component, device) ? "loading" : NULL;
+        if (state == NULL) continue;
+        json_array_append_new(devices, json_pack("{s:s, s:s, s:o, s:o}", "device_id", device->id, "state", state, "bytes",
+                                                 hst_jsonx_size(loaded != NULL ? loaded->device_bytes : 0), "since",
+                                                 hst_jsonx_time(loaded != NULL ? loaded->since_wall_ns : 0)));
+    }
+    return devices;
+}
+
+static json_t *residency_row(const struct hst_component *component, const char *tier, const char *device_id, const char *state, uint64_t bytes)
+{
+    return json_pack("{s:s?, s:o, s:s, s:s?, s:s, s:o}", "precision", component->precision, "generation", hst_jsonx_size(component->model->generation),
+                     "tier", tier, "device_id", device_id, "state", state, "bytes", hst_jsonx_size(bytes));
+}
+
+static bool same_id(const struct hst_component *a, const struct hst_component *b)
+{
+    return a == b || strcmp(a->id, b->id) == 0;
+}
+
+/* Every generation of it, in every tier. */
+static json_t *residencies_of(const struct hst_service *service, const struct hst_component *component)
+{
+    json_t *rows = json_array();
+    size_t cursor = 0;
+    for (struct hst_residency *held; (held = hst_cache_next(service->config.cache, &cursor));)
+        if (same_id(held->component, component) && held->state != HST_RESIDENCY_SUSPENDED)
+            json_array_append_new(rows, residency_row(held->component, "ram", NULL, hst_view_ram_state(held), held->charged_bytes));
+    cursor = 0;
+    for (struct hst_loaded *loaded; (loaded = hst_loader_next_loaded(service->config.loader, &cursor));)
+        if (same_id(loaded->component, component))
+            json_array_append_new(rows, residency_row(loaded->component, "device", loaded->device->id, "loaded", loaded->device_bytes));
+    return rows;
+}
+
+static bool holds(const struct hst_holder *holder, const struct hst_component *component)
+{
+    for (size_t i = 0; i < holder->count; i++)
+        if (same_id(holder->residencies[i]->component, component)) return true;
+    return false;
+}
+
+json_t *hst_view_holders(const struct hst_service *service, const struct hst_component *component)
+{
+    json_t *holders = json_array();
+    size_t cursor = 0;
+    for (const struct hst_holder *holder; (holder = hst_cache_next_holder(service->config.cache, &cursor));)
+        if (holds(holder, component))
+            json_array_append_new(holders, json_pack("{s:o, s:i, s:s, s:s, s:o}", "lease_id", hst_jsonx_size(holder->lease_id), "pid", holder->pid,
+                                                     "domain", holder->domain, "device_id", holder->device_id, "since",
+                                                     hst_jsonx_time(holder->since_wall_ns)));
+    return holders;
+}
+
+json_t *hst_view_component(const struct hst_service *service, const struct hst_component *component)
+{
+    json_t *view = plain_component(component), *holders = hst_view_holders(service, component);
+    const struct hst_residency *held = hst_cache_find(service->config.cache, component);
+    struct hst_usage usage = hst_cache_usage(service->config.cache, component);
+    json_object_set_new(view, "ram", ram_of(held));
+    json_object_set_new(view, "devices", devices_of(service, component));
+    json_object_set_new(view, "residencies", residencies_of(service, component));
+    json_object_set_new(view, "leases", hst_jsonx_size(json_array_size(holders)));
+    json_object_set_new(view, "holders", holders);
+    json_object_set_new(view, "shared_bytes", hst_jsonx_size(0));
+    json_object_set_new(view, "shared_with", json_array());
+    json_object_set_new(view, "pinned", json_boolean(held != NULL && held->pinned));
+    json_object_set_new(view, "hits", hst_jsonx_size(usage.hits));
+    json_object_set_new(view, "misses", hst_jsonx_size(usage.misses));
+    json_object_set_new(view, "last_used", hst_jsonx_time(usage.last_used_wall_ns));
+    return view;
+}
+
+json_t *hst_view_scan(const struct hst_scan_status *scan)
+{
+    bool running = strcmp(scan->state, "running") == 0;
+    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "state", scan->state, "started_at", hst_jsonx_time(scan->started_wall_ns),
+                     "duration_ms", hst_jsonx_ms(scan->duration_ms), "files_seen", hst_jsonx_size(scan->files_seen), "files_changed",
+                     hst_jsonx_size(scan->files_changed), "folders_seen", hst_jsonx_size(scan->folders_seen), "models_found",
+                     hst_jsonx_size(scan->models_found), "errors", hst_jsonx_size(scan->errors), "progress",
+                     running || scan->started_wall_ns == 0 ? json_null() : json_real(1.0));
+}

@@ -1,0 +1,124 @@
+/* Jobs, devices and totals as JSON. */
+#include "service/internal.h"
+#include "service/jsonx.h"
+#include "service/view.h"
+
+#include "os/meminfo.h"
+
+static json_t *steps_of(const struct hst_job *job)
+{
+    json_t *steps = json_array();
+    for (size_t i = 0; i < HST_STEP_COUNT; i++)
+        json_array_append_new(steps, json_pack("{s:s, s:s, s:o, s:o}", "step", hst_step_name((enum hst_step)i), "state", job->steps[i].state, "ms",
+                                               hst_jsonx_ms(job->steps[i].ms), "detail", hst_jsonx_text(job->steps[i].detail)));
+    return steps;
+}
+
+/* What it brought to where it was asked to; nothing before it is done. */
+static json_t *loaded_of(const struct hst_job *job, uint64_t *ret_bytes)
+{
+    json_t *loaded = json_array();
+    *ret_bytes = 0;
+    for (size_t i = 0; job->state == HST_JOB_DONE && i < job->component_count; i++) {
+        const struct hst_component *component = job->components[i];
+        uint64_t bytes = job->device != NULL ? job->device_bytes[i] : 0;
+        *ret_bytes += bytes;
+        json_array_append_new(loaded, json_pack("{s:s, s:o, s:o, s:b, s:s?}", "component_id", component->id, "vram_bytes", hst_jsonx_size(bytes),
+                                                "size_bytes", hst_jsonx_size(component->size_bytes), "shared", job->shared[i], "precision",
+                                                component->precision));
+    }
+    return loaded;
+}
+
+static double progress_of(const struct hst_job *job)
+{
+    if (job->state == HST_JOB_DONE) return 1;
+    return job->total_bytes > 0 ? (double)job->done_bytes / (double)job->total_bytes : 0;
+}
+
+json_t *hst_view_job(const struct hst_job *job)
+{
+    uint64_t bytes;
+    json_t *loaded = loaded_of(job, &bytes);
+    json_t *view = json_pack("{s:s, s:s, s:s?, s:s, s:s, s:o, s:o, s:o}", "job_id", job->id, "model_id", job->model->id, "device_id",
+                             job->device != NULL ? job->device->id : NULL, "state", hst_job_state_name(job->state), "step", hst_step_name(job->step),
+                             "steps", steps_of(job), "loaded_components", loaded, "vram_usage_bytes", hst_jsonx_size(bytes));
+    json_object_set_new(view, "loading_ms", hst_jsonx_ms(job->loading_ms));
+    json_object_set_new(view, "optimization_applied", json_string(job->optimization_applied));
+    json_object_set_new(view, "total_bytes", hst_jsonx_size(job->total_bytes));
+    json_object_set_new(view, "done_bytes", hst_jsonx_size(job->done_bytes));
+    json_object_set_new(view, "progress", hst_jsonx_ms(progress_of(job)));
+    json_object_set_new(view, "started_at", hst_jsonx_time((int64_t)job->started_wall_ns));
+    json_object_set_new(view, "error", job->error.status < 0 ? hst_error_json(&job->error, NULL) : json_null());
+    return view;
+}
+
+static json_t *memory_of(const struct hst_device *device)
+{
+    return json_pack("{s:o, s:o, s:o, s:o}", "used_bytes", hst_jsonx_size(device->reserved_bytes), "free_bytes",
+                     hst_jsonx_size(hst_device_available(device)), "budget_bytes", hst_jsonx_size(device->budget_bytes), "total_bytes",
+                     hst_jsonx_size(device->ops->total_bytes(device->backend)));
+}
+
+static json_t *loaded_on(const struct hst_service *service, const struct hst_device *device)
+{
+    json_t *list = json_array();
+    size_t cursor = 0;
+    for (struct hst_loaded *loaded; (loaded = hst_loader_next_loaded(service->config.loader, &cursor));) {
+        if (loaded->device != device) continue;
+        const struct hst_component *component = loaded->component;
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:s?, s:b, s:o, s:o}", "component_id", component->id, "model_id",
+                                              component->model->id, "component_type", component->role, "state", "loaded", "bytes",
+                                              hst_jsonx_size(loaded->device_bytes), "since", hst_jsonx_time(loaded->since_wall_ns), "precision",
+                                              component->precision, "pinned", loaded->pinned, "leases",
+                                              hst_jsonx_size(loaded->residency != NULL ? loaded->residency->leases : 0), "holders",
+                                              hst_view_holders(service, component)));
+    }
+    return list;
+}
+
+static json_t *jobs_for(const struct hst_service *service, const struct hst_device *device)
+{
+    json_t *jobs = json_array();
+    size_t cursor = 0;
+    for (struct hst_job *job; (job = hst_loader_next_job(service->config.loader, &cursor));)
+        if (job->device == device && job->state <= HST_JOB_ROLLING_BACK) json_array_append_new(jobs, hst_view_job(job));
+    return jobs;
+}
+
+json_t *hst_view_device(const struct hst_service *service, const struct hst_device *device)
+{
+    return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o}", "device_id", device->id, "uuid", device->uuid, "name", device->name, "kind",
+                     device->ops->kind, "memory", memory_of(device), "loaded_components", loaded_on(service, device), "jobs",
+                     jobs_for(service, device));
+}
+
+void hst_view_cache_totals(const struct hst_service *service, json_t *object)
+{
+    struct hst_cache_stats stats = hst_cache_stats(service->config.cache);
+    uint64_t asked = stats.hits + stats.misses;
+    uint64_t free_bytes = stats.budget_bytes > stats.used_bytes ? stats.budget_bytes - stats.used_bytes : 0;
+    json_object_set_new(object, "budget_bytes", hst_jsonx_size(stats.budget_bytes));
+    json_object_set_new(object, "used_bytes", hst_jsonx_size(stats.used_bytes));
+    json_object_set_new(object, "free_bytes", hst_jsonx_size(free_bytes));
+    json_object_set_new(object, "evictable_bytes", hst_jsonx_size(stats.evictable_bytes));
+    json_object_set_new(object, "draining_bytes", hst_jsonx_size(stats.draining_bytes));
+    json_object_set_new(object, "hits", hst_jsonx_size(stats.hits));
+    json_object_set_new(object, "misses", hst_jsonx_size(stats.misses));
+    json_object_set_new(object, "hit_rate", asked > 0 ? json_real((double)stats.hits / (double)asked) : json_null());
+    json_object_set_new(object, "evictions", hst_jsonx_size(stats.evictions));
+    json_object_set_new(object, "filled_bytes", hst_jsonx_size(stats.filled_bytes));
+    json_object_set_new(object, "total_components", hst_jsonx_size(stats.count));
+}
+
+json_t *hst_view_memory_details(const struct hst_service *service)
+{
+    json_t *holders = json_array();
+    size_t cursor = 0;
+    for (struct hst_residency *held; (held = hst_cache_next(service->config.cache, &cursor));)
+        json_array_append_new(holders, json_pack("{s:s, s:o, s:s, s:b, s:i, s:o}", "component_id", held->component->id, "bytes",
+                                                 hst_jsonx_size(held->charged_bytes), "state", hst_view_ram_state(held), "pinned", held->pinned,
+                                                 "devices", (int)held->device_refs, "holders", hst_view_holders(service, held->component)));
+    return json_pack("{s:o, s:o, s:o}", "holders", holders, "machine_total_bytes", hst_jsonx_size(hst_meminfo_total_bytes()), "machine_free_bytes",
+                     hst_jsonx_size(hst_meminfo_headroom_bytes()));
+}
