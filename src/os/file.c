@@ -105,6 +105,17 @@ int hst_file_open_beneath(int dir_fd, const char *path, struct hst_file_id *ret_
     return finish_open(fd, path, ret_id, err);
 }
 
+bool hst_file_is_readable(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+    return flags >= 0 && (flags & O_PATH) == 0 && (flags & O_ACCMODE) != O_WRONLY;
+}
+
+void hst_file_remove(const char *path)
+{
+    unlink(path);
+}
+
 bool hst_file_id_equal(const struct hst_file_id *a, const struct hst_file_id *b)
 {
     return a->device == b->device && a->inode == b->inode && a->size_bytes == b->size_bytes && a->mtime_ns == b->mtime_ns &&

@@ -29,6 +29,9 @@ int hst_file_open_beneath(int dir_fd, const char *path, struct hst_file_id *ret_
 /** Identify an open file. */
 int hst_file_identify(int fd, struct hst_file_id *ret_id, struct hst_error *err);
 
+/** May the content be read through this fd (not O_PATH, not write-only)? */
+bool hst_file_is_readable(int fd);
+
 /** Are the two the same content as far as the file system tells (all fields equal)? */
 bool hst_file_id_equal(const struct hst_file_id *a, const struct hst_file_id *b);
 
@@ -40,6 +43,9 @@ int hst_file_write_all(int fd, const void *bytes, size_t length, struct hst_erro
 
 /** Write a whole file atomically: temporary name in the same folder, fsync, rename. */
 int hst_file_replace(const char *path, const void *bytes, size_t length, struct hst_error *err);
+
+/** Remove a file; one that is not there is fine. */
+void hst_file_remove(const char *path);
 
 /** Make the folder and its parents with `mode`; existing is fine. */
 int hst_file_mkdirs(const char *path, unsigned mode, struct hst_error *err);

@@ -31,6 +31,21 @@ void hst_seqpacket_fds_close(struct hst_seqpacket_fds *fds)
     fds->count = 0;
 }
 
+int hst_seqpacket_fds_copy(const int *fds, size_t count, struct hst_seqpacket_fds *ret_fds, struct hst_error *err)
+{
+    ret_fds->count = 0;
+    for (size_t i = 0; i < count; i++) {
+        int copy = fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
+        if (copy < 0) {
+            int error = errno;
+            hst_seqpacket_fds_close(ret_fds);
+            return hst_file_errno(err, error, "copy", "a descriptor");
+        }
+        ret_fds->fds[ret_fds->count++] = copy;
+    }
+    return HST_OK;
+}
+
 static int set_address(struct sockaddr_un *address, const char *path, struct hst_error *err)
 {
     if (strlen(path) >= sizeof address->sun_path)

@@ -27,6 +27,9 @@ struct hst_seqpacket_fds {
 /** Close them all and forget them: also a cleanup function. */
 void hst_seqpacket_fds_close(struct hst_seqpacket_fds *fds);
 
+/** Copies of fds of one's own, to be sent later: owned by the caller. HST_E_IO when the process is out of fds, and then there are none. */
+int hst_seqpacket_fds_copy(const int *fds, size_t count, struct hst_seqpacket_fds *ret_fds, struct hst_error *err);
+
 /** Bind a socket file and listen. Its mode is `mode` from the first moment, and its group `group` unless that is negative.
  * A socket file that is in the way is removed: the caller holds the lock that says nobody uses it. @return fd, owned by the caller */
 int hst_seqpacket_listen(const char *path, unsigned mode, int64_t group, struct hst_error *err);
