@@ -1,0 +1,151 @@
+#include "client/internal.h"
+
+#include "base/cleanup.h"
+#include "formats/dtype.h"
+
+#include <jansson.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { INDEX_FD, PIPE_FD, DATA_FD }; /* the fds of an OPENED */
+
+struct hoist_model {
+    _Atomic(size_t) refs;
+    char *id;                /* owned */
+    struct hst_view index_view;
+    struct hst_index index;
+    struct hst_view *views;  /* owned, one a segment */
+    uint64_t mapped_bytes;
+    int pipe_fd;             /* the lease: closed when nothing is mapped any more */
+};
+
+static int map_index(struct hoist_model *model, const struct hst_answer *answer, struct hst_error *err)
+{
+    uint64_t size;
+    HST_TRY(hst_view_size(answer->fds[INDEX_FD], &size, err));
+    HST_TRY(hst_view_map(answer->fds[INDEX_FD], 0, size, false, &model->index_view, err));
+    return hst_index_open(model->index_view.address, size, answer->fd_count - DATA_FD, &model->index, err);
+}
+
+static int map_segments(struct hoist_model *model, const struct hst_answer *answer, struct hst_error *err)
+{
+    model->views = calloc(model->index.segment_count + 1, sizeof *model->views);
+    if (model->views == NULL) return hst_error_nomem(err);
+    for (uint64_t i = 0; i < model->index.segment_count; i++) {
+        struct hst_index_segment segment = hst_index_segment(&model->index, i);
+        HST_TRY(hst_view_map(answer->fds[DATA_FD + segment.fd], segment.offset, segment.size_bytes, true, &model->views[i], err));
+        model->mapped_bytes += segment.size_bytes;
+    }
+    return HST_OK;
+}
+
+static int read_id(struct hoist_model *model, const char *body, struct hst_error *err)
+{
+    json_t *json = json_loads(body, 0, NULL);
+    const char *id = json_string_value(json_object_get(json, "model_id"));
+    model->id = id != NULL ? strdup(id) : NULL;
+    json_decref(json);
+    return model->id != NULL ? HST_OK : hst_error_set(err, HST_E_PROTOCOL, "hoistd did not name the model");
+}
+
+static int fill_in(struct hoist_model *model, struct hst_answer *answer, struct hst_error *err)
+{
+    if (answer->type != HST_FRAME_OPENED || answer->fd_count < DATA_FD)
+        return hst_error_set(err, HST_E_PROTOCOL, "hoistd answered with %zu descriptors", answer->fd_count);
+    model->pipe_fd = hst_steal_fd(&answer->fds[PIPE_FD]);
+    HST_TRY(read_id(model, answer->body, err));
+    HST_TRY(map_index(model, answer, err));
+    return map_segments(model, answer, err);
+}
+
+int hst_model_new(struct hst_answer *answer, struct hoist_model **ret_model, struct hst_error *err)
+{
+    struct hoist_model *model = calloc(1, sizeof *model);
+    if (model == NULL) return hst_error_nomem(err);
+    model->refs = 1;
+    model->pipe_fd = -1;
+    int status = fill_in(model, answer, err);
+    if (status < 0)
+        hoist_model_unref(model);
+    else
+        *ret_model = model;
+    return status;
+}
+
+struct hoist_model *hoist_model_ref(struct hoist_model *model)
+{
+    atomic_fetch_add(&model->refs, 1);
+    return model;
+}
+
+void hoist_model_unref(struct hoist_model *model)
+{
+    if (model == NULL || atomic_fetch_sub(&model->refs, 1) > 1) return;
+    for (uint64_t i = 0; model->views != NULL && i < model->index.segment_count; i++)
+        hst_view_unmap(&model->views[i]);
+    hst_view_unmap(&model->index_view);
+    hst_closep(&model->pipe_fd);
+    free(model->views);
+    free(model->id);
+    free(model);
+}
+
+const char *hoist_model_id(const struct hoist_model *model)
+{
+    return model->id;
+}
+
+uint64_t hoist_model_mapped_bytes(const struct hoist_model *model)
+{
+    return model->mapped_bytes;
+}
+
+size_t hoist_model_component_count(const struct hoist_model *model)
+{
+    return model->index.component_count;
+}
+
+const char *hoist_model_component(const struct hoist_model *model, size_t i)
+{
+    return i < model->index.component_count ? hst_index_component(&model->index, i).role : NULL;
+}
+
+size_t hoist_model_tensor_count(const struct hoist_model *model)
+{
+    return model->index.tensor_count;
+}
+
+/* A tensor without bytes has an address all the same, one that may not be read. */
+static void *address_of(const struct hoist_model *model, const struct hst_index_tensor *tensor)
+{
+    static char nothing[1];
+    return tensor->size_bytes > 0 ? (char *)model->views[tensor->segment].address + tensor->offset : nothing;
+}
+
+int hoist_model_tensor(const struct hoist_model *model, size_t i, struct hoist_tensor *ret_tensor)
+{
+    if (i >= model->index.tensor_count) return HST_E_NOT_FOUND;
+    struct hst_index_tensor tensor = hst_index_tensor(&model->index, i);
+    const struct hst_dtype_info *dtype = hst_dtype_info((enum hst_dtype)tensor.dtype);
+    *ret_tensor = (struct hoist_tensor){.name = tensor.name,
+                                        .component = tensor.component,
+                                        .dtype = dtype->name,
+                                        .dtype_code = (uint32_t)tensor.dtype,
+                                        .dtype_bits = dtype->bits,
+                                        .rank = (uint32_t)tensor.rank,
+                                        .shape = tensor.shape,
+                                        .data = address_of(model, &tensor),
+                                        .size_bytes = tensor.size_bytes};
+    return HST_OK;
+}
+
+int hoist_model_find(const struct hoist_model *model, const char *component, const char *name, struct hoist_tensor *ret_tensor)
+{
+    for (uint64_t i = 0; i < model->index.tensor_count; i++) {
+        struct hst_index_tensor tensor = hst_index_tensor(&model->index, i);
+        if (strcmp(tensor.name, name) != 0) continue;
+        if (component == NULL || strcmp(hst_index_component(&model->index, tensor.component).role, component) == 0) return hoist_model_tensor(model, i, ret_tensor);
+    }
+    return HST_E_NOT_FOUND;
+}
