@@ -1,0 +1,325 @@
+#include "daemon/daemon.h"
+
+#include "backend/host/host.h"
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "cache/cache.h"
+#include "catalog/catalog.h"
+#include "daemon/paths.h"
+#include "daemon/size.h"
+#include "http/http.h"
+#include "load/load.h"
+#include "os/file.h"
+#include "os/lockfile.h"
+#include "os/meminfo.h"
+#include "os/process.h"
+#include "service/service.h"
+#include "wire/wire.h"
+#include "workers/workers.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/** Longest stop before the process gives up (the contract says gone in 5 s). */
+#define STOP_SECONDS 5u
+/** Most devices. */
+#define DEVICES_MAX 16u
+/** Longest token in a token file. */
+#define TOKEN_MAX 512u
+
+struct daemon {
+    const struct hst_settings *settings;
+    uv_loop_t loop;
+    uv_signal_t signals[2];
+    char socket[HST_PATH_MAX];
+    char state[HST_PATH_MAX];
+    char python[HST_PATH_MAX];
+    char token[TOKEN_MAX];
+    uint64_t ram_bytes;
+    int lock_fd;
+    struct hst_service_slot slot;
+    struct hst_cache *cache;
+    struct hst_device *devices[DEVICES_MAX];
+    size_t device_count;
+    struct hst_catalog *catalog;
+    struct hst_loader *loader;
+    struct hst_service *service;
+    struct hst_wire *wire;
+    struct hst_http *http;
+    struct hst_workers *workers;
+};
+
+static int start_state(struct daemon *daemon, struct hst_error *err)
+{
+    char lock[HST_PATH_MAX + 8];
+    HST_TRY(hst_paths_socket(daemon->settings, daemon->socket, err));
+    HST_TRY(hst_paths_state(daemon->settings, daemon->state, err));
+    HST_TRY(hst_paths_python(daemon->settings, daemon->python, err));
+    HST_TRY(hst_file_mkdirs(daemon->state, 0700, err));
+    snprintf(lock, sizeof lock, "%s/lock", daemon->state);
+    HST_TRY(daemon->lock_fd = hst_lockfile_take(lock, err));
+    return HST_OK;
+}
+
+static void stop_state(struct daemon *daemon)
+{
+    hst_closep(&daemon->lock_fd);
+}
+
+static int start_cache(struct daemon *daemon, struct hst_error *err)
+{
+    HST_TRY(hst_size_parse(hst_settings_get(daemon->settings, "ram"), hst_meminfo_total_bytes(), &daemon->ram_bytes, err));
+    return hst_cache_new(&(struct hst_cache_config){.loop = &daemon->loop,
+                                                    .budget_bytes = daemon->ram_bytes,
+                                                    .force_backing = getenv("HOIST_FORCE_BACKING"),
+                                                    .listener = hst_service_cache_listener(&daemon->slot)},
+                         &daemon->cache, err);
+}
+
+static void stop_cache(struct daemon *daemon)
+{
+    hst_cache_free(daemon->cache);
+}
+
+/* "host=SIZE" or "host:0=SIZE". */
+static int add_device(struct daemon *daemon, const char *text, struct hst_error *err)
+{
+    const char *equals = strchr(text, '=');
+    size_t length = equals != NULL ? (size_t)(equals - text) : strlen(text);
+    bool is_host = (length == 4 || length == 6) && strncmp(text, "host:0", length) == 0;
+    if (!is_host) return hst_error_set(err, HST_E_CONFIG, "no device '%.*s' here; this build knows host=SIZE", (int)length, text);
+    if (daemon->device_count > 0) return hst_error_set(err, HST_E_CONFIG, "the device host:0 is given twice");
+    uint64_t budget = daemon->ram_bytes;
+    if (equals != NULL) HST_TRY(hst_size_parse(equals + 1, daemon->ram_bytes, &budget, err));
+    HST_TRY(hst_host_open(0, budget, &daemon->devices[0], err));
+    daemon->device_count = 1;
+    return HST_OK;
+}
+
+static int start_devices(struct daemon *daemon, struct hst_error *err)
+{
+    const struct hst_setting *given = hst_settings_list(daemon->settings, "device");
+    for (size_t i = 0; i < given->count; i++)
+        HST_TRY(add_device(daemon, given->values[i], err));
+    return given->count > 0 ? HST_OK : add_device(daemon, "host:0", err);
+}
+
+static void stop_devices(struct daemon *daemon)
+{
+    for (size_t i = 0; i < daemon->device_count; i++)
+        hst_device_free(daemon->devices[i]);
+}
+
+static int start_catalog(struct daemon *daemon, struct hst_error *err)
+{
+    const struct hst_setting *roots = hst_settings_list(daemon->settings, "models");
+    char database[HST_PATH_MAX + 16];
+    snprintf(database, sizeof database, "%s/catalog.db", daemon->state);
+    return hst_catalog_new(&(struct hst_catalog_config){.loop = &daemon->loop,
+                                                        .roots = (const char *const *)roots->values,
+                                                        .root_count = roots->count,
+                                                        .database = database,
+                                                        .listener = hst_service_catalog_listener(&daemon->slot)},
+                           &daemon->catalog, err);
+}
+
+static void stop_catalog(struct daemon *daemon)
+{
+    hst_catalog_free(daemon->catalog);
+}
+
+static int start_loader(struct daemon *daemon, struct hst_error *err)
+{
+    return hst_loader_new(&(struct hst_loader_config){.loop = &daemon->loop,
+                                                      .cache = daemon->cache,
+                                                      .devices = daemon->devices,
+                                                      .device_count = daemon->device_count,
+                                                      .listener = hst_service_loader_listener(&daemon->slot)},
+                          &daemon->loader, err);
+}
+
+static void stop_loader(struct daemon *daemon)
+{
+    hst_loader_free(daemon->loader);
+}
+
+static int start_service(struct daemon *daemon, struct hst_error *err)
+{
+    return hst_service_new(&(struct hst_service_config){.loop = &daemon->loop,
+                                                        .catalog = daemon->catalog,
+                                                        .cache = daemon->cache,
+                                                        .loader = daemon->loader,
+                                                        .devices = daemon->devices,
+                                                        .device_count = daemon->device_count,
+                                                        .slot = &daemon->slot},
+                           &daemon->service, err);
+}
+
+static void stop_service(struct daemon *daemon)
+{
+    hst_service_free(daemon->service);
+}
+
+static int start_wire(struct daemon *daemon, struct hst_error *err)
+{
+    return hst_wire_new(&(struct hst_wire_config){.loop = &daemon->loop,
+                                                  .service = daemon->service,
+                                                  .path = daemon->socket,
+                                                  .allow_group = hst_settings_get(daemon->settings, "allow_group")},
+                        &daemon->wire, err);
+}
+
+static void stop_wire(struct daemon *daemon)
+{
+    hst_wire_free(daemon->wire);
+}
+
+/* The first line of the token file, or $HOIST_TOKEN, or "" for none. */
+static int read_token(struct daemon *daemon, struct hst_error *err)
+{
+    const char *path = hst_settings_get(daemon->settings, "token_file"), *given = getenv("HOIST_TOKEN");
+    if (path == NULL) {
+        snprintf(daemon->token, sizeof daemon->token, "%s", given != NULL ? given : "");
+        return HST_OK;
+    }
+    FILE *file = fopen(path, "re");
+    bool got = file != NULL && fgets(daemon->token, sizeof daemon->token, file) != NULL;
+    if (file != NULL) fclose(file);
+    daemon->token[strcspn(daemon->token, "\r\n")] = '\0';
+    if (got && daemon->token[0] != '\0') return HST_OK;
+    return hst_error_set(err, HST_E_CONFIG, "there is no token in %s", path);
+}
+
+static int start_http(struct daemon *daemon, struct hst_error *err)
+{
+    const char *listen = hst_settings_get(daemon->settings, "listen");
+    const struct hst_setting *hosts = hst_settings_list(daemon->settings, "allowed_hosts");
+    if (strcmp(listen, "off") == 0) return HST_OK;
+    HST_TRY(read_token(daemon, err));
+    return hst_http_new(&(struct hst_http_config){.loop = &daemon->loop,
+                                                  .service = daemon->service,
+                                                  .listen = listen,
+                                                  .token = daemon->token[0] != '\0' ? daemon->token : NULL,
+                                                  .allowed_hosts = (const char *const *)hosts->values,
+                                                  .allowed_host_count = hosts->count},
+                        &daemon->http, err);
+}
+
+static void stop_http(struct daemon *daemon)
+{
+    hst_http_free(daemon->http);
+}
+
+static int start_workers(struct daemon *daemon, struct hst_error *err)
+{
+    if (!hst_settings_on(daemon->settings, "workers")) return HST_OK;
+    return hst_workers_new(&(struct hst_workers_config){.loop = &daemon->loop,
+                                                        .service = daemon->service,
+                                                        .python = daemon->python,
+                                                        .socket_path = daemon->socket},
+                           &daemon->workers, err);
+}
+
+static void stop_workers(struct daemon *daemon)
+{
+    hst_workers_free(daemon->workers);
+}
+
+/* The first signal drains, the second ends at once. */
+static void on_signal(uv_signal_t *handle, int number)
+{
+    if (number == 0) return;
+    struct daemon *daemon = handle->data;
+    uv_signal_stop(handle);
+    hst_log(HST_LOG_INFO, "daemon", "stopping on signal %d", number);
+    uv_stop(&daemon->loop);
+}
+
+static int start_signals(struct daemon *daemon, struct hst_error *err)
+{
+    static const int numbers[] = {SIGTERM, SIGINT};
+    (void)err;
+    for (size_t i = 0; i < 2; i++) {
+        uv_signal_init(&daemon->loop, &daemon->signals[i]);
+        daemon->signals[i].data = daemon;
+        uv_signal_start(&daemon->signals[i], on_signal, numbers[i]);
+    }
+    return HST_OK;
+}
+
+static void stop_signals(struct daemon *daemon)
+{
+    for (size_t i = 0; i < 2; i++)
+        uv_close((uv_handle_t *)&daemon->signals[i], NULL);
+}
+
+/* The parts, in the order they start in. What a part needs stands above it. */
+static const struct {
+    const char *name;
+    int (*start)(struct daemon *daemon, struct hst_error *err);
+    void (*stop)(struct daemon *daemon);
+} parts[] = {
+    {"signals", start_signals, stop_signals}, {"state", start_state, stop_state},       {"cache", start_cache, stop_cache},
+    {"devices", start_devices, stop_devices}, {"catalog", start_catalog, stop_catalog}, {"loader", start_loader, stop_loader},
+    {"service", start_service, stop_service}, {"socket", start_wire, stop_wire},        {"http", start_http, stop_http},
+    {"workers", start_workers, stop_workers},
+};
+enum { PARTS = sizeof parts / sizeof parts[0] };
+
+static void say_ready(const struct daemon *daemon)
+{
+    const char *url = daemon->http != NULL ? hst_http_url(daemon->http) : "off";
+    printf("hoistd ready url=%s socket=%s\n", url, daemon->socket);
+    fflush(stdout);
+    hst_process_notify("READY=1");
+}
+
+static int serve(struct daemon *daemon)
+{
+    struct hst_error err = {0};
+    if (hst_catalog_scan(daemon->catalog, &err) < 0) hst_log(HST_LOG_WARN, "catalog", "%s", err.text);
+    say_ready(daemon);
+    uv_run(&daemon->loop, UV_RUN_DEFAULT);
+    hst_process_notify("STOPPING=1");
+    return 0;
+}
+
+/* Log what failed, in the shape that people see on a terminal. @return exit code */
+static int report(const char *part, const struct hst_error *err)
+{
+    const struct hst_status_info *info = hst_status_info(err->status);
+    hst_log(HST_LOG_ERROR, part, "%s", err->text);
+    fprintf(stderr, "hoistd: cannot start (%s): %s\n", part, err->text);
+    for (size_t i = 0; i < info->action_count; i++)
+        fprintf(stderr, "try: %s\n", info->actions[i].text);
+    return info->exit_code;
+}
+
+static void stop_parts(struct daemon *daemon, size_t started)
+{
+    hst_process_deadline(STOP_SECONDS);
+    while (started > 0)
+        parts[--started].stop(daemon);
+    uv_run(&daemon->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&daemon->loop);
+}
+
+int hst_daemon_run(const struct hst_settings *settings)
+{
+    static struct daemon daemon;
+    struct hst_error err = {0};
+    size_t started = 0;
+    int code = 0;
+    daemon = (struct daemon){.settings = settings, .lock_fd = -1};
+    hst_process_harden();
+    uv_loop_init(&daemon.loop);
+    while (started < PARTS && code == 0) {
+        if (parts[started].start(&daemon, &err) < 0) code = report(parts[started].name, &err);
+        started++;
+    }
+    if (code == 0) code = serve(&daemon);
+    stop_parts(&daemon, started);
+    return code;
+}

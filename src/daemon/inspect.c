@@ -1,0 +1,72 @@
+#include "daemon/inspect.h"
+
+#include "base/log.h"
+#include "catalog/catalog.h"
+#include "service/view.h"
+
+#include <stdlib.h>
+
+static int fail(const struct hst_error *err)
+{
+    const struct hst_status_info *info = hst_status_info(err->status);
+    json_t *json = hst_error_json(err, NULL);
+    json_dumpf(json, stderr, JSON_INDENT(2));
+    fputc('\n', stderr);
+    json_decref(json);
+    return info->exit_code;
+}
+
+static void print(json_t *json)
+{
+    json_dumpf(json, stdout, JSON_INDENT(2));
+    fputc('\n', stdout);
+    json_decref(json);
+}
+
+int hst_inspect_verify(const struct hst_settings *settings)
+{
+    struct hst_error err = {0};
+    struct hst_model *model;
+    if (hst_catalog_inspect(hst_settings_get(settings, "verify"), &model, &err) < 0) return fail(&err);
+    print(hst_view_plain_model(model));
+    int code = model->state == HST_MODEL_OK ? 0 : hst_status_info(model->problem.status)->exit_code;
+    hst_model_unref(model);
+    return code;
+}
+
+static json_t *list_models(const struct hst_catalog *catalog)
+{
+    json_t *models = json_array();
+    size_t cursor = 0;
+    for (struct hst_model *model; (model = hst_catalog_next(catalog, &cursor));)
+        json_array_append_new(models, hst_view_plain_model(model));
+    return models;
+}
+
+/* Scan to the end and print. @return exit code */
+static int scan_and_print(uv_loop_t *loop, struct hst_catalog *catalog)
+{
+    struct hst_error err = {0};
+    if (hst_catalog_scan(catalog, &err) < 0) return fail(&err);
+    uv_run(loop, UV_RUN_DEFAULT);
+    struct hst_scan_status scan = hst_catalog_scan_status(catalog);
+    print(json_pack("{s:o, s:I, s:{s:f, s:I, s:I, s:I}}", "models", list_models(catalog), "total_models",
+                    (json_int_t)hst_catalog_count(catalog), "scan", "duration_ms", scan.duration_ms, "files_seen",
+                    (json_int_t)scan.files_seen, "files_changed", (json_int_t)scan.files_changed, "errors", (json_int_t)scan.errors));
+    return scan.errors > 0 ? 1 : 0;
+}
+
+int hst_inspect_scan(const struct hst_settings *settings)
+{
+    const struct hst_setting *roots = hst_settings_list(settings, "models");
+    struct hst_error err = {0};
+    struct hst_catalog *catalog;
+    uv_loop_t loop;
+    uv_loop_init(&loop);
+    struct hst_catalog_config config = {.loop = &loop, .roots = (const char *const *)roots->values, .root_count = roots->count};
+    if (hst_catalog_new(&config, &catalog, &err) < 0) return fail(&err);
+    int code = scan_and_print(&loop, catalog);
+    hst_catalog_free(catalog);
+    uv_loop_close(&loop);
+    return code;
+}
