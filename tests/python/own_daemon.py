@@ -19,14 +19,13 @@ class Daemon:
         self.library = library
         self.socket = str(folder / "hoist.sock")
         self.command = [str(HOISTD), "--models", str(library), "--socket", self.socket, "--state", str(folder / "state"),
-                        "--listen", "127.0.0.1:0", "--ram", "1G"]
+                        "--listen", "127.0.0.1:0", "--ram", "1G", "--python", sys.executable]
         self.log = open(folder / "hoistd.log", "w", encoding="utf-8")
         self.start()
 
     def start(self):
         """Start it and wait until the library is scanned."""
-        self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=self.log, text=True,
-                                        env={**os.environ, "HOIST_PYTHON": sys.executable})
+        self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=self.log, text=True)
         assert self.process.stdout.readline().startswith("hoistd ready"), pathlib.Path(self.log.name).read_text(encoding="utf-8")
         client = self.client()
         deadline = time.monotonic() + 30

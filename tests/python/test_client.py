@@ -81,12 +81,12 @@ def test_assign_gives_a_module_its_weights(daemon, client):
     torch = pytest.importorskip("torch")
     with torch.device("meta"):
         module = torch.nn.Module()
-        module.float = torch.nn.Parameter(torch.empty(3))
-        module.half = torch.nn.Parameter(torch.empty(5, dtype=torch.bfloat16))
-        module.byte = torch.nn.Parameter(torch.empty(1, dtype=torch.uint8), requires_grad=False)
+        module.bias = torch.nn.Parameter(torch.empty(3))
+        module.weight = torch.nn.Parameter(torch.empty(5, dtype=torch.bfloat16))
+        module.scale = torch.nn.Parameter(torch.empty(1, dtype=torch.uint8), requires_grad=False)
     hoist.assign(module, "odd", client=client)
     with client.open("odd") as model:
-        assert torch.equal(module.half.view(torch.int16), model.tensors()["half"].view(torch.int16))
+        assert torch.equal(module.weight.view(torch.int16), model.tensors()["weight"].view(torch.int16))
     with pytest.raises(hoist.CompatibilityError):
         hoist.assign(torch.nn.Linear(2, 2), "odd", client=client)
 

@@ -123,7 +123,7 @@ def test_tensors_outlive_everything_and_then_the_lease_ends(daemon, client):
     before = leases(client, "many")
     other = daemon.client()
     with other.open("many") as model:
-        tensor = model.tensors()["blocks.7.weight"]
+        tensor = model.tensors()["blocks.7.weight"].view(torch.int32)  # random bytes: NaN is not equal to itself
         expected = tensor.clone()
     other.close()
     del model, other
