@@ -34,6 +34,12 @@ struct hoist_error {
 /** Free what an error holds and make it empty. */
 HOIST_API void hoist_error_clear(struct hoist_error *error);
 
+/** The status of a code word ("model_not_found"); that of "internal" for one that is not known. */
+HOIST_API int hoist_error_status(const char *code);
+/** The exit code with which the command line reports such an error: 1 failed, 2 usage, 3 not found, 4 not enough memory, 5 invalid or
+ * unsafe file, 69 daemon not reachable. */
+HOIST_API int hoist_error_exit_code(const struct hoist_error *error);
+
 /** Version of the library, "0.1.0". Static. */
 HOIST_API const char *hoist_version(void);
 

@@ -14,6 +14,16 @@ void hoist_error_clear(struct hoist_error *error)
     *error = (struct hoist_error){0};
 }
 
+int hoist_error_status(const char *code)
+{
+    return hst_status_from_code(code);
+}
+
+int hoist_error_exit_code(const struct hoist_error *error)
+{
+    return hst_status_info(error->status)->exit_code;
+}
+
 const char *hoist_version(void)
 {
     return HOIST_VERSION;

@@ -1,0 +1,159 @@
+/* hoist cache, load, pin, unpin, plan, unload, evict: what is where. */
+#include "cli/talk.h"
+#include "cli/term.h"
+
+#include <string.h>
+
+/* The fields that load, cache, pin and plan have in common. */
+static json_t *make_body(const struct hst_arguments *arguments)
+{
+    json_t *body = json_object(), *roles = json_array();
+    if (arguments->count > 0) json_object_set_new(body, "model_id", json_string(arguments->rest[0]));
+    for (size_t i = 0; i < arguments->component_count; i++)
+        json_array_append_new(roles, json_string(arguments->components[i]));
+    if (arguments->component_count > 0) json_object_set(body, "components", roles);
+    json_decref(roles);
+    if (hst_given(arguments, HST_OPTION_PRECISION)) json_object_set_new(body, "precision", json_string(arguments->values[HST_OPTION_PRECISION]));
+    if (hst_given(arguments, HST_OPTION_LEVEL)) json_object_set_new(body, "optimization_level", json_string(arguments->values[HST_OPTION_LEVEL]));
+    if (hst_given(arguments, HST_OPTION_DEVICE)) json_object_set_new(body, "device_id", json_string(arguments->values[HST_OPTION_DEVICE]));
+    if (hst_given(arguments, HST_OPTION_PIN)) json_object_set_new(body, "pin", json_true());
+    return body;
+}
+
+static void print_steps(const json_t *job)
+{
+    size_t index;
+    json_t *step;
+    char time[HST_TERM_TEXT];
+    json_array_foreach(json_object_get(job, "steps"), index, step)
+        printf("  %-9s %10s  %s\n", hst_talk_text(step, "step"), hst_term_ms(hst_talk_number(step, "ms"), time), hst_talk_text(step, "detail"));
+}
+
+static void print_job(const json_t *job)
+{
+    char time[HST_TERM_TEXT], size[HST_TERM_TEXT];
+    const char *device = json_string_value(json_object_get(job, "device_id"));
+    printf("%s%s%s is in %s: %s in %s\n", hst_term_style(stdout, HST_STYLE_BOLD), hst_talk_text(job, "model_id"), hst_term_plain(stdout),
+           device != NULL ? device : "RAM", hst_term_size(hst_talk_number(job, "total_bytes"), size), hst_term_ms(hst_talk_number(job, "loading_ms"), time));
+    print_steps(job);
+}
+
+static int run_job(const struct hst_arguments *arguments, const char *what, const char *path, json_t *body)
+{
+    json_t *job;
+    int code = hst_talk_job(arguments, what, path, body, &job);
+    if (code != HST_EXIT_DONE) return code;
+    if (hst_given(arguments, HST_OPTION_JSON))
+        hst_term_json(job);
+    else
+        print_job(job);
+    json_decref(job);
+    return HST_EXIT_DONE;
+}
+
+static void print_plan(const json_t *plan)
+{
+    size_t index;
+    json_t *item;
+    char size[HST_TERM_TEXT];
+    json_array_foreach(json_object_get(plan, "steps"), index, item)
+        printf("%-6s %10s  %s\n", hst_talk_text(item, "step"), hst_term_size(hst_talk_number(item, "bytes"), size), hst_talk_text(item, "text"));
+    json_array_foreach(json_object_get(plan, "components"), index, item)
+        printf("  %s: %s, %s%s, batch %.0f\n", hst_talk_text(item, "component_id"), hst_term_size(hst_talk_number(item, "size_bytes"), size),
+               hst_talk_text(item, "ram"), json_is_true(json_object_get(item, "loaded")) ? ", loaded" : "", hst_talk_number(item, "batch"));
+    json_array_foreach(json_object_get(plan, "evictions"), index, item)
+        printf("  evicts %s from %s: %s\n", hst_talk_text(item, "component_id"), hst_talk_text(item, "tier"), hst_talk_text(item, "reason"));
+    if (json_array_size(json_object_get(plan, "steps")) == 0) puts("nothing to do: all of it is there");
+    if (json_is_number(json_object_get(plan, "expected_ms"))) printf("expected: %s\n", hst_term_ms(hst_talk_number(plan, "expected_ms"), size));
+}
+
+int hst_command_plan(const struct hst_arguments *arguments)
+{
+    json_t *plan;
+    int code = hst_talk(arguments, "planning failed", "POST", "/api/model/plan", make_body(arguments), &plan);
+    if (code != HST_EXIT_DONE) return code;
+    if (hst_given(arguments, HST_OPTION_JSON))
+        hst_term_json(plan);
+    else
+        print_plan(plan);
+    json_decref(plan);
+    return HST_EXIT_DONE;
+}
+
+int hst_command_load(const struct hst_arguments *arguments)
+{
+    if (hst_given(arguments, HST_OPTION_DRY_RUN)) return hst_command_plan(arguments);
+    return run_job(arguments, "loading failed", "/api/model/load", make_body(arguments));
+}
+
+int hst_command_cache(const struct hst_arguments *arguments)
+{
+    return run_job(arguments, "caching failed", "/api/model/cache", make_body(arguments));
+}
+
+static int set_pin(const struct hst_arguments *arguments, const char *what, bool pin)
+{
+    json_t *body = make_body(arguments);
+    json_object_set_new(body, "pin", json_boolean(pin));
+    return run_job(arguments, what, "/api/model/cache", body);
+}
+
+int hst_command_pin(const struct hst_arguments *arguments)
+{
+    return set_pin(arguments, "pinning failed", true);
+}
+
+int hst_command_unpin(const struct hst_arguments *arguments)
+{
+    return set_pin(arguments, "unpinning failed", false);
+}
+
+static void print_kept(const json_t *kept)
+{
+    size_t index;
+    json_t *item;
+    json_array_foreach((json_t *)kept, index, item) {
+        const json_t *holders = json_object_get(item, "holders");
+        fprintf(stderr, "kept: %s", hst_talk_text(item, "reason"));
+        for (size_t i = 0; i < json_array_size(holders); i++)
+            fprintf(stderr, "%s%.0f (%s)", i == 0 ? ", by process " : ", ", hst_talk_number(json_array_get(holders, i), "pid"),
+                    hst_talk_text(json_array_get(holders, i), "domain"));
+        fputc('\n', stderr);
+    }
+}
+
+/* What went and what stayed. @return exit code: failed when something was named and nothing of it went */
+static int print_freed(const struct hst_arguments *arguments, const json_t *data, const char *gone_key, const char *kept_key)
+{
+    const json_t *gone = json_object_get(data, gone_key), *kept = json_object_get(data, kept_key);
+    char size[HST_TERM_TEXT];
+    if (hst_given(arguments, HST_OPTION_JSON))
+        hst_term_json(data);
+    else
+        printf("%zu components, %s freed\n", json_array_size(gone), hst_term_size(hst_talk_number(data, "freed_bytes"), size));
+    print_kept(kept);
+    return arguments->count > 0 && json_array_size(gone) == 0 && json_array_size(kept) > 0 ? HST_EXIT_FAILED : HST_EXIT_DONE;
+}
+
+static int release(const struct hst_arguments *arguments, const char *what, const char *path, const char *gone_key, const char *kept_key)
+{
+    json_t *data;
+    if (arguments->count == 0 && !hst_given(arguments, HST_OPTION_ALL))
+        return hst_term_usage("%s needs a MODEL, or --all", arguments->command->name);
+    if (arguments->count > 0 && hst_given(arguments, HST_OPTION_ALL)) return hst_term_usage("name a MODEL or give --all, not both");
+    int code = hst_talk(arguments, what, "DELETE", path, make_body(arguments), &data);
+    if (code != HST_EXIT_DONE) return code;
+    code = print_freed(arguments, data, gone_key, kept_key);
+    json_decref(data);
+    return code;
+}
+
+int hst_command_unload(const struct hst_arguments *arguments)
+{
+    return release(arguments, "unloading failed", "/api/model/unload", "unloaded_components", "leased_components");
+}
+
+int hst_command_evict(const struct hst_arguments *arguments)
+{
+    return release(arguments, "evicting failed", "/api/model/cache", "freed_components", "busy_components");
+}

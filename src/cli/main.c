@@ -1,0 +1,145 @@
+/* hoist: the command line. Every command is a row of the table below; help, man pages and completion are made of it. */
+#include "cli/manual.h"
+#include "cli/term.h"
+
+#include <string.h>
+
+#define BIT(option) (1ul << HST_OPTION_##option)
+#define LOADING (BIT(DEVICE) | BIT(PRECISION) | BIT(COMPONENT) | BIT(LEVEL) | BIT(PIN))
+
+const struct hst_option hst_options[HST_OPTION_COUNT] = {
+    [HST_OPTION_SOCKET] = {"socket", "PATH", "socket of the daemon (default: $HOIST_SOCKET, then the usual places)"},
+    [HST_OPTION_JSON] = {"json", NULL, "print JSON"},
+    [HST_OPTION_HELP] = {"help", NULL, "show this help"},
+    [HST_OPTION_TYPE] = {"type", "TYPE", "only models of this type: checkpoint, lora, vae, llm, ..."},
+    [HST_OPTION_FAMILY] = {"family", "FAMILY", "only models of this family: sdxl, flux1, ..."},
+    [HST_OPTION_SEARCH] = {"search", "TEXT", "only models with this in their id, name, family or path"},
+    [HST_OPTION_DEVICE] = {"device", "DEVICE", "device, such as host:0"},
+    [HST_OPTION_PRECISION] = {"precision", "PRECISION", "fp32, fp16, bf16, fp8 (default: as stored)"},
+    [HST_OPTION_COMPONENT] = {"component", "ROLE", "only this component; may be given several times"},
+    [HST_OPTION_PIN] = {"pin", NULL, "never evict it to make room"},
+    [HST_OPTION_DRY_RUN] = {"dry-run", NULL, "only say what would be done"},
+    [HST_OPTION_LEVEL] = {"optimize", "LEVEL", "speed, balanced or memory"},
+    [HST_OPTION_ALL] = {"all", NULL, "everything that nobody holds"},
+    [HST_OPTION_SINCE] = {"since", "ID", "kept events after this one first"},
+};
+
+const struct hst_command hst_commands[] = {
+    {"serve", "[HOISTD OPTIONS]...", "run the daemon in the foreground", "Runs hoistd with the options that follow; see hoistd(1).", 0, 0, HST_ARGUMENTS_MAX, hst_command_serve},
+    {"scan", "[DIR]...", "look for models", "Without DIR the daemon scans its folders. With DIR the folders are scanned here, without a daemon, and nothing is kept.", 0, 0,
+     HST_ARGUMENTS_MAX / 2, hst_command_scan},
+    {"ls", "", "list the models", "", BIT(TYPE) | BIT(FAMILY) | BIT(SEARCH), 0, 0, hst_command_ls},
+    {"show", "MODEL", "say what a model is, and why", "", 0, 1, 1, hst_command_show},
+    {"verify", "FILE", "check a model file or folder", "Prints format, verdict, and what is wrong at which byte. Needs no daemon. Exits 0, or 5 when it is not usable.", 0, 1, 1,
+     hst_command_verify},
+    {"cache", "MODEL", "bring a model into RAM", "", LOADING & ~BIT(DEVICE), 1, 1, hst_command_cache},
+    {"evict", "MODEL", "free the RAM of a model", "What is in use stays, and is named.", BIT(COMPONENT) | BIT(ALL), 0, 1, hst_command_evict},
+    {"load", "MODEL", "load a model to a device", "Five steps: validate, estimate, allocate, load, status. When one fails, everything is as it was before.", LOADING | BIT(DRY_RUN), 1, 1,
+     hst_command_load},
+    {"unload", "MODEL", "take a model off its devices", "What is leased stays, and is named.", BIT(DEVICE) | BIT(COMPONENT) | BIT(ALL), 0, 1, hst_command_unload},
+    {"pin", "MODEL", "keep a model in RAM", "It is brought there if need be, and never evicted to make room.", BIT(COMPONENT), 1, 1, hst_command_pin},
+    {"unpin", "MODEL", "let a model go when room is needed", "", BIT(COMPONENT), 1, 1, hst_command_unpin},
+    {"ps", "", "list what is resident where, and for whom", "PRIVATE is what a process has of the weights for itself alone: the pages it has written to.", 0, 0, 0, hst_command_ps},
+    {"plan", "MODEL", "say what a load would do", "", LOADING, 1, 1, hst_command_plan},
+    {"exec", "[--] COMMAND [ARGUMENT]...", "run a program whose Python loads through hoist",
+     "Every Python process below loads safetensors files through hoist. Arguments of the form @MODEL are replaced by the model's path.", 0, 1, HST_ARGUMENTS_MAX, hst_command_exec},
+    {"call", "DOMAIN OPERATION [JSON]", "have a worker run an operation, or call the API",
+     "DOMAIN is inference, postprocessing or processing. With GET, POST, PUT or DELETE and a path instead, any route of the API is called. JSON may be - for stdin.", 0, 2, 3,
+     hst_command_call},
+    {"events", "", "follow what happens", "", BIT(SINCE), 0, 0, hst_command_events},
+    {"doctor", "", "say what this machine lacks", "Exits 1 when there is something to look at.", 0, 0, 0, hst_command_doctor},
+    {NULL, NULL, NULL, NULL, 0, 0, 0, NULL},
+};
+
+static const struct hst_command *find_command(const char *name)
+{
+    for (const struct hst_command *command = hst_commands; command->name != NULL; command++)
+        if (strcmp(command->name, name) == 0) return command;
+    return NULL;
+}
+
+static int find_option(const struct hst_command *command, const char *name, size_t length)
+{
+    unsigned long allowed = command->options | BIT(SOCKET) | BIT(JSON) | BIT(HELP);
+    for (int i = 0; i < HST_OPTION_COUNT; i++)
+        if ((allowed >> i & 1) != 0 && strlen(hst_options[i].name) == length && strncmp(hst_options[i].name, name, length) == 0) return i;
+    return -1;
+}
+
+static int add_value(struct hst_arguments *arguments, int option, const char *value)
+{
+    arguments->values[option] = value;
+    if (option != HST_OPTION_COMPONENT) return HST_EXIT_DONE;
+    if (arguments->component_count >= HST_ARGUMENTS_MAX) return hst_term_usage("too many --component");
+    arguments->components[arguments->component_count++] = value;
+    return HST_EXIT_DONE;
+}
+
+/* "--name", "--name=value" or "--name value". *at moves on. */
+static int parse_option(struct hst_arguments *arguments, char ***at)
+{
+    const char *name = **at + 2, *equals = strchr(name, '=');
+    size_t length = equals != NULL ? (size_t)(equals - name) : strlen(name);
+    int option = find_option(arguments->command, name, length);
+    if (option < 0) return hst_term_usage("hoist %s has no option '%s'; see hoist %s --help", arguments->command->name, **at, arguments->command->name);
+    if (hst_options[option].argument == NULL) return equals == NULL ? add_value(arguments, option, "") : hst_term_usage("--%s takes no value", hst_options[option].name);
+    if (equals != NULL) return add_value(arguments, option, equals + 1);
+    if ((*at)[1] == NULL) return hst_term_usage("--%s needs %s", hst_options[option].name, hst_options[option].argument);
+    return add_value(arguments, option, *++*at);
+}
+
+/* Programs that are run keep their own options: the first word that is no option of ours ends ours. */
+static bool passes_on(const struct hst_command *command)
+{
+    return command->run == hst_command_exec || command->run == hst_command_serve;
+}
+
+/* Does the argument end the options? *at moves behind a "--". */
+static bool ends_options(const struct hst_arguments *arguments, char ***at, size_t count)
+{
+    bool dashes = strcmp(**at, "--") == 0;
+    if (dashes) ++*at;
+    if (dashes || arguments->command->run == hst_command_serve) return strcmp(**at != NULL ? **at : "", "--help") != 0 || count > 0;
+    return passes_on(arguments->command) && (**at)[0] != '-';
+}
+
+static int parse(struct hst_arguments *arguments, char **argv)
+{
+    static char *rest[HST_ARGUMENTS_MAX + 1];
+    bool options = true;
+    arguments->rest = rest;
+    for (char **at = argv; *at != NULL; at++) {
+        options = options && !ends_options(arguments, &at, arguments->count);
+        if (*at == NULL) break;
+        bool is_option = options && strncmp(*at, "--", 2) == 0;
+        int code = is_option ? parse_option(arguments, &at) : HST_EXIT_DONE;
+        if (code != HST_EXIT_DONE) return code;
+        if (is_option) continue;
+        if (arguments->count >= HST_ARGUMENTS_MAX) return hst_term_usage("too many arguments");
+        rest[arguments->count++] = *at;
+    }
+    return HST_EXIT_DONE;
+}
+
+static int run(const struct hst_command *command, char **argv)
+{
+    struct hst_arguments arguments = {.command = command};
+    int code = parse(&arguments, argv);
+    if (code != HST_EXIT_DONE) return code;
+    if (hst_given(&arguments, HST_OPTION_HELP)) return hst_manual_help(command);
+    if (arguments.count < command->least || arguments.count > command->most)
+        return hst_term_usage("hoist %s %s; see hoist %s --help", command->name, command->usage, command->name);
+    return command->run(&arguments);
+}
+
+int main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "--help";
+    const struct hst_command *command = find_command(name);
+    if (command != NULL) return run(command, argv + 2);
+    if (strcmp(name, "--help") == 0 || strcmp(name, "help") == 0 || strcmp(name, "-h") == 0) return hst_manual_overview();
+    if (strcmp(name, "--version") == 0) return printf("hoist %s\n", hoist_version()) < 0;
+    if (strcmp(name, "--man") == 0 && argc > 2) return hst_manual_page(find_command(argv[2]));
+    if (strcmp(name, "--completion") == 0 && argc > 2) return hst_manual_completion(argv[2]);
+    return hst_term_usage("there is no command '%s'; see hoist --help", name);
+}

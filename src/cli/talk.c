@@ -1,0 +1,129 @@
+#include "cli/talk.h"
+
+#include "cli/term.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { POLL_MS = 50 };
+
+void hst_talk_fini(struct hst_talk *talk)
+{
+    hoist_disconnect(talk->client);
+    talk->client = NULL;
+}
+
+const char *hst_talk_text(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text != NULL ? text : "-";
+}
+
+double hst_talk_number(const json_t *object, const char *key)
+{
+    return json_number_value(json_object_get(object, key));
+}
+
+int hst_talk_ask(struct hst_talk *talk, const char *method, const char *path, json_t *body, json_t **ret_data, struct hoist_error *error)
+{
+    char *text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL, *answer = NULL;
+    json_decref(body);
+    int status = talk->client == NULL ? hoist_connect(talk->socket, 0, &talk->client, error) : 0;
+    if (status == 0) status = hoist_call(talk->client, method, path, text, -1, &answer, error);
+    free(text);
+    json_t *envelope = answer != NULL ? json_loads(answer, 0, NULL) : NULL;
+    free(answer);
+    if (status == 0) *ret_data = json_incref(json_object_get(envelope, "data"));
+    json_decref(envelope);
+    return status < 0 ? -1 : 0;
+}
+
+int hst_talk(const struct hst_arguments *arguments, const char *what, const char *method, const char *path, json_t *body, json_t **ret_data)
+{
+    struct hst_talk talk = {.socket = arguments->values[HST_OPTION_SOCKET]};
+    struct hoist_error error = {0};
+    int status = hst_talk_ask(&talk, method, path, body, ret_data, &error);
+    int code = status < 0 ? hst_term_error(what, &error) : HST_EXIT_DONE;
+    hoist_error_clear(&error);
+    hst_talk_fini(&talk);
+    return code;
+}
+
+static bool has_ended(const json_t *job)
+{
+    static const char *const active[] = {"queued", "running", "rolling_back"};
+    for (size_t i = 0; i < sizeof active / sizeof active[0]; i++)
+        if (strcmp(hst_talk_text(job, "state"), active[i]) == 0) return false;
+    return true;
+}
+
+/* Turn the error of a job that failed into ours. */
+static int read_failure(const json_t *job, struct hoist_error *error)
+{
+    const json_t *failure = json_object_get(job, "error");
+    if (failure == NULL || json_is_null(failure)) return 0;
+    hoist_error_clear(error);
+    error->json = json_dumps(failure, JSON_COMPACT);
+    snprintf(error->message, sizeof error->message, "%s", hst_talk_text(failure, "message"));
+    snprintf(error->code, sizeof error->code, "%s", hst_talk_text(failure, "code"));
+    error->status = hoist_error_status(error->code);
+    return -1;
+}
+
+static int follow(struct hst_talk *talk, json_t **job, struct hoist_error *error)
+{
+    const struct timespec pause = {.tv_nsec = POLL_MS * 1000000L};
+    const char *step = NULL;
+    char path[4096];
+    int status = 0;
+    while (status == 0 && !has_ended(*job)) {
+        hst_term_progress(*job, &step);
+        nanosleep(&pause, NULL);
+        json_t *next = NULL;
+        status = hst_talk_ask(talk, "GET", hst_talk_path(path, "/api/model/jobs/%s", hst_talk_text(*job, "job_id")), NULL, &next, error);
+        if (next != NULL) json_decref(*job);
+        if (next != NULL) *job = next;
+    }
+    hst_term_progress_end();
+    return status == 0 ? read_failure(*job, error) : status;
+}
+
+int hst_talk_job(const struct hst_arguments *arguments, const char *what, const char *path, json_t *body, json_t **ret_job)
+{
+    struct hst_talk talk = {.socket = arguments->values[HST_OPTION_SOCKET]};
+    struct hoist_error error = {0};
+    json_t *job = NULL;
+    json_object_set_new(body, "wait", json_false());
+    int status = hst_talk_ask(&talk, "POST", path, body, &job, &error);
+    if (status == 0) status = follow(&talk, &job, &error);
+    int code = status < 0 ? hst_term_error(what, &error) : HST_EXIT_DONE;
+    if (code == HST_EXIT_DONE)
+        *ret_job = job;
+    else
+        json_decref(job);
+    hoist_error_clear(&error);
+    hst_talk_fini(&talk);
+    return code;
+}
+
+const char *hst_talk_path(char out[4096], const char *format, const char *part)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    char encoded[3072];
+    size_t used = 0;
+    for (; *part != '\0' && used + 4 < sizeof encoded; part++) {
+        unsigned char byte = (unsigned char)*part;
+        bool plain = isalnum(byte) || strchr("-._~:", byte) != NULL;
+        if (plain) encoded[used++] = (char)byte;
+        if (plain) continue;
+        encoded[used++] = '%';
+        encoded[used++] = hex[byte >> 4];
+        encoded[used++] = hex[byte & 15];
+    }
+    encoded[used] = '\0';
+    const char *at = strstr(format, "%s");
+    snprintf(out, 4096, "%.*s%s%s", at != NULL ? (int)(at - format) : (int)strlen(format), format, at != NULL ? encoded : "", at != NULL ? at + 2 : "");
+    return out;
+}

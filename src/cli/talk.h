@@ -1,0 +1,26 @@
+#ifndef HST_CLI_TALK_H
+#define HST_CLI_TALK_H
+/** @file
+ * Asking the daemon. */
+#include "cli/command.h"
+
+/** A connection, made when it is first needed. Zero-initialise; free with hst_talk_fini. */
+struct hst_talk {
+    const char *socket;          /**< NULL = as libhoist finds it */
+    struct hoist_client *client; /**< owned */
+};
+/** Ask; `body` (stolen) may be NULL. *ret_data is owned by the caller. @return 0, or -1 with `error` filled (hoist_error_clear) */
+int hst_talk_ask(struct hst_talk *talk, const char *method, const char *path, json_t *body, json_t **ret_data, struct hoist_error *error);
+/** hst_talk_ask, with failures reported as `what`. @return exit code */
+int hst_talk(const struct hst_arguments *arguments, const char *what, const char *method, const char *path, json_t *body, json_t **ret_data);
+/** Start a job (`body` with wait=false), show its progress, wait for its end. *ret_job is owned by the caller. @return exit code */
+int hst_talk_job(const struct hst_arguments *arguments, const char *what, const char *path, json_t *body, json_t **ret_job);
+/** A path of the API: `format` with %s for parts that are percent-encoded here. @return out */
+const char *hst_talk_path(char out[4096], const char *format, const char *part);
+/** Disconnect. */
+void hst_talk_fini(struct hst_talk *talk);
+/** Text of a field, or "-". */
+const char *hst_talk_text(const json_t *object, const char *key);
+/** Number of a field, or 0. */
+double hst_talk_number(const json_t *object, const char *key);
+#endif
