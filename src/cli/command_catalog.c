@@ -135,7 +135,7 @@ int hst_command_show(const struct hst_arguments *arguments)
 int hst_command_verify(const struct hst_arguments *arguments)
 {
     json_t *model;
-    int code = hst_program_ask((const char *const[]){"--verify", arguments->rest[0], NULL}, &model);
+    int code = hst_program_ask("verifying failed", (const char *const[]){"--verify", arguments->rest[0], NULL}, &model);
     if (model == NULL) return code;
     if (hst_given(arguments, HST_OPTION_JSON))
         hst_term_json(model);
@@ -177,7 +177,7 @@ static int scan_alone(const struct hst_arguments *arguments)
         given[at++] = "--models";
         given[at++] = arguments->rest[i];
     }
-    int code = hst_program_ask(given, &data);
+    int code = hst_program_ask("scanning failed", given, &data);
     if (data == NULL) return code;
     if (hst_given(arguments, HST_OPTION_JSON)) hst_term_json(data);
     if (!hst_given(arguments, HST_OPTION_JSON)) {

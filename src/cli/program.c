@@ -1,6 +1,8 @@
 #include "cli/program.h"
 
 #include "cli/command.h"
+#include "cli/talk.h"
+#include "cli/term.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -81,25 +83,43 @@ static int wait_for(pid_t pid)
     return WIFEXITED(status) ? WEXITSTATUS(status) : HST_EXIT_FAILED;
 }
 
-int hst_program_ask(const char *const *arguments, json_t **ret_json)
+/* Start hoistd with its output in a pipe. *ret_output is owned by the caller. @return its pid, or -1 */
+static pid_t start_hoistd(const char *const *arguments, FILE **ret_output)
 {
     char program[4096 + 16], *list[HOISTD_ARGUMENTS_MAX];
     int ends[2];
-    *ret_json = NULL;
     find_hoistd(program);
     make_arguments(program, arguments, list);
-    if (pipe2(ends, O_CLOEXEC) < 0) return cannot_run(program);
+    if (pipe2(ends, O_CLOEXEC) < 0) return -1;
     pid_t pid = spawn(list, ends[1]);
     int error = errno;
     close(ends[1]);
+    *ret_output = fdopen(ends[0], "r");
     errno = error;
-    if (pid < 0) {
-        int code = cannot_run(program);
-        close(ends[0]);
-        return code;
-    }
-    FILE *output = fdopen(ends[0], "r");
-    *ret_json = output != NULL ? json_loadf(output, 0, NULL) : NULL;
+    return pid;
+}
+
+/* {"error": ...} is what a run says that failed. */
+static void take_failure(const char *what, json_t **json)
+{
+    struct hoist_error error = {0};
+    const json_t *failure = json_object_get(*json, "error");
+    if (failure == NULL) return;
+    hst_talk_read_failure(failure, &error);
+    hst_term_error(what, &error);
+    hoist_error_clear(&error);
+    json_decref(*json);
+    *json = NULL;
+}
+
+int hst_program_ask(const char *what, const char *const *arguments, json_t **ret_json)
+{
+    FILE *output = NULL;
+    pid_t pid = start_hoistd(arguments, &output);
+    int code = pid < 0 ? cannot_run("hoistd") : HST_EXIT_DONE;
+    *ret_json = pid > 0 && output != NULL ? json_loadf(output, 0, NULL) : NULL;
     if (output != NULL) fclose(output);
-    return wait_for(pid);
+    if (pid > 0) code = wait_for(pid);
+    take_failure(what, ret_json);
+    return code;
 }

@@ -59,16 +59,21 @@ static bool has_ended(const json_t *job)
     return true;
 }
 
-/* Turn the error of a job that failed into ours. */
-static int read_failure(const json_t *job, struct hoist_error *error)
+void hst_talk_read_failure(const json_t *failure, struct hoist_error *error)
 {
-    const json_t *failure = json_object_get(job, "error");
-    if (failure == NULL || json_is_null(failure)) return 0;
     hoist_error_clear(error);
     error->json = json_dumps(failure, JSON_COMPACT);
     snprintf(error->message, sizeof error->message, "%s", hst_talk_text(failure, "message"));
     snprintf(error->code, sizeof error->code, "%s", hst_talk_text(failure, "code"));
     error->status = hoist_error_status(error->code);
+}
+
+/* The error of a job that failed is ours. */
+static int take_job_failure(const json_t *job, struct hoist_error *error)
+{
+    const json_t *failure = json_object_get(job, "error");
+    if (failure == NULL || json_is_null(failure)) return 0;
+    hst_talk_read_failure(failure, error);
     return -1;
 }
 
@@ -87,7 +92,7 @@ static int follow(struct hst_talk *talk, json_t **job, struct hoist_error *error
         if (next != NULL) *job = next;
     }
     hst_term_progress_end();
-    return status == 0 ? read_failure(*job, error) : status;
+    return status == 0 ? take_job_failure(*job, error) : status;
 }
 
 int hst_talk_job(const struct hst_arguments *arguments, const char *what, const char *path, json_t *body, json_t **ret_job)

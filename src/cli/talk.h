@@ -15,6 +15,8 @@ int hst_talk_ask(struct hst_talk *talk, const char *method, const char *path, js
 int hst_talk(const struct hst_arguments *arguments, const char *what, const char *method, const char *path, json_t *body, json_t **ret_data);
 /** Start a job (`body` with wait=false), show its progress, wait for its end. *ret_job is owned by the caller. @return exit code */
 int hst_talk_job(const struct hst_arguments *arguments, const char *what, const char *path, json_t *body, json_t **ret_job);
+/** Turn an error object of the daemon into `error` (hoist_error_clear). */
+void hst_talk_read_failure(const json_t *failure, struct hoist_error *error);
 /** A path of the API: `format` with %s for parts that are percent-encoded here. @return out */
 const char *hst_talk_path(char out[4096], const char *format, const char *part);
 /** Disconnect. */

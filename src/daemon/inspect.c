@@ -6,21 +6,18 @@
 
 #include <stdlib.h>
 
-static int fail(const struct hst_error *err)
-{
-    const struct hst_status_info *info = hst_status_info(err->status);
-    json_t *json = hst_error_json(err, NULL);
-    json_dumpf(json, stderr, JSON_INDENT(2));
-    fputc('\n', stderr);
-    json_decref(json);
-    return info->exit_code;
-}
-
 static void print(json_t *json)
 {
     json_dumpf(json, stdout, JSON_INDENT(2));
     fputc('\n', stdout);
     json_decref(json);
+}
+
+/* What went wrong is an answer, too: {"error": ...}. */
+static int fail(const struct hst_error *err)
+{
+    print(json_pack("{s:o}", "error", hst_error_json(err, NULL)));
+    return hst_status_info(err->status)->exit_code;
 }
 
 int hst_inspect_verify(const struct hst_settings *settings)
