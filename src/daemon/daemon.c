@@ -130,14 +130,30 @@ static void stop_catalog(struct daemon *daemon)
     hst_catalog_free(daemon->catalog);
 }
 
+/* HOIST_FAULT="STEP=CODE", such as "allocate=io": the first load fails at that step with that error, for tests of what follows. */
+static int inject_fault(struct daemon *daemon, struct hst_error *err)
+{
+    const char *fault = getenv("HOIST_FAULT");
+    if (fault == NULL || fault[0] == '\0') return HST_OK;
+    const char *equals = strchr(fault, '=');
+    for (int step = 0; equals != NULL && step < HST_STEP_COUNT; step++) {
+        const char *name = hst_step_name((enum hst_step)step);
+        if (strlen(name) != (size_t)(equals - fault) || strncmp(name, fault, strlen(name)) != 0) continue;
+        hst_loader_inject(daemon->loader, (enum hst_step)step, hst_status_from_code(equals + 1));
+        return HST_OK;
+    }
+    return hst_error_set(err, HST_E_CONFIG, "HOIST_FAULT must be STEP=CODE, not '%s'", fault);
+}
+
 static int start_loader(struct daemon *daemon, struct hst_error *err)
 {
-    return hst_loader_new(&(struct hst_loader_config){.loop = &daemon->loop,
+    HST_TRY(hst_loader_new(&(struct hst_loader_config){.loop = &daemon->loop,
                                                       .cache = daemon->cache,
                                                       .devices = daemon->devices,
                                                       .device_count = daemon->device_count,
                                                       .listener = hst_service_loader_listener(&daemon->slot)},
-                          &daemon->loader, err);
+                          &daemon->loader, err));
+    return inject_fault(daemon, err);
 }
 
 static void stop_loader(struct daemon *daemon)
