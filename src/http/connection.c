@@ -23,6 +23,7 @@ struct hst_connection {
     unsigned handles;         /* not closed yet */
     bool serving;             /* a request is being served: read no other */
     bool last;                /* close after the answer */
+    bool ended;               /* the peer sends no more */
     bool head_only;           /* the answer has no body */
     bool closed;
 };
@@ -34,6 +35,7 @@ struct writing {
 };
 
 static void feed(struct hst_connection *connection, const char *bytes, size_t length);
+static void read_on(struct hst_connection *connection);
 
 static void on_handle_closed(uv_handle_t *handle)
 {
@@ -119,6 +121,7 @@ static void on_answer_written(uv_write_t *request, int status)
     set_deadline(connection, HST_HTTP_IDLE_MS);
     feed(connection, unread.text, unread.length);
     hst_strbuf_fini(&unread);
+    read_on(connection);
 }
 
 static const char *reason_of(int status)
@@ -281,10 +284,14 @@ static void serve(struct hst_connection *connection)
     connection->ticket = hst_service_call(connection->config->service, &request, on_reply, connection);
 }
 
+/* Requests that came while one is served wait here, and beyond HST_HTTP_HEAD_MAX in the kernel. */
 static void keep_unread(struct hst_connection *connection, const char *bytes, size_t length)
 {
     hst_strbuf_append(&connection->unread, bytes, length);
-    if (!hst_strbuf_ok(&connection->unread) || connection->unread.length > HST_HTTP_HEAD_MAX) hst_connection_close(connection);
+    if (!hst_strbuf_ok(&connection->unread))
+        hst_connection_close(connection);
+    else if (connection->unread.length > HST_HTTP_HEAD_MAX)
+        uv_read_stop((uv_stream_t *)&connection->tcp);
 }
 
 static void after_feed(struct hst_connection *connection, bool was_in_headers)
@@ -318,20 +325,23 @@ static void feed(struct hst_connection *connection, const char *bytes, size_t le
 }
 
 /* The peer sends no more. In the middle of a request that is a mistake which is worth an answer. */
-static void on_end(struct hst_connection *connection)
+static void end_reading(struct hst_connection *connection)
 {
     struct hst_error error = {0};
-    uv_read_stop((uv_stream_t *)&connection->tcp);
-    if (connection->serving && connection->subscription == 0) {
-        connection->last = true;
-        return;
-    }
+    if (connection->serving && connection->subscription == 0) return; /* the answer first, then what waits in `unread` */
     if (connection->serving || !hst_parse_is_underway(&connection->parse)) {
         hst_connection_close(connection);
         return;
     }
     hst_error_set(&error, HST_E_BAD_REQUEST, "the request ended too early");
     refuse(connection, &error, true);
+}
+
+static void on_end(struct hst_connection *connection)
+{
+    uv_read_stop((uv_stream_t *)&connection->tcp);
+    connection->ended = true;
+    end_reading(connection);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
@@ -351,6 +361,15 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *ret_buffer
     (void)handle;
     (void)suggested;
     *ret_buffer = uv_buf_init(buffer, sizeof buffer);
+}
+
+static void read_on(struct hst_connection *connection)
+{
+    if (connection->closed) return;
+    if (connection->ended)
+        end_reading(connection);
+    else if (connection->unread.length <= HST_HTTP_HEAD_MAX)
+        uv_read_start((uv_stream_t *)&connection->tcp, on_alloc, on_read); /* goes on if it was stopped */
 }
 
 void hst_connection_accept(const struct hst_connection_config *config, uv_stream_t *listener)

@@ -49,7 +49,9 @@ static int find_header(const char *name)
 
 static int keep_header(struct hst_parse *parse)
 {
-    int header = find_header(parse->name.text != NULL ? parse->name.text : "");
+    const char *name = parse->name.text != NULL ? parse->name.text : "";
+    int header = find_header(name);
+    if (strpbrk(name, " \t") != NULL) return refuse(parse, HST_E_BAD_REQUEST, "a header's name has a blank in it"); /* RFC 9112 section 5.1 */
     if (header < 0) return HPE_OK;
     if (parse->has[header]) return refuse(parse, HST_E_BAD_REQUEST, "a header came twice that may come once");
     parse->has[header] = true;
