@@ -113,7 +113,8 @@ static int read_folder(struct hst_model *model, const char *path, struct hst_err
     HST_AUTO(hst_closep) int dir_fd = hst_folder_open(path, err);
     if (dir_fd < 0) return dir_fd;
     if (hst_folder_has(dir_fd, "model_index.json")) return read_pipeline(model, dir_fd, err);
-    return read_single(model, dir_fd, err);
+    if (hst_folder_has(dir_fd, "config.json")) return read_single(model, dir_fd, err);
+    return hst_error_set(err, HST_E_UNKNOWN_FORMAT, "the folder is no model: it has neither model_index.json nor config.json");
 }
 
 int hst_probe_folder(const char *path, struct hst_model **ret_model, struct hst_error *err)

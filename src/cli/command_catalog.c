@@ -78,7 +78,7 @@ static void print_problem(const json_t *model)
 {
     const json_t *problem = json_object_get(model, "problem");
     if (problem == NULL) return;
-    printf("%-11s %s%s%s: %s\n", "problem", hst_term_style(stdout, HST_STYLE_BAD), hst_talk_text(problem, "code"), hst_term_plain(stdout), hst_talk_text(problem, "text"));
+    printf("%-11s %s%s%s [%s]\n", "problem", hst_term_style(stdout, HST_STYLE_BAD), hst_talk_text(problem, "text"), hst_term_plain(stdout), hst_talk_text(problem, "code"));
     if (json_object_get(problem, "offset") != NULL) printf("%-11s byte %.0f\n", "", hst_talk_number(problem, "offset"));
 }
 

@@ -162,6 +162,8 @@ void hst_step_start(struct hst_job_entry *job);
 void hst_step_settle(struct hst_job_entry *job, int status, const struct hst_error *err);
 /** Keep the first failure of the step and stop the rest of it. */
 void hst_step_fail(struct hst_job_entry *job, int status, const struct hst_error *err);
+/** May the model be loaded as wished: is it usable, and of the precision asked for? */
+int hst_step_check(const struct hst_job_entry *job, struct hst_error *err);
 
 /* transfer.c */
 /** Bring in the parts of the job's present batch. @return HST_STEP_PENDING, or HST_OK when there was nothing to do */

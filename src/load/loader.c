@@ -62,7 +62,8 @@ int hst_loader_plan(struct hst_loader *loader, const struct hst_load_request *re
     HST_TRY(hst_job_new(loader, request, &job, err));
     job->view.state = HST_JOB_RUNNING; /* so that its own components are nobody's victims */
     hst_list_append(&loader->jobs, &job->node);
-    int status = hst_facts_plan(job, ret_plan, &victims, err);
+    int status = hst_step_check(job, err);
+    if (status == HST_OK) status = hst_facts_plan(job, ret_plan, &victims, err);
     hst_facts_victims_fini(&victims);
     hst_job_free(job);
     return status;

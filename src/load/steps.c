@@ -73,10 +73,15 @@ static int check_precision(const struct hst_job_entry *job, struct hst_error *er
     return HST_OK;
 }
 
-static int validate(struct hst_job_entry *job, struct hst_error *err)
+int hst_step_check(const struct hst_job_entry *job, struct hst_error *err)
 {
     HST_TRY(check_model(job, err));
-    HST_TRY(check_precision(job, err));
+    return check_precision(job, err);
+}
+
+static int validate(struct hst_job_entry *job, struct hst_error *err)
+{
+    HST_TRY(hst_step_check(job, err));
     struct check *check = calloc(1, sizeof *check);
     if (check == NULL) return hst_error_nomem(err);
     check->job = job;

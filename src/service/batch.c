@@ -45,14 +45,9 @@ static json_t *result_of(json_t *jobs)
     return json_array_size(jobs) == 1 ? json_incref(json_array_get(jobs, 0)) : merge(jobs);
 }
 
-static bool is_about_memory(const struct hst_error *error)
-{
-    return error->status == HST_E_OUT_OF_RAM || error->status == HST_E_OUT_OF_DEVICE_MEMORY;
-}
-
 static json_t *details_of(const struct batch *batch)
 {
-    json_t *details = is_about_memory(&batch->error) ? hst_view_memory_details(batch->service) : json_object();
+    json_t *details = hst_view_failure_details(batch->service, &batch->error);
     json_object_set(details, "jobs", batch->jobs);
     return details;
 }

@@ -163,8 +163,6 @@ static int plan_item(const struct hst_call *call, const struct hst_selected *ite
                                        .precision = wish->precision,
                                        .optimization_level = wish->optimization_level,
                                        .pin = wish->pin};
-    if (item->model->state != HST_MODEL_OK)
-        return hst_error_set(err, item->model->problem.status, "%s", item->model->problem.text);
     HST_TRY(hst_loader_plan(call->service->config.loader, &request, &plan, err));
     *ret_data = view_plan(call->service, &request, &plan);
     return HST_OK;
@@ -193,6 +191,8 @@ static int show_job(const struct hst_call *call, json_t **ret_data, struct hst_e
     struct hst_job *job;
     HST_TRY(find_job(call, &job, err));
     *ret_data = hst_view_job(job);
+    if (job->error.status < 0)
+        json_object_set_new(*ret_data, "error", hst_error_json(&job->error, hst_view_failure_details(call->service, &job->error)));
     return HST_OK;
 }
 

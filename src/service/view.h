@@ -22,6 +22,6 @@ json_t *hst_view_scan(const struct hst_scan_status *scan);
 void hst_view_cache_totals(const struct hst_service *service, json_t *object);
 /** A residency of RAM in words: absent caching cached. */
 const char *hst_view_ram_state(const struct hst_residency *residency);
-/** Whoever fills a tier: what an error about memory names. */
-json_t *hst_view_memory_details(const struct hst_service *service);
+/** Details of a failed load: when it is about memory, who fills the RAM tier at this moment; else empty. */
+json_t *hst_view_failure_details(const struct hst_service *service, const struct hst_error *error);
 #endif

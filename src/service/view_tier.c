@@ -111,8 +111,9 @@ void hst_view_cache_totals(const struct hst_service *service, json_t *object)
     json_object_set_new(object, "total_components", hst_jsonx_size(stats.count));
 }
 
-json_t *hst_view_memory_details(const struct hst_service *service)
+json_t *hst_view_failure_details(const struct hst_service *service, const struct hst_error *error)
 {
+    if (error->status != HST_E_OUT_OF_RAM && error->status != HST_E_OUT_OF_DEVICE_MEMORY) return json_object();
     json_t *holders = json_array();
     size_t cursor = 0;
     for (struct hst_residency *held; (held = hst_cache_next(service->config.cache, &cursor));)
