@@ -52,6 +52,8 @@ struct hst_model *hst_catalog_find_file(const struct hst_catalog *catalog, const
 struct hst_model *hst_catalog_next(const struct hst_catalog *catalog, size_t *cursor);
 /** How many models. */
 size_t hst_catalog_count(const struct hst_catalog *catalog);
+/** Was what it remembered corrupt? It is set aside then, and ids are given anew. */
+bool hst_catalog_was_corrupt(const struct hst_catalog *catalog);
 /** Stop scanning, write what is unwritten, free. NULL is fine. */
 void hst_catalog_free(struct hst_catalog *catalog);
 

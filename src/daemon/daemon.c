@@ -57,10 +57,11 @@ static int start_state(struct daemon *daemon, struct hst_error *err)
     HST_TRY(hst_paths_socket(daemon->settings, daemon->socket, err));
     HST_TRY(hst_paths_state(daemon->settings, daemon->state, err));
     HST_TRY(hst_paths_python(daemon->settings, daemon->python, err));
-    HST_TRY(hst_file_mkdirs(daemon->state, 0700, err));
     snprintf(lock, sizeof lock, "%s/lock", daemon->state);
-    HST_TRY(daemon->lock_fd = hst_lockfile_take(lock, err));
-    return HST_OK;
+    int status = hst_file_mkdirs(daemon->state, 0700, err);
+    if (status == HST_OK) status = daemon->lock_fd = hst_lockfile_take(lock, err);
+    if (status < 0 && status != HST_E_ALREADY_RUNNING) err->status = HST_E_STATE_FOLDER;
+    return status < 0 ? err->status : HST_OK;
 }
 
 static void stop_state(struct daemon *daemon)
@@ -117,12 +118,14 @@ static int start_catalog(struct daemon *daemon, struct hst_error *err)
     const struct hst_setting *roots = hst_settings_list(daemon->settings, "models");
     char database[HST_PATH_MAX + 16];
     snprintf(database, sizeof database, "%s/catalog.db", daemon->state);
-    return hst_catalog_new(&(struct hst_catalog_config){.loop = &daemon->loop,
+    HST_TRY(hst_catalog_new(&(struct hst_catalog_config){.loop = &daemon->loop,
                                                         .roots = (const char *const *)roots->values,
                                                         .root_count = roots->count,
                                                         .database = database,
                                                         .listener = hst_service_catalog_listener(&daemon->slot)},
-                           &daemon->catalog, err);
+                           &daemon->catalog, err));
+    if (hst_catalog_was_corrupt(daemon->catalog)) hst_log(HST_LOG_WARN, "catalog", "the catalog was corrupt: it is kept beside %s and made anew", database);
+    return HST_OK;
 }
 
 static void stop_catalog(struct daemon *daemon)

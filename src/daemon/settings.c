@@ -16,9 +16,9 @@ int hst_settings_row(const char *key)
     return -1;
 }
 
-bool hst_settings_in_file(size_t row)
+const struct hst_setting_info *hst_settings_info(size_t row)
 {
-    return rows[row].in_file;
+    return &rows[row];
 }
 
 int hst_settings_add(struct hst_settings *settings, size_t row, const char *value, struct hst_error *err)
@@ -104,10 +104,21 @@ const char *hst_settings_get(const struct hst_settings *settings, const char *ke
     return setting->count > 0 ? setting->values[setting->count - 1] : rows[setting - settings->of].fallback;
 }
 
+bool hst_settings_is_switch(const char *value, bool *ret_on)
+{
+    static const char *const words[] = {"on", "true", "yes", "off", "false", "no"};
+    for (size_t i = 0; value != NULL && i < 6; i++) {
+        if (strcmp(value, words[i]) != 0) continue;
+        *ret_on = i < 3;
+        return true;
+    }
+    return false;
+}
+
 bool hst_settings_on(const struct hst_settings *settings, const char *key)
 {
-    const char *value = hst_settings_get(settings, key);
-    return value != NULL && (strcmp(value, "on") == 0 || strcmp(value, "true") == 0 || strcmp(value, "yes") == 0);
+    bool on = false;
+    return hst_settings_is_switch(hst_settings_get(settings, key), &on) && on;
 }
 
 void hst_settings_help(FILE *out)

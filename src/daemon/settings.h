@@ -48,8 +48,10 @@ const struct hst_setting *hst_settings_list(const struct hst_settings *settings,
 int hst_settings_add(struct hst_settings *settings, size_t row, const char *value, struct hst_error *err);
 /** Row of a key of hoist.yaml, or -1. */
 int hst_settings_row(const char *key);
-/** May the setting of this row stand in hoist.yaml? */
-bool hst_settings_in_file(size_t row);
+/** The row itself. */
+const struct hst_setting_info *hst_settings_info(size_t row);
+/** Is the text a word for on or off, and which? */
+bool hst_settings_is_switch(const char *value, bool *ret_on);
 /** The valid file key that looks most like `key`. */
 const char *hst_settings_nearest(const char *key);
 /** Print the usage, generated from the table. */

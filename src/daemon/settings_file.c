@@ -15,6 +15,7 @@ struct reader {
     enum expect expect;
     int row;      /* of the key whose value comes next */
     bool given;   /* by a flag, which wins: the file's value is checked and dropped */
+    bool seen[HST_SETTING_ROWS_MAX]; /* keys that came already */
 };
 
 static int fail(const struct reader *reader, const yaml_event_t *event, struct hst_error *err, const char *what)
@@ -22,15 +23,25 @@ static int fail(const struct reader *reader, const yaml_event_t *event, struct h
     return hst_error_set(err, HST_E_CONFIG, "%s line %zu: %s", reader->path, event->start_mark.line + 1, what);
 }
 
+/* Something is wrong with the key being read, or its value. */
+static int fail_key(const struct reader *reader, const yaml_event_t *event, struct hst_error *err, const char *what)
+{
+    char text[256];
+    snprintf(text, sizeof text, "'%s' %s", hst_settings_info((size_t)reader->row)->key, what);
+    return fail(reader, event, err, text);
+}
+
 static int read_key(struct reader *reader, const yaml_event_t *event, struct hst_error *err)
 {
     const char *key = (const char *)event->data.scalar.value;
     char what[256];
     reader->row = hst_settings_row(key);
-    if (reader->row < 0 || !hst_settings_in_file((size_t)reader->row)) {
+    if (reader->row < 0 || !hst_settings_info((size_t)reader->row)->in_file) {
         snprintf(what, sizeof what, "unknown key '%.80s'; the nearest valid key is '%s'", key, hst_settings_nearest(key));
         return fail(reader, event, err, what);
     }
+    if (reader->seen[reader->row]) return fail_key(reader, event, err, "is given twice");
+    reader->seen[reader->row] = true;
     reader->given = reader->settings->of[reader->row].count > 0;
     reader->expect = EXPECT_VALUE;
     return HST_OK;
@@ -38,9 +49,12 @@ static int read_key(struct reader *reader, const yaml_event_t *event, struct hst
 
 static int read_value(struct reader *reader, const yaml_event_t *event, struct hst_error *err)
 {
+    const char *value = (const char *)event->data.scalar.value;
+    bool on;
     if (reader->expect == EXPECT_VALUE) reader->expect = EXPECT_KEY;
+    if (hst_settings_info((size_t)reader->row)->argument == NULL && !hst_settings_is_switch(value, &on)) return fail_key(reader, event, err, "is on or off");
     if (reader->given) return HST_OK;
-    return hst_settings_add(reader->settings, (size_t)reader->row, (const char *)event->data.scalar.value, err);
+    return hst_settings_add(reader->settings, (size_t)reader->row, value, err);
 }
 
 static int on_scalar(struct reader *reader, const yaml_event_t *event, struct hst_error *err)
@@ -54,6 +68,7 @@ static int on_list(struct reader *reader, const yaml_event_t *event, struct hst_
 {
     bool starts = event->type == YAML_SEQUENCE_START_EVENT;
     if (starts && reader->expect != EXPECT_VALUE) return fail(reader, event, err, "a list is not expected here");
+    if (starts && !hst_settings_info((size_t)reader->row)->repeat) return fail_key(reader, event, err, "takes one value, not a list");
     reader->expect = starts ? EXPECT_ITEM : EXPECT_KEY;
     return HST_OK;
 }
@@ -61,6 +76,7 @@ static int on_list(struct reader *reader, const yaml_event_t *event, struct hst_
 static int on_mapping(struct reader *reader, const yaml_event_t *event, struct hst_error *err)
 {
     bool starts = event->type == YAML_MAPPING_START_EVENT;
+    if (starts && reader->expect == EXPECT_VALUE) return fail_key(reader, event, err, "must be text or a list of texts");
     if (starts && reader->expect != EXPECT_START) return fail(reader, event, err, "a value must be text or a list of texts");
     reader->expect = starts ? EXPECT_KEY : EXPECT_END;
     return HST_OK;

@@ -175,3 +175,19 @@ int hst_file_mkdirs(const char *path, unsigned mode, struct hst_error *err)
     }
     return make_folder(prefix, mode, err);
 }
+
+bool hst_file_is_writable(const char *path)
+{
+    return access(path, W_OK) == 0;
+}
+
+int hst_file_set_aside(const char *path, const char *suffix, struct hst_error *err)
+{
+    char aside[4096];
+    for (unsigned i = 1;; i++) {
+        if (snprintf(aside, sizeof aside, "%s.%s-%u", path, suffix, i) >= (int)sizeof aside)
+            return hst_error_set(err, HST_E_INVALID_ARGUMENT, "the path is too long");
+        if (renameat2(AT_FDCWD, path, AT_FDCWD, aside, RENAME_NOREPLACE) == 0) return HST_OK;
+        if (errno != EEXIST) return hst_file_errno(err, errno, "set aside", path);
+    }
+}

@@ -44,6 +44,12 @@ int hst_file_write_all(int fd, const void *bytes, size_t length, struct hst_erro
 /** Write a whole file atomically: temporary name in the same folder, fsync, rename. */
 int hst_file_replace(const char *path, const void *bytes, size_t length, struct hst_error *err);
 
+/** Does something lie there, and may it be written? */
+bool hst_file_is_writable(const char *path);
+
+/** Move a file out of the way: to the first of PATH.SUFFIX-1, PATH.SUFFIX-2, ... that is free. */
+int hst_file_set_aside(const char *path, const char *suffix, struct hst_error *err);
+
 /** Remove a file; one that is not there is fine. */
 void hst_file_remove(const char *path);
 

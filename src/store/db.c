@@ -1,6 +1,7 @@
 #include "store/db.h"
 
 #include "base/cleanup.h"
+#include "os/file.h"
 
 #include <sqlite3.h>
 #include <stdio.h>
@@ -9,11 +10,10 @@
 /* "HOST": marks our files; a database of somebody else is never touched. */
 #define APPLICATION_ID 0x484f5354
 #define SCHEMA_VERSION 1
-/* Corrupt databases kept beside the new one. */
-#define ASIDE_MAX 100
 
 struct hst_db {
     sqlite3 *handle;
+    bool is_new; /* the old one was corrupt */
 };
 
 static const char schema[] =
@@ -86,23 +86,19 @@ static bool is_corrupt(int status, const char *path)
     return status == HST_E_INVALID_FILE || (status == HST_E_IO && strcmp(path, ":memory:") != 0);
 }
 
-static int move_aside(const char *path, struct hst_error *err)
-{
-    char aside[4096];
-    for (int i = 1; i <= ASIDE_MAX; i++) {
-        snprintf(aside, sizeof aside, "%s.corrupt-%d", path, i);
-        if (access(aside, F_OK) == 0) continue;
-        return rename(path, aside) == 0 ? HST_OK : hst_error_set(err, HST_E_IO, "cannot move the corrupt catalog aside");
-    }
-    return hst_error_set(err, HST_E_IO, "there are %d corrupt catalogs beside %s", ASIDE_MAX, path);
-}
-
 int hst_db_open(const char *path, struct hst_db **ret_db, struct hst_error *err)
 {
     int status = open_once(path, ret_db, err);
-    if (!is_corrupt(status, path) || access(path, W_OK) != 0) return status;
-    HST_TRY(move_aside(path, err));
-    return open_once(path, ret_db, err);
+    if (!is_corrupt(status, path) || !hst_file_is_writable(path)) return status;
+    HST_TRY(hst_file_set_aside(path, "corrupt", err));
+    HST_TRY(open_once(path, ret_db, err));
+    (*ret_db)->is_new = true;
+    return HST_OK;
+}
+
+bool hst_db_was_corrupt(const struct hst_db *db)
+{
+    return db->is_new;
 }
 
 static const char *text(sqlite3_stmt *statement, int column)

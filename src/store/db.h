@@ -30,6 +30,8 @@ typedef int (*hst_db_row_fn)(void *context, const struct hst_db_row *row);
 /** Open or make the database. One that is corrupt is moved aside (path.corrupt-N) and made anew: it is a cache of what the disk
  * tells. HST_E_CONFIG when it was written by a newer hoist, HST_E_IO, HST_E_BUSY when another process has it. */
 int hst_db_open(const char *path, struct hst_db **ret_db, struct hst_error *err);
+/** Was the one before it corrupt, and set aside? */
+bool hst_db_was_corrupt(const struct hst_db *db);
 /** Read every row in order of id. */
 int hst_db_each(struct hst_db *db, hst_db_row_fn fn, void *context, struct hst_error *err);
 /** Write rows in one transaction: all or none. */
