@@ -13,6 +13,6 @@ size_t hst_utf8_sequence(const char *text, size_t len);
 bool hst_utf8_valid(const char *text, size_t len);
 
 /** Copy `text` into `out` (always NUL-ended, cut at a character when it does not fit): control characters, DEL and broken
- * bytes become \xNN, so that a name can forge no log line, header or terminal sequence. @return bytes written without the NUL */
+ * bytes become \\xNN, so that a name can forge no log line, header or terminal sequence. @return bytes written without the NUL */
 size_t hst_utf8_escape(const char *text, size_t len, char *out, size_t out_size);
 #endif

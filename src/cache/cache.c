@@ -1,4 +1,5 @@
 #include "cache/internal.h"
+#include "cache/refetch.h"
 
 #include "base/checked.h"
 #include "base/cleanup.h"
@@ -54,6 +55,7 @@ struct hst_cache_stats hst_cache_stats(const struct hst_cache *cache)
 {
     struct hst_cache_stats stats = cache->stats;
     stats.budget_bytes = cache->config.budget_bytes;
+    stats.refetched_bytes = hst_refetch_bytes(cache->refetch);
     stats.count = cache->by_key.count;
     for (size_t i = 0; i < cache->by_key.count; i++) {
         const struct hst_residency *view = &cache->sorted[i]->view;
@@ -316,7 +318,9 @@ int hst_cache_new(const struct hst_cache_config *config, struct hst_cache **ret_
     cache->config = *config;
     hst_list_init(&cache->holders);
     int status = hst_exec_new(config->loop, "fill", config->threads > 0 ? config->threads : HST_FILL_THREADS, &cache->exec, err);
+    if (status == HST_OK) status = hst_refetch_new(cache, cache->exec, &cache->refetch, err);
     if (status < 0) {
+        hst_exec_free(cache->exec);
         free(cache);
         return status;
     }
@@ -338,7 +342,9 @@ void hst_cache_free(struct hst_cache *cache)
     if (cache == NULL) return;
     for (size_t i = 0; i < cache->by_key.count; i++)
         hst_cache_cancel(cache, &cache->sorted[i]->view);
+    hst_refetch_stop(cache->refetch);
     hst_exec_free(cache->exec);
+    hst_refetch_free(cache->refetch);
     hst_lease_end_all(cache);
     while (cache->by_key.count > 0)
         hst_cache_remove(cache, cache->sorted[0], false);

@@ -72,6 +72,7 @@ struct hst_cache_stats {
     uint64_t misses;         /**< component asked for and not cached */
     uint64_t evictions;      /**< components evicted to make room or on demand */
     uint64_t filled_bytes;   /**< bytes brought in since start */
+    uint64_t refetched_bytes; /**< taken by the kernel, for want of a lock, and brought in again */
     uint64_t count;          /**< residencies */
 };
 

@@ -9,4 +9,6 @@
 #define HST_FILL_THREADS 8u
 /** Memory left to everybody else when admission is checked: below this the kernel starts to kill. */
 #define HST_HEADROOM_BYTES UINT64_C(134217728)
+/** Between two looks at page cache that may not be locked: what the kernel takes in a second is soon read again. */
+#define HST_REFETCH_MS 1000u
 #endif

@@ -102,16 +102,24 @@ static void write_done(void *arg)
     done(catalog);
 }
 
+/* @return false when memory ran out */
+static bool collect(struct batch *batch)
+{
+    const struct hst_catalog *catalog = batch->catalog;
+    batch->models = calloc(catalog->count + 1, sizeof(struct hst_model *));
+    batch->rows = calloc(catalog->count + 1, sizeof *batch->rows);
+    if (batch->models == NULL || batch->rows == NULL) return false;
+    for (size_t i = 0; i < catalog->count; i++)
+        if (catalog->sorted[i]->dirty && catalog->sorted[i]->model != NULL) add_row(batch, catalog->sorted[i]);
+    return true;
+}
+
 int hst_memory_write(struct hst_catalog *catalog, void (*done)(struct hst_catalog *catalog), struct hst_error *err)
 {
     struct batch *batch = calloc(1, sizeof *batch);
     if (batch == NULL) return hst_error_nomem(err);
     *batch = (struct batch){.catalog = catalog, .done = done};
-    batch->models = calloc(catalog->count + 1, sizeof(struct hst_model *));
-    batch->rows = calloc(catalog->count + 1, sizeof *batch->rows);
-    for (size_t i = 0; batch->models != NULL && batch->rows != NULL && i < catalog->count; i++)
-        if (catalog->sorted[i]->dirty && catalog->sorted[i]->model != NULL) add_row(batch, catalog->sorted[i]);
-    if (batch->models != NULL && batch->rows != NULL && hst_exec_submit(catalog->exec, write_work, write_done, batch) == HST_OK) return HST_OK;
+    if (collect(batch) && hst_exec_submit(catalog->exec, write_work, write_done, batch) == HST_OK) return HST_OK;
     free_batch(batch);
     return hst_error_nomem(err);
 }

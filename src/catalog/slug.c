@@ -1,6 +1,7 @@
 #include "catalog/slug.h"
 
 #include <ctype.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,14 +12,18 @@ static int slug_char(char c)
     return c == '.' || c == '_' ? c : '-';
 }
 
+/* A slug begins with a letter or digit and has no two dashes in a row. */
+static bool fits(const char *slug, size_t used, char c)
+{
+    return used == 0 ? isalnum((unsigned char)c) != 0 : c != '-' || slug[used - 1] != '-';
+}
+
 void hst_slug_make(const char *name, char out[HST_SLUG_MAX + 1])
 {
     size_t used = 0;
     for (; *name != '\0' && used < HST_SLUG_MAX; name++) {
         char c = (char)slug_char(*name);
-        if (used == 0 && !isalnum((unsigned char)c)) continue;
-        if (c == '-' && out[used - 1] == '-') continue;
-        out[used++] = c;
+        if (fits(out, used, c)) out[used++] = c;
     }
     while (used > 0 && out[used - 1] == '-')
         used--;

@@ -132,14 +132,39 @@ static int run(const struct hst_command *command, char **argv)
     return command->run(&arguments);
 }
 
+static int show_overview(const char *argument)
+{
+    (void)argument;
+    return hst_manual_overview();
+}
+
+static int show_version(const char *argument)
+{
+    (void)argument;
+    printf("hoist %s\n", hoist_version());
+    return HST_EXIT_DONE;
+}
+
+static int show_page(const char *argument)
+{
+    const struct hst_command *command = find_command(argument);
+    bool known = command != NULL || argument[0] == '\0' || strcmp(argument, "hoist") == 0;
+    return known ? hst_manual_page(command) : hst_term_usage("there is no command '%s'; see hoist --help", argument);
+}
+
+/* What may stand where a command stands. */
+static const struct {
+    const char *name;
+    int (*run)(const char *argument);
+} asked[] = {{"--help", show_overview}, {"help", show_overview}, {"-h", show_overview}, {"--version", show_version},
+             {"--man", show_page}, {"--completion", hst_manual_completion}};
+
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "--help";
     const struct hst_command *command = find_command(name);
     if (command != NULL) return run(command, argv + 2);
-    if (strcmp(name, "--help") == 0 || strcmp(name, "help") == 0 || strcmp(name, "-h") == 0) return hst_manual_overview();
-    if (strcmp(name, "--version") == 0) return printf("hoist %s\n", hoist_version()) < 0;
-    if (strcmp(name, "--man") == 0 && argc > 2) return hst_manual_page(find_command(argv[2]));
-    if (strcmp(name, "--completion") == 0 && argc > 2) return hst_manual_completion(argv[2]);
+    for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++)
+        if (strcmp(asked[i].name, name) == 0) return asked[i].run(argc > 2 ? argv[2] : "");
     return hst_term_usage("there is no command '%s'; see hoist --help", name);
 }

@@ -69,21 +69,27 @@ static void print_page_commands(void)
     }
 }
 
+static void print_page_head(const char *dash, const char *name, const char *summary, const char *synopsis)
+{
+    printf(".TH HOIST%s%s 1 \"\" \"hoist %s\" \"User Commands\"\n.SH NAME\nhoist%s%s \\- ", dash, name, hoist_version(), dash, name);
+    print_roff(summary);
+    printf("\n.SH SYNOPSIS\n.B hoist %s\n[\\fIOPTION\\fR]... ", name[0] != '\0' ? name : "COMMAND");
+    print_roff(synopsis);
+    printf("\n.SH DESCRIPTION\n");
+}
+
 int hst_manual_page(const struct hst_command *command)
 {
-    printf(".TH HOIST%s%s 1 \"\" \"hoist %s\" \"User Commands\"\n.SH NAME\nhoist%s%s \\- ", command != NULL ? "\\-" : "", command != NULL ? command->name : "", hoist_version(),
-           command != NULL ? "\\-" : "", command != NULL ? command->name : "");
-    print_roff(command != NULL ? command->summary : "one copy of every model's weights per machine");
-    printf("\n.SH SYNOPSIS\n.B hoist %s\n", command != NULL ? command->name : "COMMAND");
-    printf("[\\fIOPTION\\fR]... ");
-    print_roff(command != NULL ? command->usage : "");
-    printf("\n.SH DESCRIPTION\n");
-    print_roff(command != NULL && command->details[0] != '\0' ? command->details : "The command line of hoist, a client of hoistd(1).");
-    printf("\n");
-    if (command != NULL)
+    if (command != NULL) {
+        print_page_head("\\-", command->name, command->summary, command->usage);
+        print_roff(command->details);
+        printf("\n");
         print_page_options(command);
-    else
+    } else {
+        print_page_head("", "", "one copy of every model's weights per machine", "");
+        printf("The command line of hoist, a client of\n.BR hoistd (1).\n");
         print_page_commands();
+    }
     printf(".SH \"EXIT STATUS\"\n%s.\n.SH \"SEE ALSO\"\n.BR hoist (1),\n.BR hoistd (1)\n", exit_codes);
     return HST_EXIT_DONE;
 }

@@ -244,8 +244,9 @@ void hst_shard_index_fini(struct hst_shard_index *index)
 }
 
 /* "architectures": ["BertModel", ...]: the first one. */
-static int architectures_field(struct reader *reader, char **ret_text)
+static int architectures_field(struct reader *reader, enum hst_json_token first, char **ret_text)
 {
+    if (first != HST_JSON_ARRAY_BEGIN) return skip(reader, first);
     enum hst_json_token token = hst_json_next(&reader->json);
     if (token == HST_JSON_ARRAY_END) return HST_OK;
     HST_TRY(take_text(reader, token, ret_text));
@@ -254,14 +255,19 @@ static int architectures_field(struct reader *reader, char **ret_text)
     return HST_OK;
 }
 
+static bool is_key(const struct reader *reader, const char *name)
+{
+    return strcmp(reader->key, name) == 0;
+}
+
 static int config_field(struct reader *reader, enum hst_json_token first)
 {
     struct hst_model_config *config = reader->target;
-    if (strcmp(reader->key, "auto_map") == 0 || strcmp(reader->key, "custom_pipelines") == 0) config->has_code = true;
-    if (strcmp(reader->key, "_class_name") == 0 && config->class_name == NULL) return take_text(reader, first, &config->class_name);
-    if (strcmp(reader->key, "model_type") == 0 && config->model_type == NULL) return take_text(reader, first, &config->model_type);
-    bool names = strcmp(reader->key, "architectures") == 0 && first == HST_JSON_ARRAY_BEGIN && config->architecture == NULL;
-    return names ? architectures_field(reader, &config->architecture) : skip(reader, first);
+    if (is_key(reader, "auto_map") || is_key(reader, "custom_pipelines")) config->has_code = true;
+    if (is_key(reader, "_class_name") && config->class_name == NULL) return take_text(reader, first, &config->class_name);
+    if (is_key(reader, "model_type") && config->model_type == NULL) return take_text(reader, first, &config->model_type);
+    if (is_key(reader, "architectures") && config->architecture == NULL) return architectures_field(reader, first, &config->architecture);
+    return skip(reader, first);
 }
 
 int hst_model_config_parse(const void *json, size_t length, struct hst_model_config *ret_config, struct hst_error *err)

@@ -126,17 +126,27 @@ static void append_utf8(struct hst_strbuf *out, unsigned code)
     }
 }
 
+static bool is_high_surrogate(int code)
+{
+    return code >= 0xd800 && code < 0xdc00;
+}
+
+static bool is_low_surrogate(int code)
+{
+    return code >= 0xdc00 && code < 0xe000;
+}
+
 /* After \u: one code point, from two escapes when it is a surrogate pair. */
 static bool take_unicode_escape(struct hst_json *json)
 {
     int code = take_hex4(json);
-    if (code >= 0xd800 && code < 0xdc00) {
+    if (is_high_surrogate(code)) {
         int low = accept(json, '\\') && accept(json, 'u') ? take_hex4(json) : -1;
-        if (low < 0xdc00 || low > 0xdfff) return false;
-        code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
-    } else if (code < 0 || (code >= 0xdc00 && code <= 0xdfff)) {
-        return false;
+        code = is_low_surrogate(low) ? 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00) : -1;
+    } else if (is_low_surrogate(code)) {
+        code = -1;
     }
+    if (code < 0) return false;
     append_utf8(&json->unescaped, (unsigned)code);
     return true;
 }

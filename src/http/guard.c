@@ -1,11 +1,18 @@
 #include "http/guard.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 bool hst_guard_is_loopback(const char *address)
 {
     return strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0;
+}
+
+bool hst_guard_is_port(const char *text)
+{
+    size_t digits = strspn(text, "0123456789");
+    return digits >= 1 && digits <= 5 && text[digits] == '\0' && atoi(text) <= 65535;
 }
 
 /* Length of the name in "name", "name:port", "[::1]:port"; 0 when it is none of these. */
@@ -15,8 +22,7 @@ static size_t name_length(const char *host)
     if (length > strlen(host)) return 0;
     const char *port = host + length;
     if (port[0] == '\0') return length;
-    size_t digits = strspn(port + 1, "0123456789");
-    return port[0] == ':' && digits >= 1 && digits <= 5 && port[1 + digits] == '\0' ? length : 0;
+    return port[0] == ':' && hst_guard_is_port(port + 1) ? length : 0;
 }
 
 static bool is_name(const char *host, size_t length, const char *name)

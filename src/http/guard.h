@@ -23,4 +23,6 @@ struct hst_guard_request {
 int hst_guard_check(const struct hst_guard *guard, const struct hst_guard_request *request, struct hst_error *err);
 /** Does an address as in "127.0.0.1" or "::1" mean this machine alone? */
 bool hst_guard_is_loopback(const char *address);
+/** Is the text the number of a port, 0 to 65535? */
+bool hst_guard_is_port(const char *text);
 #endif

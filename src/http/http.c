@@ -43,12 +43,11 @@ static int cut_listen(const char *listen, struct place *place, struct hst_error 
     bool bracketed = listen[0] == '[' && colon > listen && colon[-1] == ']';
     const char *host = bracketed ? listen + 1 : listen;
     size_t length = (size_t)(colon - host) - bracketed;
-    size_t digits = strspn(colon + 1, "0123456789");
-    if (length == 0 || length >= sizeof place->host || digits == 0 || digits > 5 || colon[1 + digits] != '\0') return malformed(listen, err);
+    if (length == 0 || length >= sizeof place->host || !hst_guard_is_port(colon + 1)) return malformed(listen, err);
     snprintf(place->host, sizeof place->host, "%.*s", (int)length, host);
     snprintf(place->port, sizeof place->port, "%s", colon + 1);
     if (strcmp(place->host, "localhost") == 0) snprintf(place->host, sizeof place->host, "127.0.0.1");
-    return atoi(place->port) <= 65535 ? HST_OK : malformed(listen, err);
+    return HST_OK;
 }
 
 static int read_listen(const struct hst_http_config *config, struct place *place, struct hst_error *err)

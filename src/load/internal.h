@@ -168,4 +168,6 @@ int hst_step_check(const struct hst_job_entry *job, struct hst_error *err);
 /* transfer.c */
 /** Bring in the parts of the job's present batch. @return HST_STEP_PENDING, or HST_OK when there was nothing to do */
 int hst_transfer_batch(struct hst_job_entry *job, struct hst_error *err);
+/** Stop the fills that the job waits for; they end soon after. */
+void hst_transfer_stop(struct hst_job_entry *job);
 #endif

@@ -66,7 +66,8 @@ static int undo_ram_reserve(struct hst_job_entry *job, const struct hst_journal_
 /* A victim on its way back into RAM. */
 struct comeback {
     struct hst_job_entry *job;
-    struct hst_loaded_entry *loaded;
+    struct hst_loaded_entry *loaded;     /* of a device, or NULL */
+    struct hst_residency *residency;     /* of RAM, or NULL */
     char component_id[256];
 };
 
@@ -78,21 +79,30 @@ static void ram_came_back(void *context, int status, const struct hst_error *err
     hst_journal_rollback(comeback->job);
 }
 
+/* Begin a way back; what it is given is freed when it has ended, or here when it could not begin. */
+static int come_back(struct hst_job_entry *job, const struct hst_journal_entry *entry, int (*begin)(struct comeback *comeback, struct hst_error *err), struct hst_error *err)
+{
+    HST_AUTO(hst_freep) struct comeback *comeback = calloc(1, sizeof *comeback);
+    if (comeback == NULL) return hst_error_nomem(err);
+    *comeback = (struct comeback){.job = job, .loaded = entry->loaded, .residency = entry->residency};
+    HST_TRY(begin(comeback, err));
+    (void)hst_steal(&comeback);
+    return HST_OK;
+}
+
+static int bring_back_ram(struct comeback *comeback, struct hst_error *err)
+{
+    snprintf(comeback->component_id, sizeof comeback->component_id, "%s", comeback->residency->component->id);
+    struct hst_fill_listener listener = {.done = ram_came_back, .context = comeback};
+    return hst_cache_resume(comeback->job->loader->config.cache, comeback->residency, listener, err);
+}
+
 static int undo_ram_suspend(struct hst_job_entry *job, const struct hst_journal_entry *entry)
 {
     struct hst_error err = {0};
-    struct comeback *comeback = calloc(1, sizeof *comeback);
-    int status = comeback != NULL ? HST_OK : hst_error_nomem(&err);
-    if (comeback != NULL) {
-        comeback->job = job;
-        snprintf(comeback->component_id, sizeof comeback->component_id, "%s", entry->residency->component->id);
-        struct hst_fill_listener listener = {.done = ram_came_back, .context = comeback};
-        status = hst_cache_resume(job->loader->config.cache, entry->residency, listener, &err);
-    }
-    if (status == HST_OK) return HST_STEP_PENDING;
+    if (come_back(job, entry, bring_back_ram, &err) == HST_OK) return HST_STEP_PENDING;
     regret(job, entry->residency->component->id, err.text);
     hst_cache_evict(job->loader->config.cache, entry->residency, NULL, NULL);
-    free(comeback);
     return HST_OK;
 }
 
@@ -120,8 +130,9 @@ static void device_came_back(void *context, int status, const struct hst_error *
     hst_journal_rollback(job);
 }
 
-static int bring_back(struct hst_job_entry *job, struct comeback *comeback, struct hst_error *err)
+static int bring_back_device(struct comeback *comeback, struct hst_error *err)
 {
+    struct hst_job_entry *job = comeback->job;
     struct hst_loaded *view = &comeback->loaded->view;
     struct hst_cache *cache = job->loader->config.cache;
     static const _Atomic(bool) never;
@@ -145,15 +156,8 @@ static int bring_back(struct hst_job_entry *job, struct comeback *comeback, stru
 static int undo_device_suspend(struct hst_job_entry *job, const struct hst_journal_entry *entry)
 {
     struct hst_error err = {0};
-    struct comeback *comeback = calloc(1, sizeof *comeback);
-    int status = comeback != NULL ? HST_OK : hst_error_nomem(&err);
-    if (comeback != NULL) {
-        *comeback = (struct comeback){.job = job, .loaded = entry->loaded};
-        status = bring_back(job, comeback, &err);
-    }
-    if (status == HST_OK) return HST_STEP_PENDING;
+    if (come_back(job, entry, bring_back_device, &err) == HST_OK) return HST_STEP_PENDING;
     lose(job, entry->loaded, err.text);
-    free(comeback);
     return HST_OK;
 }
 

@@ -77,9 +77,7 @@ static void cancel(struct hst_job_entry *job)
         return;
     }
     job->cancel = true;
-    for (size_t i = 0; job->view.state == HST_JOB_RUNNING && i < job->view.component_count; i++)
-        if (job->parts[i].residency != NULL && job->parts[i].residency->state == HST_RESIDENCY_CACHING)
-            hst_cache_cancel(job->loader->config.cache, job->parts[i].residency);
+    if (job->view.state == HST_JOB_RUNNING) hst_transfer_stop(job);
 }
 
 int hst_loader_cancel(struct hst_loader *loader, struct hst_job *job, struct hst_error *err)

@@ -327,9 +327,7 @@ void hst_step_fail(struct hst_job_entry *job, int status, const struct hst_error
     else
         hst_error_set(&job->failure, status, "%s", hst_status_info(status)->text);
     job->cancel = true;
-    for (size_t i = 0; i < job->view.component_count; i++)
-        if (job->parts[i].residency != NULL && job->parts[i].residency->state == HST_RESIDENCY_CACHING)
-            hst_cache_cancel(job->loader->config.cache, job->parts[i].residency);
+    hst_transfer_stop(job);
 }
 
 /* The last look before a step is over: was the job cancelled, or is a fault to be injected? */

@@ -131,3 +131,11 @@ int hst_transfer_batch(struct hst_job_entry *job, struct hst_error *err)
     if (started > 0) return HST_STEP_PENDING;
     return job->failure.status;
 }
+
+void hst_transfer_stop(struct hst_job_entry *job)
+{
+    for (size_t i = 0; i < job->view.component_count; i++) {
+        struct hst_residency *residency = job->parts[i].residency;
+        if (residency != NULL && residency->state == HST_RESIDENCY_CACHING) hst_cache_cancel(job->loader->config.cache, residency);
+    }
+}

@@ -1,5 +1,6 @@
 #include "os/hold.h"
 
+#include "base/checked.h"
 #include "base/cleanup.h"
 #include "os/file.h"
 
@@ -15,6 +16,8 @@
 #define SYS_cachestat 451 /* Linux 6.5 */
 #endif
 
+#define FETCH_BYTES UINT64_C(16777216) /* between two looks at a cancel flag */
+
 uint64_t hst_hold_page_size(void)
 {
     return (uint64_t)sysconf(_SC_PAGESIZE);
@@ -28,11 +31,8 @@ int hst_hold_map(int fd, uint64_t offset, uint64_t size_bytes, struct hst_hold *
     return HST_OK;
 }
 
-int hst_hold_fill(const struct hst_hold *hold, uint64_t offset, uint64_t size_bytes, bool *ret_locked, struct hst_error *err)
+static int populate(void *piece, uint64_t size_bytes, struct hst_error *err)
 {
-    char *piece = (char *)hold->address + offset;
-    if (mlock(piece, size_bytes) == 0) return HST_OK;
-    *ret_locked = false;
     int result = -1;
     do {
         result = madvise(piece, size_bytes, MADV_POPULATE_READ);
@@ -40,6 +40,30 @@ int hst_hold_fill(const struct hst_hold *hold, uint64_t offset, uint64_t size_by
     if (result == 0) return HST_OK;
     if (errno == EFAULT) return hst_error_set(err, HST_E_FILE_CHANGED, "the file became shorter while it was read");
     return hst_file_errno(err, errno, "read", "the file");
+}
+
+int hst_hold_fill(const struct hst_hold *hold, uint64_t offset, uint64_t size_bytes, bool *ret_locked, struct hst_error *err)
+{
+    char *piece = (char *)hold->address + offset;
+    if (mlock(piece, size_bytes) == 0) return HST_OK;
+    *ret_locked = false;
+    return populate(piece, size_bytes, err);
+}
+
+int hst_hold_dup(int fd)
+{
+    return fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
+int hst_hold_fetch(int fd, uint64_t offset, uint64_t size_bytes, const _Atomic(bool) *cancel)
+{
+    struct hst_hold hold = {0};
+    HST_TRY(hst_hold_map(fd, offset, size_bytes, &hold, NULL));
+    int status = HST_OK;
+    for (uint64_t at = 0; status == HST_OK && at < size_bytes; at += FETCH_BYTES)
+        status = *cancel ? HST_E_CANCELLED : populate((char *)hold.address + at, hst_min_u64(FETCH_BYTES, size_bytes - at), NULL);
+    hst_hold_unmap(&hold);
+    return status;
 }
 
 void hst_hold_unlock(const struct hst_hold *hold)

@@ -18,6 +18,10 @@ int hst_hold_map(int fd, uint64_t offset, uint64_t size_bytes, struct hst_hold *
 /** Bring a piece in from disk and lock it; when locking is not permitted, only bring it in and set *ret_locked = false. Any thread.
  * HST_E_FILE_CHANGED when the file is shorter than the piece. */
 int hst_hold_fill(const struct hst_hold *hold, uint64_t offset, uint64_t size_bytes, bool *ret_locked, struct hst_error *err);
+/** Another descriptor of the same open file, owned by the caller; -1 when there are no more. */
+int hst_hold_dup(int fd);
+/** Bring a range in again, in pieces, until *cancel. Any thread. HST_E_CANCELLED, HST_E_FILE_CHANGED, HST_E_IO. */
+int hst_hold_fetch(int fd, uint64_t offset, uint64_t size_bytes, const _Atomic(bool) *cancel);
 /** Unlock all of it; the pages stay in the page cache as long as the kernel likes. */
 void hst_hold_unlock(const struct hst_hold *hold);
 /** Unlock and unmap; harmless on an empty one. */

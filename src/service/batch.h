@@ -15,4 +15,6 @@ struct hst_batch_wish {
 };
 /** Start them and see to it that the call is answered. On failure nothing runs and the call is not answered. */
 int hst_batch_start(const struct hst_call *call, const struct hst_selection *selection, const struct hst_batch_wish *wish, struct hst_error *err);
+/** The load of one model's components with a wish. What it points to is borrowed from both. */
+struct hst_load_request hst_batch_request(const struct hst_selected *item, const struct hst_batch_wish *wish);
 #endif

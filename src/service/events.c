@@ -68,10 +68,10 @@ void hst_service_publish(struct hst_service *service, const char *name, json_t *
 static bool replay(const struct hst_events *events, uint64_t last_id, hst_event_fn fn, void *context)
 {
     uint64_t oldest = events->last_id >= HST_EVENTS_KEPT ? events->last_id - HST_EVENTS_KEPT + 1 : 1;
-    bool foreign = last_id > events->last_id;
-    uint64_t first = foreign || last_id + 1 < oldest ? oldest : last_id + 1;
-    const struct hst_event resync = {first - 1, "resync", "{}"};
-    if ((foreign || last_id + 1 < oldest) && !fn(context, &resync)) return false;
+    bool resync = last_id > events->last_id || last_id + 1 < oldest;
+    uint64_t first = resync ? oldest : last_id + 1;
+    const struct hst_event told = {first - 1, "resync", "{}"};
+    if (resync && !fn(context, &told)) return false;
     for (uint64_t id = first; id <= events->last_id; id++) {
         const struct hst_kept_event *kept = &events->ring[id % HST_EVENTS_KEPT];
         const struct hst_event event = {kept->id, kept->name, kept->data};

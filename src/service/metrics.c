@@ -34,6 +34,7 @@ static void write_cache(const struct hst_service *service, struct hst_strbuf *ou
         {HST_METRIC_CACHE_COMPONENTS, stats.count},                {HST_METRIC_CACHE_HITS_TOTAL, stats.hits},
         {HST_METRIC_CACHE_MISSES_TOTAL, stats.misses},             {HST_METRIC_CACHE_EVICTIONS_TOTAL, stats.evictions},
         {HST_METRIC_CACHE_FILLED_BYTES_TOTAL, stats.filled_bytes},
+        {HST_METRIC_CACHE_REFETCHED_BYTES_TOTAL, stats.refetched_bytes},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         hst_metric_single(out, rows[i].metric, (double)rows[i].value);

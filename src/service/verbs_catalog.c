@@ -45,10 +45,14 @@ static bool contains(const char *text, const char *part)
     return text != NULL && strcasestr(text, part) != NULL;
 }
 
+static bool is_wanted(const char *wanted, const char *text)
+{
+    return wanted == NULL || (text != NULL && strcmp(wanted, text) == 0);
+}
+
 static bool passes(const struct filter *filter, const struct hst_model *model)
 {
-    if (filter->type != NULL && strcmp(filter->type, model->type) != 0) return false;
-    if (filter->family != NULL && (model->family == NULL || strcmp(filter->family, model->family) != 0)) return false;
+    if (!is_wanted(filter->type, model->type) || !is_wanted(filter->family, model->family)) return false;
     if (filter->search == NULL) return true;
     return contains(model->id, filter->search) || contains(model->name, filter->search) || contains(model->family, filter->search) ||
            contains(model->path, filter->search);

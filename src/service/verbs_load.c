@@ -156,13 +156,7 @@ static json_t *view_plan(const struct hst_service *service, const struct hst_loa
 static int plan_item(const struct hst_call *call, const struct hst_selected *item, const struct hst_batch_wish *wish, json_t **ret_data, struct hst_error *err)
 {
     HST_AUTO(hst_plan_fini) struct hst_plan plan = {0};
-    struct hst_load_request request = {.model = item->model,
-                                       .roles = item->roles,
-                                       .role_count = item->role_count,
-                                       .device = wish->device,
-                                       .precision = wish->precision,
-                                       .optimization_level = wish->optimization_level,
-                                       .pin = wish->pin};
+    struct hst_load_request request = hst_batch_request(item, wish);
     HST_TRY(hst_loader_plan(call->service->config.loader, &request, &plan, err));
     *ret_data = view_plan(call->service, &request, &plan);
     return HST_OK;

@@ -21,7 +21,7 @@ HOIST = BUILD / "hoist"
 class Daemon:
     """A running hoistd: its process, socket, URL and library."""
 
-    def __init__(self, folder, library, *flags, ram="1G", **environment):
+    def __init__(self, folder, library, *flags, ram="1G", prepare=None, **environment):
         self.folder = folder
         self.library = library
         self.socket = str(folder / "hoist.sock")
@@ -29,12 +29,15 @@ class Daemon:
                         "--listen", "127.0.0.1:0", "--ram", ram, "--python", sys.executable, *flags]
         self.environment = {**os.environ, **environment}
         self.log_path = folder / "hoistd.log"
+        self.prepare = prepare or {}  # further arguments of Popen
+        if "user" in self.prepare:
+            os.chown(folder, self.prepare["user"], self.prepare["group"])
         self.start()
 
     def start(self):
         """Start it and wait until the library is scanned."""
         with open(self.log_path, "a", encoding="utf-8") as log:
-            self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=log, text=True, env=self.environment)
+            self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=log, text=True, env=self.environment, **self.prepare)
         line = self.process.stdout.readline()
         assert line.startswith("hoistd ready"), self.log_path.read_text(encoding="utf-8")
         self.url = re.search(r"url=(\S+)", line).group(1)

@@ -93,18 +93,28 @@ def vae_places(vae):
 VAE_PARTS = {"group_norm": "norm", "to_q": "q", "to_k": "k", "to_v": "v", "to_out.0": "proj_out", "conv_shortcut": "nin_shortcut"}
 
 
+def replace_parts(name, parts):
+    """A name with each of its parts under the original code's name."""
+    for part, original in parts.items():
+        name = name.replace(f".{part}.", f".{original}.")
+    return name
+
+
+def rename_one(name, places, parts, prefix):
+    """The original code's name. The longest place that a name begins with decides."""
+    ours, theirs = next((place for place in places if name.startswith(place[0] + ".")), ("", ""))
+    rest = name[len(ours):]
+    if "resnets" in ours or (ours and prefix.startswith("first")):
+        rest = replace_parts(rest, parts)
+    return theirs + rest
+
+
 def rename(weights, places, parts, prefix):
-    """The weights under the names of the original code. The longest place that a name begins with decides."""
+    """The weights under the names of the original code."""
     places = sorted(places, key=lambda pair: -len(pair[0]))
     renamed = {}
     for name, tensor in weights.items():
-        for ours, theirs in places:
-            if name.startswith(ours + "."):
-                rest = name[len(ours):]
-                for part, original in parts.items():
-                    rest = rest.replace(f".{part}.", f".{original}.") if "resnets" in ours or prefix.startswith("first") else rest
-                name = theirs + rest
-                break
+        name = rename_one(name, places, parts, prefix)
         if ".attn_1." in name and name.endswith("weight") and tensor.ndim == 2:
             tensor = tensor[:, :, None, None]  # the original code has 1x1 convolutions there
         renamed[prefix + name] = tensor

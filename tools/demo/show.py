@@ -118,12 +118,17 @@ def two_processes(model, daemon):
             process.communicate("\n")
 
 
+def size_of(model):
+    """Bytes of a model."""
+    return model.size_bytes
+
+
 def choose(models):
     """The model to show: a sentence encoder if there is one, else the largest of those that are not too large to be quick."""
-    usable = [model for model in models if model.state == "ok" and model.size_bytes]
-    encoders = [model for model in usable if model.family == "bert"]
-    small = [model for model in usable if model.size_bytes < 4 << 30]
-    return max(encoders or small or usable, key=lambda model: model.size_bytes, default=None)
+    usable = [model for model in models if model.state == "ok" and size_of(model)]
+    preferred = (lambda model: model.family == "bert", lambda model: size_of(model) < 4 << 30, lambda model: True)
+    choices = (list(filter(wanted, usable)) for wanted in preferred)
+    return max(next(filter(None, choices), []), key=size_of, default=None)
 
 
 def main(url, daemon):
