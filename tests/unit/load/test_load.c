@@ -1,5 +1,5 @@
 /* Loading in five steps: what is there afterwards, who shares, who waits. */
-#include "unit/load/tier.h"
+#include "tier.h"
 
 static void loads_every_component_to_the_device(void **state)
 {

@@ -1,5 +1,5 @@
 /* Whatever fails at whichever step: bytes, refcounts and states are those before the load. */
-#include "unit/load/tier.h"
+#include "tier.h"
 
 #include <sys/stat.h>
 

@@ -1,5 +1,5 @@
-#ifndef HST_TESTS_LOAD_TIER_H
-#define HST_TESTS_LOAD_TIER_H
+#ifndef HST_TESTS_TIER_H
+#define HST_TESTS_TIER_H
 /** @file
  * A whole tier for tests: real files, a cache, a host device, a loader on a loop of its own. */
 #include "backend/host/host.h"
@@ -62,17 +62,23 @@ static inline void tier_on_device(void *context, const struct hst_component *com
     snprintf(tier->news + used, sizeof tier->news - used, "%s %s\n", component->id, state);
 }
 
-static inline void tier_init(struct tier *tier, uint64_t ram_bytes, uint64_t device_bytes)
+/** `backing` NULL = by rule. */
+static inline void tier_init_with(struct tier *tier, uint64_t ram_bytes, uint64_t device_bytes, const char *backing)
 {
     *tier = (struct tier){.folder = "/tmp/hoist-test-XXXXXX"};
     assert_non_null(mkdtemp(tier->folder));
     uv_loop_init(&tier->loop);
-    struct hst_cache_config cache = {.loop = &tier->loop, .budget_bytes = ram_bytes, .threads = 2};
+    struct hst_cache_config cache = {.loop = &tier->loop, .budget_bytes = ram_bytes, .threads = 2, .force_backing = backing};
     assert_int_equal(hst_cache_new(&cache, &tier->cache, NULL), 0);
     assert_int_equal(hst_host_open(0, device_bytes, &tier->device, NULL), 0);
     struct hst_loader_config loader = {.loop = &tier->loop, .cache = tier->cache, .devices = &tier->device, .device_count = 1,
         .listener = {tier_on_progress, tier_on_device, tier}};
     assert_int_equal(hst_loader_new(&loader, &tier->loader, NULL), 0);
+}
+
+static inline void tier_init(struct tier *tier, uint64_t ram_bytes, uint64_t device_bytes)
+{
+    tier_init_with(tier, ram_bytes, device_bytes, NULL);
 }
 
 static inline void tier_fini(struct tier *tier)
