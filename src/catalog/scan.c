@@ -99,15 +99,17 @@ static void integrate(struct parse *parse)
     struct hst_catalog *catalog = parse->catalog;
     struct hst_entry *entry = parse->entry;
     const struct hst_candidate *candidate = parse->candidate;
-    if (parse->status < 0) {
+    bool good = parse->status == HST_OK;
+    if (!good && make_unreadable(parse) < 0) {
         catalog->scan.status.errors++;
-        if (make_unreadable(parse) < 0) return;
+        return;
     }
     entry->device = candidate->device;
     entry->inode = candidate->inode;
     entry->fingerprint = candidate->fingerprint;
-    entry->stamp = candidate->stamp;
-    catalog->scan.status.errors += hst_entry_publish(catalog, entry, hst_steal(&parse->model), NULL) < 0;
+    good = hst_entry_publish(catalog, entry, hst_steal(&parse->model), NULL) == HST_OK && good;
+    entry->stamp = good ? candidate->stamp : 0; /* 0: what failed outside of the content is tried again by the next scan */
+    catalog->scan.status.errors += !good;
 }
 
 static void parse_done(void *arg)

@@ -188,7 +188,7 @@ static bool read_string(struct hst_json *json)
         if (c < 0x20) return broken(json, "json: a control character in a string");
         if (accept(json, '\\') && !take_escape(json)) return broken(json, "json: malformed escape");
     }
-    if (!hst_strbuf_ok(&json->unescaped)) return broken(json, "out of memory");
+    if (!hst_strbuf_ok(&json->unescaped)) return hst_cursor_fail(&json->cursor, HST_E_NOMEM, "out of memory") == HST_OK;
     json->text = json->unescaped.text != NULL ? json->unescaped.text : "";
     json->length = json->unescaped.length;
     return true;

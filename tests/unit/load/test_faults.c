@@ -1,0 +1,82 @@
+/* Whichever allocation or system call fails first: an error comes out, nothing is lost, and nothing of it stays. */
+#include "faults.h"
+#include "tier.h"
+
+enum { CALLS_MAX = 5000 };
+
+/* @return what the scenario gave; state must then be as before */
+typedef int (*scenario_fn)(struct tier *tier, struct hst_model *model);
+
+static int load_once(struct tier *tier, struct hst_model *model)
+{
+    struct hst_job *job = NULL;
+    struct hst_load_request request = {.model = model, .device = tier->device};
+    int before = tier->ended;
+    int status = hst_loader_start(tier->loader, &request, tier_on_end, tier, &job, NULL);
+    if (status == HST_OK) tier_wait(tier, before + 1);
+    return status == HST_OK ? job->error.status : status;
+}
+
+static int probe_once(struct tier *tier, struct hst_model *model)
+{
+    struct hst_model *again = NULL;
+    (void)tier;
+    int status = hst_probe_file(model->path, &again, NULL);
+    if (status == HST_OK && again->state != HST_MODEL_OK) status = again->problem.status;
+    hst_model_unref(again);
+    return status;
+}
+
+/* Fail the first, the second, ... call until the scenario gets through without one. @return how many were failed */
+static int sweep(const char *backing, enum fault_kind kind, scenario_fn scenario)
+{
+    int at = 1, status;
+    for (bool failed = true; failed; at++) {
+        struct tier tier;
+        char before[4096], after[4096];
+        tier_init_with(&tier, 64 * MIB, 64 * MIB, backing);
+        struct hst_model *model = tier_model(&tier, "a", 1 * MIB);
+        tier_snapshot(&tier, before, sizeof before);
+        faults_begin(kind, at);
+        status = scenario(&tier, model);
+        failed = faults_end();
+        tier_snapshot(&tier, after, sizeof after);
+        if (status < 0) assert_string_equal(after, before);
+        if (!failed) assert_int_equal(status, HST_OK);
+        if (status < 0) assert_int_equal(scenario(&tier, model), HST_OK);
+        tier_fini(&tier);
+        assert_true(at < CALLS_MAX);
+    }
+    return at;
+}
+
+static void every_allocation_of_a_load(void **state)
+{
+    (void)state;
+    assert_true(sweep("page_cache", FAULT_ALLOCATION, load_once) > 10);
+    assert_true(sweep("pages", FAULT_ALLOCATION, load_once) > 10);
+}
+
+static void every_system_call_of_a_load(void **state)
+{
+    (void)state;
+    assert_true(sweep("page_cache", FAULT_CALL, load_once) > 5);
+    assert_true(sweep("memfd", FAULT_CALL, load_once) > 5);
+}
+
+static void every_call_of_reading_a_model_file(void **state)
+{
+    (void)state;
+    assert_true(sweep(NULL, FAULT_ALLOCATION, probe_once) > 10);
+    assert_true(sweep(NULL, FAULT_CALL, probe_once) > 2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_allocation_of_a_load),
+        cmocka_unit_test(every_system_call_of_a_load),
+        cmocka_unit_test(every_call_of_reading_a_model_file),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
