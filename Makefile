@@ -1,9 +1,10 @@
-# A thin front of Meson. make start, make test: see README.md.
+# A thin front of Meson and of tools/. `make start` shows what hoist does, `make test` is what a change must pass; see README.md.
 SHELL := /bin/bash -o pipefail
 BUILD ?= build
 PREFIX ?= /usr/local
+SECONDS_EACH ?= 60
 
-.PHONY: all setup start stop test clean install
+.PHONY: all setup start stop test check asan tsan coverage fuzz bench bench-peers docs install clean
 all: setup $(BUILD)/build.ninja
 	@ninja -C $(BUILD) --quiet | sed '/no work to do/d'
 
@@ -22,6 +23,33 @@ stop:
 test: all
 	@tools/venv.sh test
 	@tools/test.sh $(BUILD)
+
+# Every metric as a table. make check ONLY="complexity layers" prints only these rows.
+check: all
+	@tools/setup.sh check
+	@tools/venv.sh test
+	@.venv/bin/python tools/check/check.py $(ONLY)
+
+asan: ONLY = address
+tsan: ONLY = thread
+coverage: ONLY = coverage
+asan tsan coverage: check
+
+# Long fuzzing: SECONDS_EACH seconds for every parser.
+fuzz: setup
+	@tools/check/fuzz.sh $(SECONDS_EACH)
+
+bench-peers: all
+	@tools/venv.sh bench
+
+bench: bench-peers
+	@.venv/bin/python bench/run.py $(ONLY)
+
+docs: all
+	@tools/setup.sh check
+	@mkdir -p $(BUILD)/docs && doxygen tools/check/Doxyfile
+	@python3 tools/layers.py $(BUILD) --draw docs/layers.svg
+	@echo "$(BUILD)/docs/c/index.html, docs/layers.svg"
 
 install: all
 	@meson configure $(BUILD) -Dprefix=$(PREFIX)

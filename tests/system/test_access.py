@@ -54,6 +54,7 @@ def test_a_group_may_be_let_in(start, one_model, tmp_path):
 
 
 @as_root
+@pytest.mark.skipif("HOIST_SANITIZED" in os.environ, reason="sanitizers of memory replace mlock by nothing")
 def test_without_the_right_to_lock_that_is_said(tmp_path, start):
     models = tmp_path / "models"
     models.mkdir()

@@ -8,6 +8,7 @@ import pytest
 from weight_files import tensor, write
 
 MIB = 1 << 20
+pytestmark = pytest.mark.skipif("HOIST_SANITIZED" in os.environ, reason="sanitizers of memory replace mlock by nothing")
 READERS = {
     "cat": ["sh", "-c", 'cat "$1" > /dev/null', "sh"],
     "safetensors": [sys.executable, "-c", "import sys; from safetensors.numpy import load_file; print(sum(int(a.sum()) for a in load_file(sys.argv[1]).values()))"],

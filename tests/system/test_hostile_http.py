@@ -144,8 +144,8 @@ def test_head_has_the_length_and_no_body(daemon):
 def test_a_chunked_body_and_expect_continue_are_understood(daemon):
     body = '{"model_id":"alpha"}'
     with connect(daemon) as opened:
-        opened.sendall(f"POST /api/model/plan HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n"
-                       f"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+        opened.sendall("POST /api/model/plan HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n"
+                       "Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
         assert opened.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
         for char in body:
             opened.sendall(f"1\r\n{char}\r\n".encode())

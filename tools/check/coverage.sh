@@ -12,6 +12,7 @@ cat > $build/coveragerc <<RC
 [run]
 source_pkgs = hoist
 parallel = true
+sigterm = true
 patch = subprocess
 data_file = $PWD/$build/.coverage
 [report]

@@ -10,7 +10,7 @@ static pthread_t loop_thread;
 
 struct probe {
     struct hst_exec *exec;
-    bool worked_elsewhere;
+    _Atomic(bool) worked_here;
     int posted;
     int done;
 };
@@ -24,7 +24,7 @@ static void count_post(void *arg)
 static void work(void *arg)
 {
     struct probe *probe = arg;
-    probe->worked_elsewhere = !pthread_equal(pthread_self(), loop_thread);
+    if (pthread_equal(pthread_self(), loop_thread)) probe->worked_here = true;
     hst_exec_post(probe->exec, count_post, probe);
 }
 
@@ -45,7 +45,7 @@ static void runs_jobs_elsewhere_and_finishes_them_here(void **state)
     uv_run(&loop, UV_RUN_DEFAULT);
     assert_int_equal(hst_exec_pending(probe.exec), 0);
     assert_int_equal(probe.done, 100);
-    assert_true(probe.worked_elsewhere);
+    assert_false(probe.worked_here);
     hst_exec_free(probe.exec);
     assert_int_equal(probe.posted, 100);
 }

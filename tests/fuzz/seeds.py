@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+"""Write the first inputs of every fuzz target's corpus: small, and each of another kind. usage: seeds.py"""
+import json
+import pathlib
+import struct
+
+CORPUS = pathlib.Path(__file__).parent / "corpus"
+
+
+def safetensors(header, data=b""):
+    """Bytes of a safetensors file."""
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + data
+
+
+def tensor(dtype, shape, begin, end):
+    """An entry of a header."""
+    return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
+
+
+def index(segments=((0, 0, 4096, 0),), roles=("unet",), tensors=((0, 4, 11, 2, 0, 0, 0, 0, 16),), shapes=(2, 2), strings=b"unet\0name\0"):
+    """Bytes of a hand-over index: see src/proto/index.h."""
+    strings += b"\0" * (-len(strings) % 8)
+    words = [v for row in segments for v in row] + [v for role in roles for v in (0, len(role))] + [v for row in tensors for v in row] + list(shapes)
+    total = 8 * (8 + len(words)) + len(strings)
+    head = [int.from_bytes(b"HOISTIDX", "little"), 1, total, len(segments), len(tensors), len(roles), len(shapes), len(strings)]
+    return struct.pack(f"<{8 + len(words)}Q", *head, *words) + strings
+
+
+def frame(kind, body=b"", fds=0):
+    """A packet of the socket."""
+    return struct.pack("<HHIII", kind, 0, 1, len(body), fds) + body
+
+
+SEEDS = {
+    "safetensors": {
+        "empty": b"", "no-tensors": safetensors({}), "one": safetensors({"a": tensor("F32", [2, 2], 0, 16)}, bytes(16)),
+        "metadata": safetensors({"__metadata__": {"format": "pt"}, "a": tensor("BF16", [3], 0, 6)}, bytes(6)),
+        "two": safetensors({"a": tensor("U8", [4], 0, 4), "b": tensor("F64", [], 4, 12)}, bytes(12)),
+        "overlap": safetensors({"a": tensor("U8", [4], 0, 4), "b": tensor("U8", [4], 2, 6)}, bytes(6)),
+        "subbyte": safetensors({"a": tensor("F4", [4], 0, 2), "b": tensor("F6_E2M3", [4], 2, 5)}, bytes(5)),
+        "huge": struct.pack("<Q", 1 << 40) + b"{}", "page": b"<!DOCTYPE html><html></html>", "pickle": b"\x80\x02}q\x00.", "zip": b"PK\x03\x04" + bytes(30),
+        "pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n",
+        "escapes": safetensors(b'{"\\u00e4\\ud83d\\ude00":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}', b"x"),
+    },
+    "json": {
+        "object": b'{"a": [1, -2.5e3, true, false, null, "\\u00e4\\ud83d\\ude00\\n"], "b": {}}', "deep": b"[" * 70 + b"]" * 70, "lone": b'"\\udc00"',
+        "number": b"-0.0E+1", "cut": b'{"a":', "control": b'"\x01"', "utf8": b'"\xff"', "space": b" \t\r\n1 ",
+    },
+    "folder": {
+        "shards": b"\0" + json.dumps({"metadata": {"total_size": 8}, "weight_map": {"a": "x-1.safetensors", "b": "x-2.safetensors"}}).encode(),
+        "escape": b"\0" + json.dumps({"weight_map": {"a": "../x"}}).encode(),
+        "pipeline": b"\1" + json.dumps({"_class_name": "P", "unet": ["diffusers", "UNet2DConditionModel"], "safety_checker": [None, None]}).encode(),
+        "config": b"\2" + json.dumps({"architectures": ["BertModel"], "model_type": "bert", "auto_map": {}}).encode(),
+    },
+    "http": {
+        "get": b"\x07GET /api/model/status?x=1 HTTP/1.1\r\nHost: localhost:8420\r\n\r\n",
+        "post": b"\x03POST /api/model/load HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
+        "chunked": b"\x01POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\nGET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "smuggled": b"\x10POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "folded": b"\x05GET / HTTP/1.1\r\nHost: h\r\nX: a\r\n b\r\n\r\n", "old": b"\x20GET / HTTP/1.0\r\nAuthorization: Bearer secret\r\nHost: 127.0.0.1\r\n\r\n",
+        "expect": b"\x02PUT / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nOrigin: http://h\r\nContent-Length: 1\r\n\r\nx",
+    },
+    "wire": {
+        "hello": frame(1, struct.pack("<QIIQ", 0x3152505453494F48, 1, 0, 0)), "call": frame(3, b"GET /api/model/status\n"), "line": b"POST /api/x%20y?q=1\n{}",
+        "open": frame(5, b'{"model_id":"a"}', 1), "greeting": struct.pack("<QIIQ", 0x3152505453494F48, 1, 0, 0), "short": b"\0",
+    },
+    "index": {"one": index(), "empty": index((), (), (), (), b""), "cut": index()[:-8], "outside": index(tensors=((0, 4, 11, 2, 0, 0, 0, 4090, 16),)), "none": b""},
+}
+
+if __name__ == "__main__":
+    for target, inputs in SEEDS.items():
+        (CORPUS / target).mkdir(parents=True, exist_ok=True)
+        for name, content in inputs.items():
+            (CORPUS / target / name).write_bytes(content)
