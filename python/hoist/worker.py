@@ -126,7 +126,6 @@ def _reserve_stdout() -> IO[str]:
 def _die_with_parent() -> None:
     """End when the daemon does, even in the middle of an operation. Ctrl-C is the daemon's to handle."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         import ctypes
 
