@@ -4,7 +4,7 @@
 #include <string.h>
 
 /* Blocks double from the first size up to the last, so that a small file costs little and a large one few calls. */
-enum { FIRST_BLOCK = 1 << 12, LAST_BLOCK = 1 << 18 };
+enum { FIRST_BLOCK = 1 << 9, LAST_BLOCK = 1 << 18 };
 
 struct block {
     struct block *next;

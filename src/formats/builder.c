@@ -123,9 +123,19 @@ int hst_builder_check_cover(struct hst_builder *builder, struct hst_error *err)
     return HST_OK;
 }
 
+/* Give back the room that was not needed; a table lives as long as its model. */
+static void fit(void *array_pointer, size_t count, size_t size)
+{
+    void **array = array_pointer;
+    void *fitting = count > 0 ? realloc(*array, count * size) : NULL;
+    if (fitting != NULL) *array = fitting;
+}
+
 struct hst_tensor_table *hst_builder_finish(struct hst_builder *builder)
 {
     struct hst_tensor_table *table = hst_steal(&builder->table);
+    fit(&table->tensors, table->count, sizeof *table->tensors);
+    fit(&table->metadata, table->metadata_count, sizeof *table->metadata);
     hst_builder_fini(builder);
     return table;
 }

@@ -1,0 +1,249 @@
+"""The benchmarks of the CPU machine. Each gives rows: what was measured, hoist's figure, the peer's, the machine's limit, the goal."""
+import os
+import subprocess
+import time
+
+from stage import (BUILD, GIB, MIB, Process, alternate, direct_read_seconds, drop_page_cache, empty, median, memory_scan_seconds, read_once,
+                   warm, write_model)
+
+REPEATS = int(os.environ.get("REPEATS", "5"))
+
+
+def row(what, hoist, peer, goal, met, limit=None):
+    """One line of a table. `met` None = reported without a goal of this piece."""
+    return {"what": what, "hoist": hoist, "peer": peer, "limit": limit, "goal": goal, "met": met}
+
+
+def attach_in_c(daemon, model):
+    """(attach, round trip) in microseconds, medians."""
+    done = subprocess.run([BUILD / "bench-attach", daemon.socket, model, "50"], capture_output=True, text=True, check=True)
+    pairs = [[float(value) for value in line.split()] for line in done.stdout.splitlines()][5:]
+    return median([pair[0] for pair in pairs]), median([pair[1] for pair in pairs])
+
+
+def attach_in_python(loader, path, socket=""):
+    """Microseconds, median, in one process that has its imports done."""
+    process = Process("attach", loader, path, socket)
+    times = process.hear()["us"]
+    process.end()
+    return median(times[5:])
+
+
+def c1(stage):
+    """Warm attach: a process with its imports done, to every one of 2,000 tensors addressable."""
+    daemon = stage.daemon("c1")
+    for model in ("many", "small"):
+        daemon.data("POST", "/api/model/load", {"model_id": model})
+    warm(stage.many)
+    found = alternate(REPEATS, c=lambda: attach_in_c(daemon, "many"), small=lambda: attach_in_c(daemon, "small"),
+                      python=lambda: attach_in_python("hoist", stage.many, daemon.socket), peer=lambda: attach_in_python("safetensors", stage.many))
+    daemon.stop()
+    in_c, trip = median([pair[0] for pair in found["c"]]), median([pair[1] for pair in found["c"]])
+    small, python, peer = median([pair[0] for pair in found["small"]]), median(found["python"]), median(found["peer"])
+    text = f"safetensors load_file {peer:.0f} us"
+    return [row("C1 attach in C, 1 GiB, 2,000 tensors", f"{in_c:.0f} us", text, "<= 1/10", in_c <= peer / 10, f"one round trip {trip:.0f} us"),
+            row("C1 attach in Python, 2,000 torch tensors", f"{python:.0f} us", text, "<= 1/3", python <= peer / 3),
+            row("C1 does not depend on size: 16 MiB, 2,000 tensors", f"{small:.0f} us", f"1 GiB: {in_c:.0f} us", "equal", 0.5 <= small / in_c <= 2)]
+
+
+def eight(loader, path, socket=""):
+    """Bytes that eight processes have more than eight that have loaded nothing, each having read every byte."""
+    processes = [Process("hold", loader, path, socket) for _ in range(8)]
+    try:
+        for process in processes:
+            process.hear()
+        # Anew with all eight there: what interpreters and libraries share among themselves is then shared by eight in both figures.
+        before = sum(memory_of(process.process.pid) for process in processes)
+        for process in processes:
+            process.go()
+            process.hear()
+        return sum(memory_of(process.process.pid) for process in processes) - before
+    finally:
+        for process in processes:
+            process.end()
+
+
+def memory_of(pid):
+    """PSS and page tables of a process."""
+    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as rollup:
+        pss = next(int(line.split()[1]) for line in rollup if line.startswith("Pss:"))
+    with open(f"/proc/{pid}/status", encoding="ascii") as status:
+        return 1024 * (pss + next(int(line.split()[1]) for line in status if line.startswith("VmPTE:")))
+
+
+def c2(stage):
+    """Eight processes use one model of S bytes: PSS and page tables of all, hoistd's share included."""
+    daemon = stage.daemon("c2")
+    size = stage.many.stat().st_size
+    before = memory_of(daemon.process.pid)
+    daemon.data("POST", "/api/model/load", {"model_id": "many"})
+    ours = hoistd_and_eight(stage, daemon, before) / size
+    daemon.stop()
+    rows = [row("C2 eight processes, one model", f"{ours:.3f} S", "", "<= 1.02 S", 0.98 <= ours <= 1.02, "1.000 S")]
+    for peer in ("safetensors", "torch", "runai"):
+        try:
+            rows.append(row(f"C2 the same by {peer}", "", f"{eight(peer, stage.many) / size:.3f} S", "", None))
+        except RuntimeError as error:
+            rows.append(row(f"C2 the same by {peer}", "", f"does not run here: {error}", "", None))
+    return rows
+
+
+def hoistd_and_eight(stage, daemon, before):
+    """Bytes of eight clients and of hoistd, measured while all are there."""
+    processes = [Process("hold", "hoist", stage.many, daemon.socket) for _ in range(8)]
+    for process in processes:
+        process.hear()
+    empty_bytes = sum(memory_of(process.process.pid) for process in processes)
+    for process in processes:
+        process.go()
+        process.hear()
+    total = sum(memory_of(process.process.pid) for process in processes) - empty_bytes + memory_of(daemon.process.pid) - before
+    for process in processes:
+        process.end()
+    return total
+
+
+def c3(stage):
+    """A fresh process reads every byte once."""
+    daemon = stage.daemon("c3")
+    size = stage.many.stat().st_size
+    daemon.data("POST", "/api/model/load", {"model_id": "many"})
+    with open("/dev/shm/hoist-bench", "wb") as copy, open(stage.many, "rb") as file:
+        copy.write(file.read())
+    found = alternate(REPEATS, ours=lambda: read_once("hoist", stage.many, daemon.socket)["seconds"],
+                      peer=lambda: read_once("safetensors", stage.many)["seconds"], pages=lambda: read_once("shared_memory", stage.many)["seconds"],
+                      limit=lambda: memory_scan_seconds(size))
+    os.unlink("/dev/shm/hoist-bench")
+    daemon.data("POST", "/api/model/load", {"model_id": "many"})
+    drop_page_cache(stage.many)
+    held = median([read_once("hoist", stage.many, daemon.socket)["seconds"] for _ in range(REPEATS)])
+    empty(daemon)
+    daemon.stop()
+    cold = median([read_cold("safetensors", stage.many)["seconds"] for _ in range(3)])
+    speed = {name: size / median(times) / GIB for name, times in found.items()}
+    limit = f"scan of own memory {speed['limit']:.1f} GiB/s"
+    return [row("C3 read all, warm", f"{speed['ours']:.2f} GiB/s", f"safetensors {speed['peer']:.2f}", ">= 0.95x", speed["ours"] >= 0.95 * speed["peer"], limit),
+            row("C3 against 4 KiB shared memory", f"{speed['ours']:.2f} GiB/s", f"{speed['pages']:.2f}", ">= 3x (huge pages: later)", None, limit),
+            row("C3 after the page cache was evicted", f"{size / held / GIB:.2f} GiB/s", f"safetensors {size / cold / GIB:.2f}", ">= 5x", held * 5 <= cold)]
+
+
+def read_cold(loader, path):
+    """Read all after the file was taken out of memory."""
+    drop_page_cache(path, path.with_suffix(".pt"))
+    return read_once(loader, path)
+
+
+def cache_cold(daemon, path):
+    """Seconds that hoistd takes to bring a file in, and the bytes of memory charged. Nothing of it stays."""
+    drop_page_cache(path)
+    began = time.perf_counter()
+    daemon.data("POST", "/api/model/cache", {"model_id": path.name.split(".")[0]})
+    took = time.perf_counter() - began
+    used = daemon.data("GET", "/api/model/cache")["used_bytes"]
+    empty(daemon)
+    return took, used
+
+
+def c4(stage):
+    """Cold disk to RAM."""
+    daemon = stage.daemon("c4")
+    copies = stage.daemon("c4-copy", HOIST_FORCE_BACKING="tmpfs")
+    size = stage.big.stat().st_size
+
+    def limit():
+        drop_page_cache(stage.big)
+        return direct_read_seconds(stage.big)
+
+    found = alternate(REPEATS, limit=limit, ours=lambda: cache_cold(daemon, stage.big), copy=lambda: cache_cold(copies, stage.big),
+                      peer=lambda: read_cold("safetensors", stage.big)["seconds"], runai=lambda: runai_cold(stage.big))
+    daemon.stop()
+    copies.stop()
+    ceiling, peer = median(found["limit"]), median(found["peer"])
+    rows = []
+    for name, title in (("ours", "page cache in place"), ("copy", "copy of its own")):
+        took = median([pair[0] for pair in found[name]])
+        peak = max(pair[1] for pair in found[name]) / size
+        rows.append(row(f"C4 cold, {title}", f"{size / took / GIB:.2f} GiB/s, peak {peak:.3f} S", f"safetensors {size / peer / GIB:.2f}, Run:ai {speed_of(found['runai'], size)}",
+                        ">= 0.95 of the limit", None, f"O_DIRECT {size / ceiling / GIB:.2f} GiB/s, {ceiling / took:.2f} of it"))
+    return rows
+
+
+def runai_cold(path):
+    """Seconds, or None where it does not run."""
+    try:
+        return read_cold("runai", path)["seconds"]
+    except RuntimeError:
+        return None
+
+
+def speed_of(times, size):
+    """GiB/s of a peer that may not run here."""
+    return "does not run here" if None in times else f"{size / median(times) / GIB:.2f}"
+
+
+def c5_once(stage, daemon, count):
+    """(makespan in s, bytes read from disk by all) of `count` processes that ask for a cold model at once."""
+    processes = [Process("read", "hoist", stage.many, daemon.socket) for _ in range(count)]
+    for process in processes:
+        process.hear()
+    empty(daemon)
+    drop_page_cache(stage.many)
+    before = disk_bytes_of(daemon.process.pid)
+    began = time.time()
+    for process in processes:
+        process.go()
+    found = [process.hear() for process in processes]
+    for process in processes:
+        process.end()
+    opened = max(item["ended"] - item["seconds"] + item["open_seconds"] for item in found)
+    return opened - began, disk_bytes_of(daemon.process.pid) - before + sum(item["disk_bytes"] for item in found)
+
+
+def disk_bytes_of(pid):
+    """Bytes that a process made the disk read."""
+    with open(f"/proc/{pid}/io", encoding="ascii") as io:
+        return next(int(line.split()[1]) for line in io if line.startswith("read_bytes"))
+
+
+def c5(stage):
+    """Eight processes ask for a cold model at once."""
+    daemon = stage.daemon("c5")
+    size = stage.many.stat().st_size
+    found = alternate(REPEATS, one=lambda: c5_once(stage, daemon, 1), eight=lambda: c5_once(stage, daemon, 8))
+    daemon.stop()
+    one, all_of_them = median([pair[0] for pair in found["one"]]), median([pair[0] for pair in found["eight"]])
+    read = max(pair[1] for pair in found["eight"]) / size
+    return [row("C5 bytes read for eight", f"{read:.3f} S", "each for itself: 8 S", "<= 1.01 S", read <= 1.01, "1.000 S"),
+            row("C5 until all eight have it", f"{all_of_them:.3f} s", f"one alone {one:.3f} s", "<= 1.05", all_of_them <= 1.05 * one + 0.02)]
+
+
+def resident(pid):
+    """Anonymous and file memory of a process, without what it holds locked."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as status:
+        return 1024 * sum(int(line.split()[1]) for line in status if line.startswith(("RssAnon:", "RssShmem:")))
+
+
+def c9(stage):
+    """RAM overhead of caching, and of a large catalog."""
+    daemon = stage.daemon("c9")
+    before = resident(daemon.process.pid)
+    daemon.data("POST", "/api/model/load", {"model_id": "many"})
+    with daemon.client() as client, client.open("many"):
+        used = daemon.data("GET", "/api/model/cache")["used_bytes"] + resident(daemon.process.pid) - before
+    tensors = daemon.data("GET", "/api/models/many")["components"][0]["size_bytes"]
+    daemon.stop()
+    many = stage.folder / "catalog"
+    many.mkdir(exist_ok=True)
+    for i in range(10000):
+        write_model(many / f"model-{i:05}.safetensors", 4, 16384)
+    catalog = stage.daemon("c9-catalog", models=many)
+    count = catalog.data("GET", "/api/model/available?limit=1")["total_models"]
+    with open(f"/proc/{catalog.process.pid}/status", encoding="ascii") as status:
+        rss = next(int(line.split()[1]) for line in status if line.startswith("VmRSS")) * 1024
+    catalog.stop()
+    over = used / tensors - 1
+    return [row("C9 memory over tensor bytes, 1 GiB in 2,000 tensors", f"{100 * over:.3f}%", "", "<= 2%", over <= 0.02, "0"),
+            row(f"C9 hoistd with {count} models", f"{rss / MIB:.1f} MiB RSS", "", "<= 64 MiB", rss <= 64 * MIB)]
+
+
+CASES = {"c1": c1, "c2": c2, "c3": c3, "c4": c4, "c5": c5, "c9": c9}

@@ -1,0 +1,189 @@
+"""What the benchmarks share: model files, a hoistd, measured processes, the state of the page cache, and the machine's own limits."""
+import concurrent.futures
+import json
+import mmap
+import os
+import pathlib
+import statistics
+import struct
+import subprocess
+import sys
+import time
+
+import numpy
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BUILD = pathlib.Path(os.environ.get("HOIST_BUILD", ROOT / "build"))
+sys.path.insert(0, str(ROOT / "tests" / "python"))
+from own_daemon import Daemon  # noqa: E402
+
+MIB = 1 << 20
+GIB = 1 << 30
+CHILD = str(ROOT / "bench" / "child.py")
+
+
+def write_model(path, count, total_bytes):
+    """A safetensors file of `count` equal BF16 tensors, and the same as torch.save writes them (path with .pt)."""
+    if path.exists():
+        return path
+    each = total_bytes // count // 4096 * 4096
+    header = {f"blocks.{i}.weight": {"dtype": "BF16", "shape": [each // 2], "data_offsets": [i * each, (i + 1) * each]} for i in range(count)}
+    text = json.dumps(header).encode()
+    text += b" " * (-(len(text) + 8) % 4096)
+    noise = numpy.random.default_rng(1)
+    with open(path.with_suffix(".part"), "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for _ in range(count):
+            file.write(noise.integers(0, 1 << 63, each // 8, dtype=numpy.uint64).tobytes())
+    path.with_suffix(".part").rename(path)
+    return path
+
+
+def write_torch(path):
+    """The same tensors as torch.save writes them."""
+    import safetensors.torch
+    import torch
+
+    if not path.with_suffix(".pt").exists():
+        torch.save(safetensors.torch.load_file(path), path.with_suffix(".pt"))
+
+
+def drop_page_cache(*paths):
+    """Take files out of memory, as far as nobody holds them."""
+    os.sync()
+    for path in paths:
+        with open(path, "rb") as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    if os.geteuid() == 0:
+        pathlib.Path("/proc/sys/vm/drop_caches").write_text("3", encoding="ascii")
+
+
+def warm(path):
+    """Read a file into the page cache."""
+    with open(path, "rb", buffering=0) as file:
+        while file.read(16 * MIB):
+            pass
+
+
+class Process:
+    """A measured process."""
+
+    def __init__(self, action, loader, path, socket="", **environment):
+        command = [sys.executable, CHILD, action, loader, str(path), socket]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **environment})
+
+    def hear(self):
+        """Its next line."""
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"a measured process ended with {self.process.wait()}")
+        return json.loads(line)
+
+    def go(self):
+        """Let it go on."""
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
+    def end(self):
+        """End it."""
+        self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+
+def read_once(loader, path, socket=""):
+    """A fresh process reads every byte once."""
+    process = Process("read", loader, path, socket)
+    process.hear()
+    process.go()
+    found = process.hear()
+    process.end()
+    return found
+
+
+def median(values):
+    """The middle one."""
+    return statistics.median(values)
+
+
+def alternate(repeats, **functions):
+    """Run functions in turn, several times over. Returns {name: [result]}."""
+    found = {name: [] for name in functions}
+    for _ in range(repeats):
+        for name, function in functions.items():
+            found[name].append(function())
+    return found
+
+
+def direct_read_seconds(path, threads=8, piece=16 * MIB):
+    """The disk's limit: O_DIRECT reads of the whole file into memory that was touched before, `threads` at once."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECT)
+    size = os.fstat(fd).st_size // 4096 * 4096
+    buffers = [mmap.mmap(-1, piece) for _ in range(threads)]
+    for buffer in buffers:
+        buffer.write(b"\1" * piece)
+
+    def work(lane):
+        for at in range(lane * piece, size, threads * piece):
+            os.preadv(fd, [memoryview(buffers[lane])[: min(piece, size - at)]], at)
+
+    began = time.perf_counter()
+    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+        list(pool.map(work, range(threads)))
+    os.close(fd)
+    return (time.perf_counter() - began) * os.stat(path).st_size / size
+
+
+def memory_scan_seconds(size):
+    """The memory's limit: one thread reads so many bytes of its own, touched before."""
+    data = numpy.ones(size // 8, numpy.uint64)
+    numpy.bitwise_xor.reduce(data)
+    began = time.perf_counter()
+    numpy.bitwise_xor.reduce(data)
+    return time.perf_counter() - began
+
+
+def describe_machine():
+    """What the figures were measured on."""
+    with open("/proc/cpuinfo", encoding="utf-8") as info:
+        cpu = next((line.split(":")[1].strip() for line in info if line.startswith("model name")), "unknown")
+    with open("/proc/meminfo", encoding="ascii") as info:
+        memory = int(info.readline().split()[1]) * 1024
+    return {"cpu": cpu, "cores": os.cpu_count(), "memory_bytes": memory, "kernel": os.uname().release, "python": sys.version.split()[0]}
+
+
+class Stage:
+    """Files and a daemon for all benchmarks of a run."""
+
+    def __init__(self, folder):
+        self.models = folder / "models"
+        self.models.mkdir(parents=True, exist_ok=True)
+        self.many = write_model(self.models / "many.safetensors", 2000, GIB)
+        self.small = write_model(self.models / "small.safetensors", 2000, 16 * MIB)
+        self.big = write_model(self.models / "big.safetensors", 200, 2 * GIB)
+        for path in (self.many, self.big):
+            write_torch(path)
+        self.folder = folder
+        self.daemons = []
+
+    def daemon(self, name, models=None, **options):
+        """A hoistd over the models."""
+        folder = self.folder / name
+        subprocess.run(["rm", "-rf", folder], check=True)
+        folder.mkdir()
+        self.daemons.append(Daemon(folder, models or self.models, "--no-workers", ram=options.pop("ram", "12G"), **options))
+        return self.daemons[-1]
+
+    def close(self):
+        """End what still runs: a daemon that holds files would make the next cold figure a warm one."""
+        for daemon in self.daemons:
+            if daemon.process.poll() is None:
+                daemon.stop()
+        self.daemons.clear()
+
+
+def empty(daemon):
+    """Free all that hoistd holds."""
+    daemon.data("DELETE", "/api/model/unload")
+    daemon.data("DELETE", "/api/model/cache")
