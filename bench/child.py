@@ -87,16 +87,26 @@ def hold(load, path, socket):
     sys.stdin.readline()
 
 
+def start(load, path, socket):
+    """Load once, and tell when; nothing is read."""
+    say(ready=True)
+    sys.stdin.readline()
+    before, began = read_bytes(), time.perf_counter()
+    tensors = load(path, socket)
+    say(seconds=time.perf_counter() - began, ended=time.time(), disk_bytes=read_bytes() - before)
+    sys.stdin.readline()
+    del tensors
+
+
 def read(load, path, socket):
     """Load and read all once."""
     say(ready=True)
     sys.stdin.readline()
     before, began = read_bytes(), time.perf_counter()
     tensors = load(path, socket)
-    opened = time.perf_counter()
     read_all(tensors)
     done = time.perf_counter()
-    say(seconds=done - began, open_seconds=opened - began, disk_bytes=read_bytes() - before, ended=time.time(),
+    say(seconds=done - began, disk_bytes=read_bytes() - before,
         peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 
 
@@ -108,4 +118,4 @@ if __name__ == "__main__":
         import safetensors.torch
     if loader == "runai":
         from runai_model_streamer import SafetensorsStreamer
-    {"attach": attach, "hold": hold, "read": read}[action](LOADERS[loader], file, sys.argv[4] if len(sys.argv) > 4 else None)
+    {"attach": attach, "hold": hold, "read": read, "start": start}[action](LOADERS[loader], file, sys.argv[4] if len(sys.argv) > 4 else None)

@@ -6,7 +6,7 @@
 #include "cache/cache.h"
 #include "cache/extents.h"
 #include "os/hold.h"
-#include "os/memfd.h"
+#include "os/tmpfs.h"
 
 /** A file of a residency, open for as long as it lives. */
 struct hst_held_file {
@@ -15,7 +15,8 @@ struct hst_held_file {
     bool broken;           /**< somebody is about to write it */
     struct hst_hold hold;  /**< page_cache: mapping of the range [begin, end) of its extents */
     uint64_t begin;        /**< first byte of the mapping in the file */
-    bool was_resident;     /**< page_cache: its pages were there before hoist came: they are not dropped afterwards */
+    bool was_resident;     /**< its pages were in memory before hoist came: they are not dropped afterwards */
+    int direct_fd;         /**< copy backings: reads past the page cache; -1 = does not */
 };
 
 /** What a backing works on: part of struct hst_residency's private half. */
@@ -25,6 +26,7 @@ struct hst_store {
     struct hst_extents extents;      /**< what to hold */
     struct hst_held_file *files;     /**< one a file of the model */
     size_t file_count;               /**< of files */
+    struct hst_tmpfs *tmpfs;         /**< where copies go; borrowed, NULL = there is none */
     struct hst_memfd memory;         /**< copy backings: the segment */
     _Atomic(bool) locked;            /**< page_cache: every page is locked */
 };
@@ -47,11 +49,13 @@ struct hst_backing_ops {
 
 /** The pages of the file itself, locked in place. */
 extern const struct hst_backing_ops hst_backing_page_cache;
-/** A copy in a sealed memfd. */
+/** A copy in hoist's own tmpfs, or in a sealed memfd. */
 extern const struct hst_backing_ops hst_backing_copy;
 
 /** Choose for these files: page_cache when every file is raw and on a local or memory file system, else a copy. `force` as in hst_cache_config. */
 enum hst_backing hst_backing_choose(const struct hst_store *store, const struct hst_model *model, const char *force);
+/** Is it the name of a backing? */
+bool hst_backing_is_known(const char *name);
 /** The ops of a kind. */
 const struct hst_backing_ops *hst_backing_ops(enum hst_backing kind);
 #endif

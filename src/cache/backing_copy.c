@@ -4,9 +4,21 @@
 #include "cache/backing.h"
 #include "os/file.h"
 
+/* What is not in memory is read past the page cache: it would only be there twice. */
+static void open_direct(struct hst_store *store)
+{
+    for (size_t i = 0; i < store->file_count; i++) {
+        struct hst_held_file *file = &store->files[i];
+        if (file->fd >= 0 && !file->was_resident && file->direct_fd < 0) file->direct_fd = hst_file_reopen_direct(file->fd);
+    }
+}
+
 static int prepare(struct hst_store *store, struct hst_error *err)
 {
+    open_direct(store);
     if (store->memory.address != NULL || store->extents.size_bytes == 0) return HST_OK;
+    if (store->kind == HST_BACKING_TMPFS_HUGE && store->tmpfs != NULL) return hst_tmpfs_file(store->tmpfs, store->extents.size_bytes, &store->memory, err);
+    if (store->kind == HST_BACKING_TMPFS_HUGE) store->kind = HST_BACKING_MEMFD_HUGE;
     HST_TRY(hst_memfd_new("hoist", store->extents.size_bytes, store->kind != HST_BACKING_PAGES, &store->memory, err));
     if (!store->memory.huge) store->kind = HST_BACKING_PAGES;
     return HST_OK;
@@ -20,9 +32,10 @@ static int fill(struct hst_store *store, const struct hst_extent *extent, uint64
     HST_TRY(hst_file_identify(file->fd, &id, err));
     uint64_t at = extent->offset + offset;
     uint64_t length = id.size_bytes > at ? hst_min_u64(size_bytes, id.size_bytes - at) : 0;
-    int status = hst_file_read_at(file->fd, at, (char *)store->memory.address + extent->packed + offset, length, err);
-    if (status != HST_OK) return status;
-    hst_hold_drop(file->fd, at, size_bytes);
+    char *target = (char *)store->memory.address + extent->packed + offset;
+    if (file->direct_fd >= 0 && hst_file_read_past(file->direct_fd, at, target, length) == HST_OK) return HST_OK;
+    HST_TRY(hst_file_read_at(file->fd, at, target, length, err));
+    if (!file->was_resident) hst_hold_drop(file->fd, at, size_bytes);
     return HST_OK;
 }
 

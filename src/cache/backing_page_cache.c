@@ -7,18 +7,15 @@
 static int map_file(struct hst_store *store, uint32_t index, struct hst_error *err)
 {
     struct hst_held_file *file = &store->files[index];
-    uint64_t begin = UINT64_MAX, end = 0, present = 0, wanted = 0;
+    uint64_t begin = UINT64_MAX, end = 0;
     for (size_t i = 0; i < store->extents.count; i++) {
         const struct hst_extent *extent = &store->extents.items[i];
         if (extent->file != index) continue;
         begin = hst_min_u64(begin, extent->offset);
         end = hst_max_u64(end, extent->offset + extent->size_bytes);
-        present += hst_hold_resident(file->fd, extent->offset, extent->size_bytes);
-        wanted += extent->size_bytes;
     }
-    if (wanted == 0) return HST_OK;
+    if (end == 0) return HST_OK;
     file->begin = begin;
-    file->was_resident = present >= wanted - wanted / 8;
     return hst_hold_map(file->fd, begin, end - begin, &file->hold, err);
 }
 

@@ -168,6 +168,7 @@ static struct hst_resident *make(struct hst_cache *cache, struct hst_component *
     resident->key = copy;
     resident->cache = cache;
     resident->store.memory.fd = -1;
+    resident->store.tmpfs = cache->tmpfs.write_dir >= 0 ? &cache->tmpfs : NULL;
     resident->view.component = component;
     resident->view.charged_bytes = hst_cache_cost(cache, component);
     resident->view.last_used_seq = ++cache->next_seq;
@@ -313,14 +314,18 @@ static void on_break(uv_signal_t *signal, int number)
 
 int hst_cache_new(const struct hst_cache_config *config, struct hst_cache **ret_cache, struct hst_error *err)
 {
+    const char *forced = config->force_backing;
+    if (forced != NULL && !hst_backing_is_known(forced)) return hst_error_set(err, HST_E_CONFIG, "there is no backing '%s'", forced);
     struct hst_cache *cache = calloc(1, sizeof *cache);
     if (cache == NULL) return hst_error_nomem(err);
     cache->config = *config;
     hst_list_init(&cache->holders);
+    (void)hst_tmpfs_new(config->budget_bytes, &cache->tmpfs, NULL); /* without it copies lie in memfds */
     int status = hst_exec_new(config->loop, "fill", config->threads > 0 ? config->threads : HST_FILL_THREADS, &cache->exec, err);
     if (status == HST_OK) status = hst_refetch_new(cache, cache->exec, &cache->refetch, err);
     if (status < 0) {
         hst_exec_free(cache->exec);
+        hst_tmpfs_fini(&cache->tmpfs);
         free(cache);
         return status;
     }
@@ -352,6 +357,7 @@ void hst_cache_free(struct hst_cache *cache)
     uv_close((uv_handle_t *)&cache->break_signal, on_closed);
     while (cache->closing > 0)
         uv_run(cache->config.loop, UV_RUN_ONCE);
+    hst_tmpfs_fini(&cache->tmpfs);
     hst_map_fini(&cache->by_key);
     free_usage(cache);
     free(cache->sorted);

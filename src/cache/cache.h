@@ -88,7 +88,7 @@ struct hst_cache_config {
     uv_loop_t *loop;             /**< the loop */
     uint64_t budget_bytes;       /**< --ram */
     unsigned threads;            /**< that fill; 0 = 8 */
-    const char *force_backing;   /**< NULL = by rule; else "page_cache", "tmpfs", "memfd", "pages" (tests) */
+    const char *force_backing;   /**< NULL = by rule; else the name of one, as in hst_backing_name (tests) */
     struct hst_cache_listener listener; /**< news */
 };
 

@@ -40,6 +40,7 @@ struct hst_cache {
     uint64_t next_lease_id;           /**< 1, 2, ... */
     uint64_t next_seq;                /**< order of use */
     uv_signal_t break_signal;         /**< SIGIO: somebody wants to write a held file */
+    struct hst_tmpfs tmpfs;           /**< where copies go; write_dir -1 = there is none */
     struct hst_refetch *refetch;      /**< watches page cache that may not be locked */
     size_t closing;                   /**< handles not closed yet, while freeing */
 };

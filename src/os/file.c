@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+enum { PAGE = 4096 }; /* what O_DIRECT is aligned to */
+
 enum { OPEN_FLAGS = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY };
 
 static const struct {
@@ -190,4 +192,25 @@ int hst_file_set_aside(const char *path, const char *suffix, struct hst_error *e
         if (renameat2(AT_FDCWD, path, AT_FDCWD, aside, RENAME_NOREPLACE) == 0) return HST_OK;
         if (errno != EEXIST) return hst_file_errno(err, errno, "set aside", path);
     }
+}
+
+int hst_file_reopen_direct(int fd)
+{
+    char path[40];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    return open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+}
+
+int hst_file_read_past(int direct_fd, uint64_t offset, void *buffer, size_t length)
+{
+    for (size_t done = 0; done < length;) {
+        size_t rounded = (length - done + PAGE - 1) / PAGE * PAGE;
+        ssize_t got = pread(direct_fd, (char *)buffer + done, rounded, (off_t)(offset + done));
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return HST_E_IO;
+        if (got == 0) return HST_E_TRUNCATED;
+        done += (size_t)got;
+        if (done < length && done % PAGE != 0) return HST_E_TRUNCATED; /* a short read that ends within a page: the file ends there */
+    }
+    return HST_OK;
 }

@@ -3,6 +3,7 @@
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "os/file.h"
+#include "os/place.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,8 +26,9 @@ uint64_t hst_hold_page_size(void)
 
 int hst_hold_map(int fd, uint64_t offset, uint64_t size_bytes, struct hst_hold *ret_hold, struct hst_error *err)
 {
-    void *address = mmap(NULL, size_bytes, PROT_READ, MAP_SHARED, fd, (off_t)offset);
-    if (address == MAP_FAILED) return hst_file_errno(err, errno, "map", "the file");
+    void *address = hst_place_map(fd, offset, size_bytes, PROT_READ, MAP_SHARED);
+    if (address == NULL) return hst_file_errno(err, errno, "map", "the file");
+    (void)madvise(address, size_bytes, MADV_HUGEPAGE); /* pages that are read from now on come in huge folios, where the file system has them */
     *ret_hold = (struct hst_hold){address, size_bytes};
     return HST_OK;
 }

@@ -2,6 +2,7 @@
 
 #include "base/checked.h"
 #include "os/file.h"
+#include "os/place.h"
 
 #include <errno.h>
 #include <sys/mman.h>
@@ -24,8 +25,8 @@ int hst_view_map(int fd, uint64_t offset, uint64_t size_bytes, bool writable, st
     if (!hst_checked_add(offset, size_bytes, &end) || end > hst_round_up(file_bytes, PAGE))
         return hst_error_set(err, HST_E_PROTOCOL, "a segment is longer than its file");
     int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
-    void *address = mmap(NULL, size_bytes, protection, MAP_PRIVATE | MAP_NORESERVE, fd, (off_t)offset);
-    if (address == MAP_FAILED) return hst_file_errno(err, errno, "map", "a segment");
+    void *address = hst_place_map(fd, offset, size_bytes, protection, MAP_PRIVATE | MAP_NORESERVE);
+    if (address == NULL) return hst_file_errno(err, errno, "map", "a segment");
     *ret_view = (struct hst_view){address, size_bytes};
     return HST_OK;
 }

@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-static const char *const backings[] = {"page_cache", "memfd", "pages"};
+static const char *const backings[] = {"page_cache", "tmpfs_huge", "memfd_huge", "pages"};
 #define BACKINGS (sizeof backings / sizeof backings[0])
 
 /* A tier with one cached model. */

@@ -208,7 +208,7 @@ print(json.dumps({name: [int(a.view(numpy.uint8).sum()) for a in client.open(nam
 """
 
 
-@pytest.mark.parametrize("backing", ["memfd_huge", "pages", "page_cache"])
+@pytest.mark.parametrize("backing", ["tmpfs_huge", "memfd_huge", "pages", "page_cache"])
 def test_every_backing_hands_out_the_same_bytes(start, tmp_path, backing):
     models = tmp_path / "models"
     models.mkdir()

@@ -61,7 +61,7 @@ static void every_system_call_of_a_load(void **state)
 {
     (void)state;
     assert_true(sweep("page_cache", FAULT_CALL, load_once) > 5);
-    assert_true(sweep("memfd", FAULT_CALL, load_once) > 5);
+    assert_true(sweep("tmpfs_huge", FAULT_CALL, load_once) > 5);
 }
 
 static void every_call_of_reading_a_model_file(void **state)
