@@ -49,7 +49,11 @@ docs: all
 	@tools/setup.sh check
 	@mkdir -p $(BUILD)/docs && doxygen tools/check/Doxyfile
 	@python3 tools/layers.py $(BUILD) --draw docs/layers.svg
-	@echo "$(BUILD)/docs/c/index.html, docs/layers.svg"
+	@python3 tools/gen_api.py errors_page api/errors.yaml docs/errors.md
+	@python3 tools/gen_api.py settings_page api/settings.yaml docs/settings.md
+	@tools/venv.sh test
+	@.venv/bin/python tools/record.py docs/start.svg
+	@echo "$(BUILD)/docs/c/index.html, docs/"
 
 install: all
 	@meson configure $(BUILD) -Dprefix=$(PREFIX)

@@ -83,7 +83,7 @@ def weights_memory(pid, path):
         for line in smaps:
             name, _, value = line.partition(":")
             if " " in name:
-                ours = path in line or "/memfd:hoist" in line
+                ours = path in line or "/memfd:hoist" in line or " /hoist-" in line
             elif ours and name in sizes:
                 sizes[name] += int(value.split()[0]) * 1024
     return sizes["Rss"], sizes["Pss"]
@@ -94,7 +94,7 @@ def show_memory(pids, model, daemon):
     memory = {pid: weights_memory(pid, model.path) for pid in pids}
     together = sum(proportional for _, proportional in memory.values())
     for pid, (resident, _) in memory.items():
-        print(f"process {pid} sees {resident / MIB:.1f} MiB of weights")
+        print(f"process {pid} has touched {resident / MIB:.1f} MiB of weights")
     try:
         together += weights_memory(daemon, model.path)[1]
         print(f"in memory, for both and hoistd: {together / MIB:.1f} MiB; the model is {model.size_bytes / MIB:.1f} MiB: one copy")
