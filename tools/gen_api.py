@@ -8,6 +8,7 @@ usage: gen_api.py errors api/errors.yaml OUT.inc
        gen_api.py metric_ids api/metrics.yaml OUT.h
        gen_api.py openapi api/openapi.yaml OUT.inc
        gen_api.py text FILE OUT.inc
+       gen_api.py manual api/settings.yaml hoistd.1
        gen_api.py errors_page api/errors.yaml docs/errors.md
        gen_api.py settings_page api/settings.yaml docs/settings.md
 """
@@ -31,6 +32,16 @@ def errors_page(data):
              "; ".join(text for _, text in e["actions"])) for e in data["errors"]]
     return ("# Errors\n\nMade of `api/errors.yaml`. `code` is what the API and Python say, the number what C functions return, `exit` what the command line exits with.\n\n"
             + table(("code", "number", "HTTP", "exit", "category", "severity", "may pass", "what", "try"), rows))
+
+
+def manual(data):
+    """The man page of hoistd."""
+    def roff(text):
+        return text.replace("\\", "\\e").replace("-", "\\-")
+    flags = "".join(f".TP\n.BR \\-\\-{roff(s['flag'])} \" \\fI{roff(s.get('argument', ''))}\\fR\"\n{roff(s['help'])}.\n" for s in data["settings"])
+    return ('.TH HOISTD 1 "" "hoist" "User Commands"\n.SH NAME\nhoistd \\- keep one copy of every model\\(aqs weights per machine\n.SH SYNOPSIS\n.B hoistd\n[\\fIFLAG\\fR]...\n'
+            ".SH DESCRIPTION\nRuns in the foreground, logs to stderr, and prints one line on stdout when it is ready. SIGTERM ends it within five seconds.\n.SH FLAGS\n" + flags
+            + '.SH FILES\nEvery flag has a key in the YAML file of\n.BR \\-\\-config .\n.SH "SEE ALSO"\n.BR hoist (1)\n')
 
 
 def settings_page(data):
@@ -100,7 +111,7 @@ def openapi_literal(data):
 
 
 MAKERS = {"status": status_header, "errors": error_rows, "settings": setting_rows, "metrics": metric_rows, "metric_ids": metric_ids,
-          "openapi": openapi_literal, "text": text_literal, "errors_page": errors_page, "settings_page": settings_page}
+          "openapi": openapi_literal, "text": text_literal, "errors_page": errors_page, "settings_page": settings_page, "manual": manual}
 
 
 def main(argv):
@@ -111,7 +122,7 @@ def main(argv):
     with open(argv[2], encoding="utf-8") as source:
         data = source.read() if argv[1] == "text" else yaml.safe_load(source)
     with open(argv[3], "w", encoding="utf-8") as out:
-        banner = "" if argv[3].endswith(".md") else BANNER.format(source="/".join(argv[2].split("/")[-2:]))
+        banner = "" if argv[3].endswith((".md", ".1")) else BANNER.format(source="/".join(argv[2].split("/")[-2:]))
         out.write(banner + MAKERS[argv[1]](data))
     return 0
 

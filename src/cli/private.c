@@ -29,7 +29,7 @@ static json_int_t private_bytes(json_int_t pid)
     if (smaps == NULL) return -1;
     while (fgets(line, sizeof line, smaps) != NULL) {
         if (begins_mapping(line)) weights = is_weights(line);
-        if (weights && strncmp(line, "Private_Dirty:", 14) == 0) sum += strtoll(line + 14, NULL, 10) * 1024;
+        if (weights && strncmp(line, "Anonymous:", 10) == 0) sum += strtoll(line + 10, NULL, 10) * 1024; /* copied on write */
     }
     fclose(smaps);
     return sum;

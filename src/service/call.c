@@ -1,5 +1,6 @@
 /* Calls: found a handler, answered once, forgotten when the asker is gone. */
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "service/envelope.h"
 #include "service/fields.h"
 #include "service/internal.h"
@@ -60,6 +61,7 @@ static void fail(struct hst_service *service, uint64_t ticket, const struct hst_
 {
     char request_id[48];
     make_request_id(service, ticket, request_id);
+    if (hst_status_info(error->status)->http >= 500) hst_log(HST_LOG_WARN, "service", "request %s failed: %s", request_id, error->text);
     HST_AUTO(hst_freep) char *text = hst_envelope_fail(error, details, request_id);
     answer(service, ticket, (struct hst_reply){.http_status = hst_status_info(error->status)->http, .content_type = "application/json", .body = text,
                                                .body_length = text != NULL ? strlen(text) : 0, .allow = allow});

@@ -21,7 +21,8 @@ ROWS = {
     "documentation": ("every public name of every header is documented",
                       "mkdir -p build/docs && doxygen tools/check/Doxyfile && echo \"$(find include src -name '*.h' | wc -l) headers, no warning\""),
     "pages": ("docs/errors.md and docs/settings.md are those of api/",
-              "for page in errors settings; do python3 tools/gen_api.py ${page}_page api/$page.yaml build/$page.md && diff build/$page.md docs/$page.md || exit 1; done; echo 'as in api/'"),
+              "for page in errors settings; do python3 tools/gen_api.py ${page}_page api/$page.yaml build/$page.md && diff build/$page.md docs/$page.md "
+              "|| exit 1; done; echo 'as in api/'"),
     "openapi": ("every route, field and status is described", f"{PYTHON} tools/check/openapi.py"),
     "python": ("docstrings, types and rules of the Python code",
                f"{PYTHON} -m ruff check --quiet --config tools/check/ruff.toml python tools tests bench && {PYTHON} -m mypy python/hoist"),
