@@ -94,9 +94,9 @@ HOIST_API size_t hoist_model_tensor_count(const struct hoist_model *model);
 struct hoist_tensor {
     const char *name;       /**< key as in the file */
     size_t component;       /**< index of its component */
-    const char *dtype;      /**< "F32", "BF16", "F8_E4M3", ... (the names of safetensors) */
+    const char *dtype;      /**< "F32", "BF16", "F8_E4M3", ... (the names of safetensors), "Q4_K", ... (GGML's) */
     uint32_t dtype_code;    /**< the same as a number (docs/protocol.md) */
-    uint32_t dtype_bits;    /**< bits of an element */
+    uint32_t dtype_bits;    /**< bits of an element; 0 = packed in blocks in which an element has no whole number of bits (GGML) */
     uint32_t rank;          /**< dimensions */
     const uint64_t *shape;  /**< `rank` sizes */
     void *data;             /**< writable private view; writing copies the page for this process alone */

@@ -20,7 +20,7 @@ int hst_draft_text(char **member, const char *text, struct hst_error *err)
 /* "some.model.safetensors" -> "some.model"; a folder keeps its whole name. */
 static void name_of(const char *path, char *out, size_t out_size)
 {
-    static const char *const suffixes[] = {".safetensors", ".sft"};
+    static const char *const suffixes[] = {".safetensors", ".sft", ".gguf"};
     const char *slash = strrchr(path, '/');
     snprintf(out, out_size, "%s", slash != NULL ? slash + 1 : path);
     for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
@@ -158,7 +158,7 @@ int hst_draft_whole_file(struct hst_model *model, uint32_t file, const char *rol
 
 /* Bytes by element type. */
 struct census {
-    uint64_t bytes[64];
+    uint64_t bytes[HST_DTYPE_ROWS];
     uint64_t total;
 };
 
@@ -166,7 +166,7 @@ static void count_types(struct census *census, const struct hst_component *compo
 {
     for (size_t i = 0; i < component->tensor_count; i++) {
         const struct hst_tensor *tensor = component->tensors[i].tensor;
-        census->bytes[tensor->dtype] += tensor->size_bytes;
+        census->bytes[hst_dtype_row(tensor->dtype)] += tensor->size_bytes;
         census->total += tensor->size_bytes;
     }
 }
@@ -174,8 +174,8 @@ static void count_types(struct census *census, const struct hst_component *compo
 /* The type of at least nine tenths of the bytes; "mixed" without one, NULL without bytes. */
 static const char *name_precision(const struct census *census)
 {
-    for (unsigned dtype = 1; hst_dtype_info((enum hst_dtype)dtype) != NULL; dtype++)
-        if (census->total > 0 && census->bytes[dtype] >= census->total - census->total / 10) return hst_dtype_info((enum hst_dtype)dtype)->precision;
+    for (size_t row = 0; row < HST_DTYPE_ROWS; row++)
+        if (census->total > 0 && census->bytes[row] >= census->total - census->total / 10) return hst_dtype_at(row)->precision;
     return census->total > 0 ? "mixed" : NULL;
 }
 

@@ -131,6 +131,17 @@ static const struct {
     {"text_encoders.t5xxl.", "text_encoder_3"},
 };
 
+/* general.architecture of a GGUF file; what is not listed is a language model of that architecture. */
+static const struct {
+    const char *architecture, *type, *family;
+} architectures[] = {
+    {"flux", "diffusion_model", "flux1"},       {"sd1", "diffusion_model", "sd1"},          {"sdxl", "diffusion_model", "sdxl"},
+    {"sd3", "diffusion_model", "sd3"},          {"aura", "diffusion_model", "aura_flow"},   {"hidream", "diffusion_model", "hidream"},
+    {"cosmos", "diffusion_model", "cosmos"},    {"ltxv", "diffusion_model", "ltx_video"},   {"hyvid", "diffusion_model", "hunyuan_video"},
+    {"wan", "diffusion_model", "wan21"},        {"lumina2", "diffusion_model", "lumina2"},  {"qwen_image", "diffusion_model", "qwen_image"},
+    {"t5", "text_encoder", "t5"},               {"t5encoder", "text_encoder", "t5"},        {"clip", "clip_vision", "clip_vision"},
+};
+
 static bool holds(const struct test *test, const struct hst_keys *keys)
 {
     const struct hst_tensor *tensor = hst_keys_find(keys, test->key);
@@ -214,6 +225,23 @@ int hst_families_judge(struct hst_model *model, const struct hst_keys *keys, str
     return lora != NULL ? judge_lora(model, keys, lora, err) : HST_OK;
 }
 
+int hst_families_judge_metadata(struct hst_model *model, const struct hst_tensor_table *table, struct hst_error *err)
+{
+    const char *name = hst_tensor_table_metadata(table, "general.architecture"), *kind = hst_tensor_table_metadata(table, "general.type");
+    const char *type = "llm", *family = name;
+    if (name == NULL || name[0] == '\0' || strcmp(model->type, "other") != 0) return HST_OK;
+    for (size_t i = 0; i < sizeof architectures / sizeof architectures[0]; i++) {
+        if (strcmp(architectures[i].architecture, name) != 0) continue;
+        type = architectures[i].type;
+        family = architectures[i].family;
+    }
+    if (kind != NULL && strcmp(kind, "adapter") == 0) type = "lora";
+    HST_TRY(hst_draft_text(&model->type, type, err));
+    HST_TRY(hst_draft_text(&model->family, family, err));
+    model->verdict.confidence = 0.9; /* what a converter wrote, not what the tensors show */
+    return hst_draft_evidence(model, err, "general.architecture is %s", name);
+}
+
 static const char *role_of_type(const struct hst_model *model)
 {
     for (size_t i = 0; i < RULES; i++)
@@ -226,6 +254,7 @@ const char *hst_families_main_role(const struct hst_model *model)
 {
     const char *role = role_of_type(model);
     if (role != NULL) return role;
+    if (strcmp(model->type, "diffusion_model") == 0) return "transformer";
     return strcmp(model->type, "lora") == 0 ? "lora" : "model";
 }
 

@@ -41,6 +41,7 @@ static int read_file(struct hst_model *model, const char *path, struct hst_error
     HST_TRY(hst_draft_file(model, -1, NULL, path, &file, err));
     HST_TRY(hst_draft_text(&model->format, model->files[0].table->format, err));
     HST_TRY(judge(model, 0, err));
+    HST_TRY(hst_families_judge_metadata(model, model->files[0].table, err));
     return split(model, err);
 }
 

@@ -9,7 +9,7 @@
 static bool is_weights(const char *line)
 {
     const char *path = strchr(line, '/');
-    return path != NULL && (strstr(path, ".safetensors") != NULL || strncmp(path, "/memfd:hoist", 12) == 0 || strncmp(path, "/hoist-", 7) == 0);
+    return path != NULL && (strstr(path, ".safetensors") != NULL || strstr(path, ".gguf") != NULL || strncmp(path, "/memfd:hoist", 12) == 0 || strncmp(path, "/hoist-", 7) == 0);
 }
 
 /* A line that begins a mapping begins with its addresses in lower-case hex; the others with a capital letter. */

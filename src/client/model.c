@@ -132,7 +132,7 @@ int hoist_model_tensor(const struct hoist_model *model, size_t i, struct hoist_t
                                         .component = tensor.component,
                                         .dtype = dtype->name,
                                         .dtype_code = (uint32_t)tensor.dtype,
-                                        .dtype_bits = dtype->bits,
+                                        .dtype_bits = hst_dtype_bits(dtype),
                                         .rank = (uint32_t)tensor.rank,
                                         .shape = tensor.shape,
                                         .data = address_of(model, &tensor),

@@ -103,24 +103,29 @@ static int check_gap(const struct hst_tensor *tensor, uint64_t covered, struct h
     return hst_error_at(err, HST_E_INVALID_FILE, hst_min_u64(tensor->offset, covered), "%s '%.64s'", what, tensor->name);
 }
 
-int hst_builder_check_cover(struct hst_builder *builder, struct hst_error *err)
+/* The end of the last tensor against the end of the file. */
+static int check_end(const struct hst_tensor_table *table, uint64_t covered, uint64_t alignment, struct hst_error *err)
+{
+    uint64_t size = table->file_size_bytes;
+    if (covered > size) return hst_error_at(err, HST_E_TRUNCATED, size, "truncated: %llu bytes are missing at the end", (unsigned long long)(covered - size));
+    if (size - covered >= alignment)
+        return hst_error_at(err, HST_E_INVALID_FILE, covered, "trailing: %llu bytes follow the last tensor", (unsigned long long)(size - covered));
+    return HST_OK;
+}
+
+int hst_builder_check_cover(struct hst_builder *builder, uint64_t alignment, struct hst_error *err)
 {
     struct hst_tensor_table *table = builder->table;
     uint64_t covered = table->data_offset;
     if (table->count > 0) qsort(table->tensors, table->count, sizeof *table->tensors, by_offset);
     for (size_t i = 0; i < table->count; i++) {
         const struct hst_tensor *tensor = &table->tensors[i];
-        if (tensor->offset != covered) return check_gap(tensor, covered, err);
+        uint64_t padding = (alignment - covered % alignment) % alignment;
+        if (!hst_checked_add(covered, padding, &covered) || tensor->offset != covered) return check_gap(tensor, covered, err);
         if (!hst_checked_add(covered, tensor->size_bytes, &covered))
             return hst_error_set(err, HST_E_INVALID_FILE, "overflow: '%.64s' ends beyond any file", tensor->name);
     }
-    if (covered > table->file_size_bytes)
-        return hst_error_at(err, HST_E_TRUNCATED, table->file_size_bytes, "truncated: %llu bytes are missing at the end",
-                            (unsigned long long)(covered - table->file_size_bytes));
-    if (covered < table->file_size_bytes)
-        return hst_error_at(err, HST_E_INVALID_FILE, covered, "trailing: %llu bytes follow the last tensor",
-                            (unsigned long long)(table->file_size_bytes - covered));
-    return HST_OK;
+    return check_end(table, covered, alignment, err);
 }
 
 /* Give back the room that was not needed; a table lives as long as its model. */

@@ -26,8 +26,9 @@ int hst_builder_shape(struct hst_builder *builder, struct hst_tensor *tensor, co
 int hst_builder_metadata(struct hst_builder *builder, const char *key, size_t key_length, const char *value, size_t value_length, struct hst_error *err);
 /** Copy a metadata key or name into the arena. NULL when out of memory. */
 char *hst_builder_text(struct hst_builder *builder, const char *text, size_t length);
-/** Sort by offset and check that the data from data_offset to the end of the file is covered with no hole and no overlap. */
-int hst_builder_check_cover(struct hst_builder *builder, struct hst_error *err);
+/** Sort by offset and check that the data from data_offset to the end of the file is covered with no overlap and no hole but the padding that
+ * brings each tensor to a multiple of `alignment` (1 = none). */
+int hst_builder_check_cover(struct hst_builder *builder, uint64_t alignment, struct hst_error *err);
 /** Hand the table over. */
 struct hst_tensor_table *hst_builder_finish(struct hst_builder *builder);
 /** Free whatever is left. */

@@ -1,7 +1,8 @@
 #ifndef HST_FORMATS_DTYPE_H
 #define HST_FORMATS_DTYPE_H
 /** @file
- * Element types, in the words of safetensors (its 22 dtypes). A later format adds its own rows at the end. */
+ * Element types: those of safetensors in its words (22), and the quantised ones of GGML in its words. Some are packed: only a whole block of
+ * elements has bytes. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -30,20 +31,56 @@ enum hst_dtype {
     HST_DTYPE_F64 = 20,     /**< IEEE double */
     HST_DTYPE_I64 = 21,     /**< signed 64 bits */
     HST_DTYPE_U64 = 22,     /**< unsigned 64 bits */
+    HST_DTYPE_Q4_0 = 64, /**< GGML: blocks of 32 elements in 18 bytes */
+    HST_DTYPE_Q4_1 = 65, /**< GGML: blocks of 32 elements in 20 bytes */
+    HST_DTYPE_Q5_0 = 66, /**< GGML: blocks of 32 elements in 22 bytes */
+    HST_DTYPE_Q5_1 = 67, /**< GGML: blocks of 32 elements in 24 bytes */
+    HST_DTYPE_Q8_0 = 68, /**< GGML: blocks of 32 elements in 34 bytes */
+    HST_DTYPE_Q8_1 = 69, /**< GGML: blocks of 32 elements in 36 bytes */
+    HST_DTYPE_Q2_K = 70, /**< GGML: blocks of 256 elements in 84 bytes */
+    HST_DTYPE_Q3_K = 71, /**< GGML: blocks of 256 elements in 110 bytes */
+    HST_DTYPE_Q4_K = 72, /**< GGML: blocks of 256 elements in 144 bytes */
+    HST_DTYPE_Q5_K = 73, /**< GGML: blocks of 256 elements in 176 bytes */
+    HST_DTYPE_Q6_K = 74, /**< GGML: blocks of 256 elements in 210 bytes */
+    HST_DTYPE_Q8_K = 75, /**< GGML: blocks of 256 elements in 292 bytes */
+    HST_DTYPE_IQ2_XXS = 76, /**< GGML: blocks of 256 elements in 66 bytes */
+    HST_DTYPE_IQ2_XS = 77, /**< GGML: blocks of 256 elements in 74 bytes */
+    HST_DTYPE_IQ3_XXS = 78, /**< GGML: blocks of 256 elements in 98 bytes */
+    HST_DTYPE_IQ1_S = 79, /**< GGML: blocks of 256 elements in 50 bytes */
+    HST_DTYPE_IQ4_NL = 80, /**< GGML: blocks of 32 elements in 18 bytes */
+    HST_DTYPE_IQ3_S = 81, /**< GGML: blocks of 256 elements in 110 bytes */
+    HST_DTYPE_IQ2_S = 82, /**< GGML: blocks of 256 elements in 82 bytes */
+    HST_DTYPE_IQ4_XS = 83, /**< GGML: blocks of 256 elements in 136 bytes */
+    HST_DTYPE_IQ1_M = 84, /**< GGML: blocks of 256 elements in 56 bytes */
+    HST_DTYPE_TQ1_0 = 85, /**< GGML: blocks of 256 elements in 54 bytes */
+    HST_DTYPE_TQ2_0 = 86, /**< GGML: blocks of 256 elements in 66 bytes */
+    HST_DTYPE_MXFP4 = 87, /**< GGML: blocks of 32 elements in 17 bytes */
+    HST_DTYPE_NVFP4 = 88, /**< GGML: blocks of 64 elements in 36 bytes */
+    HST_DTYPE_Q1_0 = 89, /**< GGML: blocks of 128 elements in 18 bytes */
 };
 
 /** A row of the table of types. */
 struct hst_dtype_info {
     enum hst_dtype dtype;  /**< the type */
-    const char *name;      /**< its name in a safetensors header */
+    const char *name;      /**< its name in a safetensors header, or GGML's */
     const char *precision; /**< what users call it: fp32 fp16 bf16 fp8 ... */
-    unsigned bits;         /**< per element */
+    unsigned block;        /**< elements that are packed together; 1 = every element has bytes of its own */
+    unsigned block_bytes;  /**< that they take */
 };
+
+/** Rows of the table: dense numbers of the types, for arrays. */
+#define HST_DTYPE_ROWS 48u
 
 /** The row of a type, or NULL for a number that is none. */
 const struct hst_dtype_info *hst_dtype_info(enum hst_dtype dtype);
-/** The type with this name (exact, not NUL-ended), or 0. */
+/** The i-th row of the table, or NULL beyond its end. */
+const struct hst_dtype_info *hst_dtype_at(size_t row);
+/** Which row of the table a type is. `dtype` must be one. */
+size_t hst_dtype_row(enum hst_dtype dtype);
+/** Bits of an element; 0 when it has no whole number of them. */
+unsigned hst_dtype_bits(const struct hst_dtype_info *info);
+/** The type of safetensors with this name (exact, not NUL-ended), or 0. */
 enum hst_dtype hst_dtype_parse(const char *name, size_t length);
-/** Bytes of `elements` elements; false when it overflows or does not end on a byte. */
+/** Bytes of `elements` elements; false when it overflows or they are no whole number of blocks. */
 bool hst_dtype_bytes(enum hst_dtype dtype, uint64_t elements, uint64_t *ret_bytes);
 #endif

@@ -1,11 +1,12 @@
 #include "formats/format.h"
 
 #include "base/checked.h"
+#include "formats/gguf.h"
 #include "formats/safetensors.h"
 
 #include <string.h>
 
-const struct hst_format *const hst_formats[] = {&hst_safetensors_format, NULL};
+const struct hst_format *const hst_formats[] = {&hst_safetensors_format, &hst_gguf_format, NULL};
 
 enum { HEAD_BYTES = 4096 };
 
@@ -20,7 +21,6 @@ static const struct {
     {"<!doctype", 9, "an HTML page: the download went wrong"},
     {"<html", 5, "an HTML page: the download went wrong"},
     {"PK\3\4", 4, "a zip archive (PyTorch .pt or .ckpt)"},
-    {"GGUF", 4, "a GGUF file"},
     {"\x80\x02", 2, "a Python pickle"},
     {"\x80\x03", 2, "a Python pickle"},
     {"\x80\x04", 2, "a Python pickle"},

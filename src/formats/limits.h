@@ -5,6 +5,12 @@
 
 /** Bytes of a safetensors header: the limit of the format's reference implementation. */
 #define HST_SAFETENSORS_HEADER_MAX UINT64_C(100000000)
+/** Bytes of all that comes before a GGUF's data: the largest vocabularies take some 20 MB. */
+#define HST_GGUF_HEADER_MAX UINT64_C(268435456)
+/** Bytes of a GGUF string that is kept as metadata; longer ones (chat templates) are skipped. */
+#define HST_GGUF_TEXT_MAX 32768u
+/** Largest alignment of a GGUF's tensors: real files have 32, and a page is reason enough. */
+#define HST_GGUF_ALIGNMENT_MAX 65536u
 /** Tensors of one file: the largest known checkpoints have some 100,000; a million empty ones cost the reference 950 MB. */
 #define HST_TENSORS_MAX 500000u
 /** Dimensions of a tensor: PyTorch and NumPy allow 64. */

@@ -200,7 +200,7 @@ static int parse_header(const struct hst_source *source, const char *header, uin
     parse->builder.table->file_size_bytes = source->size_bytes;
     hst_json_init(&parse->json, header, length, LENGTH_BYTES);
     HST_TRY(read_header(parse));
-    return hst_builder_check_cover(&parse->builder, parse->err);
+    return hst_builder_check_cover(&parse->builder, 1, parse->err);
 }
 
 static int parse_file(const struct hst_source *source, struct hst_tensor_table **ret_table, struct hst_error *err)

@@ -36,9 +36,8 @@ static const char *find_level(const char *level)
 
 static bool known_precision(const char *precision)
 {
-    const struct hst_dtype_info *info;
-    for (unsigned dtype = 1; (info = hst_dtype_info((enum hst_dtype)dtype)) != NULL; dtype++)
-        if (strcmp(info->precision, precision) == 0) return true;
+    for (size_t row = 0; row < HST_DTYPE_ROWS; row++)
+        if (strcmp(hst_dtype_at(row)->precision, precision) == 0) return true;
     return false;
 }
 

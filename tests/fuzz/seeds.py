@@ -18,6 +18,16 @@ def tensor(dtype, shape, begin, end):
     return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
 
 
+def gguf(pairs=(), tensors=(), data=b"", version=3):
+    """Bytes of a GGUF file: pairs of (key, type, value bytes), tensors of (name, sizes, type, offset)."""
+    def text(value):
+        return struct.pack("<Q", len(value)) + value
+    head = b"GGUF" + struct.pack("<IQQ", version, len(tensors), len(pairs))
+    head += b"".join(text(key) + struct.pack("<I", kind) + value for key, kind, value in pairs)
+    head += b"".join(text(name) + struct.pack(f"<I{len(sizes)}QIQ", len(sizes), *sizes, kind, offset) for name, sizes, kind, offset in tensors)
+    return head + b"\0" * (-len(head) % 32) + data
+
+
 def index(segments=((0, 0, 4096, 0),), roles=("unet",), tensors=((0, 4, 11, 2, 0, 0, 0, 0, 16),), shapes=(2, 2), strings=b"unet\0name\0"):
     """Bytes of a hand-over index: see src/proto/index.h."""
     strings += b"\0" * (-len(strings) % 8)
@@ -41,6 +51,8 @@ SEEDS = {
         "subbyte": safetensors({"a": tensor("F4", [4], 0, 2), "b": tensor("F6_E2M3", [4], 2, 5)}, bytes(5)),
         "huge": struct.pack("<Q", 1 << 40) + b"{}", "page": b"<!DOCTYPE html><html></html>", "pickle": b"\x80\x02}q\x00.", "zip": b"PK\x03\x04" + bytes(30),
         "pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n",
+        "gguf": gguf([(b"general.architecture", 8, struct.pack("<Q", 5) + b"llama"), (b"n", 4, struct.pack("<I", 7)), (b"t", 9, struct.pack("<IQ", 5, 2) + bytes(8))],
+                     [(b"a", [32, 2], 2, 0), (b"b", [4], 0, 64)], bytes(64 + 16)), "gguf-empty": gguf(version=2), "gguf-big": gguf(version=3 << 24),
         "escapes": safetensors(b'{"\\u00e4\\ud83d\\ude00":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}', b"x"),
     },
     "json": {

@@ -19,7 +19,7 @@ static void names_what_a_stranger_looks_like(void **state)
     static const struct {
         const char *bytes, *what;
     } strangers[] = {{"<!DOCTYPE html><html>", "HTML"}, {"<html>", "HTML"}, {"version https://git-lfs.github.com/spec/v1", "LFS"}, {"PK\3\4....", "zip"},
-                     {"GGUF\3\3\3\3", "GGUF"}, {"\x80\x02}q.", "pickle"}, {"\x1f\x8b", "gzip"}, {"hello", "no known"}, {"", "empty"}};
+                     {"\x80\x02}q.", "pickle"}, {"\x1f\x8b", "gzip"}, {"hello", "no known"}, {"", "empty"}};
     for (size_t i = 0; i < sizeof strangers / sizeof *strangers; i++) {
         struct hst_error err = {0};
         assert_int_equal(parse(strangers[i].bytes, strlen(strangers[i].bytes), &err), HST_E_UNKNOWN_FORMAT);
