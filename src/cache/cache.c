@@ -64,6 +64,11 @@ struct hst_cache_stats hst_cache_stats(const struct hst_cache *cache)
     return stats;
 }
 
+enum hst_backing hst_cache_copy_backing(const struct hst_cache *cache)
+{
+    return cache->tmpfs.write_dir >= 0 ? HST_BACKING_TMPFS_HUGE : HST_BACKING_MEMFD_HUGE;
+}
+
 static struct usage *find_usage(struct hst_cache *cache, const char *component_id)
 {
     struct usage *usage = hst_map_get_str(&cache->usage, component_id);

@@ -105,6 +105,8 @@ int hst_cache_new(const struct hst_cache_config *config, struct hst_cache **ret_
 void hst_cache_free(struct hst_cache *cache);
 /** Totals now. */
 struct hst_cache_stats hst_cache_stats(const struct hst_cache *cache);
+/** What holds copies: a tmpfs of hoist's own where the kernel lets us have one, else memfds. */
+enum hst_backing hst_cache_copy_backing(const struct hst_cache *cache);
 /** Name of a backing as in the contract. */
 const char *hst_backing_name(enum hst_backing backing);
 /** Bytes that caching the component would charge: its extents rounded to pages. */

@@ -64,6 +64,15 @@ static void check_file(json_t *checks, const char *name, const char *path, const
     examine(checks, name, text, strstr(text, wanted) != NULL ? NULL : advice);
 }
 
+static void check_copies(json_t *checks, const json_t *cache)
+{
+    bool huge = strcmp(hst_talk_text(cache, "copy_backing"), "tmpfs_huge") == 0;
+    if (huge) examine(checks, "copies of its own", "lie in a tmpfs with huge pages", NULL);
+    if (!huge)
+        check_file(checks, "copies of its own lie in memfds; huge pages for those", "/sys/kernel/mm/transparent_hugepage/shmem_enabled", "[advise]",
+                   "let the daemon's user have user namespaces, or: echo advise > /sys/kernel/mm/transparent_hugepage/shmem_enabled");
+}
+
 static void check_backings(json_t *checks, const json_t *cache)
 {
     size_t index, unlocked = 0;
@@ -81,6 +90,7 @@ static void check_daemon(const struct hst_arguments *arguments, json_t *checks)
     int status = hst_talk_ask(&talk, "GET", "/api/model/cache", NULL, &cache, &error);
     examine(checks, "daemon", status == 0 ? "answers" : error.message, status == 0 ? NULL : "start it: hoist serve --models DIR");
     if (status == 0) check_backings(checks, cache);
+    if (status == 0) check_copies(checks, cache);
     if (status == 0) status = hst_talk_ask(&talk, "GET", "/api/model/scan", NULL, &scan, &error);
     if (status == 0) examine(checks, "folders of models", hst_talk_number(scan, "errors") > 0 ? "some could not be read" : "were read", hst_talk_number(scan, "errors") > 0 ? "the daemon's log says which" : NULL);
     json_decref(cache);
@@ -110,8 +120,6 @@ int hst_command_doctor(const struct hst_arguments *arguments)
     int code = HST_EXIT_DONE;
     check_daemon(arguments, checks);
     check_memlock(checks);
-    check_file(checks, "huge pages for shared memory", "/sys/kernel/mm/transparent_hugepage/shmem_enabled", "[advise]",
-               "echo advise > /sys/kernel/mm/transparent_hugepage/shmem_enabled makes copies of hoist's own faster to read");
     if (hst_given(arguments, HST_OPTION_JSON))
         hst_term_json(checks);
     else

@@ -108,6 +108,7 @@ void hst_view_cache_totals(const struct hst_service *service, json_t *object)
     json_object_set_new(object, "hit_rate", asked > 0 ? json_real((double)stats.hits / (double)asked) : json_null());
     json_object_set_new(object, "evictions", hst_jsonx_size(stats.evictions));
     json_object_set_new(object, "filled_bytes", hst_jsonx_size(stats.filled_bytes));
+    json_object_set_new(object, "copy_backing", json_string(hst_backing_name(hst_cache_copy_backing(service->config.cache))));
     json_object_set_new(object, "refetched_bytes", hst_jsonx_size(stats.refetched_bytes));
     json_object_set_new(object, "total_components", hst_jsonx_size(stats.count));
 }
