@@ -64,3 +64,13 @@ bool hst_process_may_run(const char *path)
 {
     return access(path, X_OK) == 0;
 }
+
+void hst_process_machine_id(char out[40])
+{
+    FILE *file = fopen("/etc/machine-id", "re");
+    out[0] = '\0';
+    if (file == NULL) return;
+    if (fgets(out, 40, file) == NULL) out[0] = '\0';
+    fclose(file);
+    out[strcspn(out, "\n")] = '\0';
+}

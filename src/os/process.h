@@ -16,4 +16,6 @@ bool hst_process_is_root(void);
 int hst_process_program_folder(char *out, size_t out_size, struct hst_error *err);
 /** Does this path name something that the process may execute? */
 bool hst_process_may_run(const char *path);
+/** What identifies this installation, not to be told to strangers (machine-id(5)); "" where there is none. */
+void hst_process_machine_id(char out[40]);
 #endif

@@ -7,7 +7,7 @@
 
 static json_t *view_memory(const struct hst_device *device)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:b}", "device_id", device->id, "uuid", device->uuid, "name", device->name, "kind",
+    return json_pack("{s:s, s:s?, s:s, s:s, s:o, s:o, s:o, s:o, s:b}", "device_id", device->id, "uuid", device->uuid[0] != '\0' ? device->uuid : NULL, "name", device->name, "kind",
                      device->ops->kind, "total_bytes", hst_jsonx_size(device->ops->total_bytes(device->backend)), "budget_bytes",
                      hst_jsonx_size(device->budget_bytes), "used_bytes", hst_jsonx_size(device->reserved_bytes), "free_bytes",
                      hst_jsonx_size(hst_device_available(device)), "references_ram", device->ops->references_ram);

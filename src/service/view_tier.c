@@ -88,7 +88,7 @@ static json_t *jobs_for(const struct hst_service *service, const struct hst_devi
 
 json_t *hst_view_device(const struct hst_service *service, const struct hst_device *device)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o}", "device_id", device->id, "uuid", device->uuid, "name", device->name, "kind",
+    return json_pack("{s:s, s:s?, s:s, s:s, s:o, s:o, s:o}", "device_id", device->id, "uuid", device->uuid[0] != '\0' ? device->uuid : NULL, "name", device->name, "kind",
                      device->ops->kind, "memory", memory_of(device), "loaded_components", loaded_on(service, device), "jobs",
                      jobs_for(service, device));
 }

@@ -1,8 +1,12 @@
 /* Loading to RAM is referencing what the RAM tier holds: a memory here is the fact that it was checked, not a copy. */
 #include "backend/host/host.h"
 
+#include "os/process.h"
+
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
 
 /* One reference: how many bytes, and how many of them were filled in. */
 struct hst_device_memory {
@@ -50,6 +54,16 @@ static const struct hst_device_ops ops = {.kind = "host",
                                           .total_bytes = total_bytes,
                                           .close = free};
 
+/* A digest of the machine's id, which itself is nobody's business. */
+static void name_uuid(unsigned index, char out[64])
+{
+    char id[40];
+    hst_process_machine_id(id);
+    if (id[0] == '\0') return;
+    XXH128_hash_t digest = XXH3_128bits_withSeed(id, strlen(id), index);
+    snprintf(out, 64, "host-%016llx%016llx", (unsigned long long)digest.high64, (unsigned long long)digest.low64);
+}
+
 int hst_host_open(unsigned index, uint64_t budget_bytes, struct hst_device **ret_device, struct hst_error *err)
 {
     char id[32];
@@ -57,5 +71,7 @@ int hst_host_open(unsigned index, uint64_t budget_bytes, struct hst_device **ret
     if (backend == NULL) return hst_error_nomem(err);
     *backend = budget_bytes;
     snprintf(id, sizeof id, "host:%u", index);
-    return hst_device_new(id, "System memory", &ops, backend, budget_bytes, ret_device, err);
+    HST_TRY(hst_device_new(id, "System memory", &ops, backend, budget_bytes, ret_device, err));
+    name_uuid(index, (*ret_device)->uuid);
+    return HST_OK;
 }
