@@ -48,6 +48,7 @@ struct daemon {
     struct hst_service *service;
     struct hst_wire *wire;
     struct hst_http *http;
+    struct hst_http *metrics;
     struct hst_workers *workers;
 };
 
@@ -231,6 +232,20 @@ static void stop_http(struct daemon *daemon)
     hst_http_free(daemon->http);
 }
 
+static int start_metrics(struct daemon *daemon, struct hst_error *err)
+{
+    const char *listen = hst_settings_get(daemon->settings, "metrics_listen");
+    if (listen == NULL) return HST_OK;
+    HST_TRY(hst_http_new(&(struct hst_http_config){.loop = &daemon->loop, .service = daemon->service, .listen = listen, .metrics_only = true}, &daemon->metrics, err));
+    hst_log(HST_LOG_INFO, "http", "metrics at %s/metrics", hst_http_url(daemon->metrics));
+    return HST_OK;
+}
+
+static void stop_metrics(struct daemon *daemon)
+{
+    hst_http_free(daemon->metrics);
+}
+
 static int start_workers(struct daemon *daemon, struct hst_error *err)
 {
     if (!hst_settings_on(daemon->settings, "workers")) return HST_OK;
@@ -283,7 +298,7 @@ static const struct {
     {"signals", start_signals, stop_signals}, {"state", start_state, stop_state},       {"cache", start_cache, stop_cache},
     {"devices", start_devices, stop_devices}, {"catalog", start_catalog, stop_catalog}, {"loader", start_loader, stop_loader},
     {"service", start_service, stop_service}, {"socket", start_wire, stop_wire},        {"http", start_http, stop_http},
-    {"workers", start_workers, stop_workers},
+    {"metrics", start_metrics, stop_metrics}, {"workers", start_workers, stop_workers},
 };
 enum { PARTS = sizeof parts / sizeof parts[0] };
 

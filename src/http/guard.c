@@ -75,9 +75,15 @@ static bool has_token(const struct hst_guard *guard, const struct hst_guard_requ
     return given != NULL && strncasecmp(given, bearer, sizeof bearer - 1) == 0 && equal_slowly(given + sizeof bearer - 1, guard->token);
 }
 
+static bool is_for_metrics(const char *path)
+{
+    return strcmp(path, "/metrics") == 0 || strncmp(path, "/health/", 8) == 0;
+}
+
 int hst_guard_check(const struct hst_guard *guard, const struct hst_guard_request *request, struct hst_error *err)
 {
     if (request->host == NULL) return hst_error_set(err, HST_E_BAD_REQUEST, "the request has no Host header");
+    if (guard->metrics_only) return is_for_metrics(request->path) ? HST_OK : hst_error_set(err, HST_E_NOT_FOUND, "here are /metrics and /health alone");
     if (!is_ours(guard, request->host)) return hst_error_set(err, HST_E_MISDIRECTED_HOST, "the Host header names another machine: %s", request->host);
     if (!is_same_origin(request)) return hst_error_set(err, HST_E_FORBIDDEN, "the request comes from another site");
     if (!has_token(guard, request)) return hst_error_set(err, HST_E_UNAUTHORIZED, "send Authorization: Bearer with the daemon's token");

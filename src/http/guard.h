@@ -10,6 +10,7 @@ struct hst_guard {
     const char *address;              /**< IP address listened on, as in a Host header */
     const char *const *allowed_hosts; /**< further names of this machine */
     size_t allowed_host_count;        /**< of allowed_hosts */
+    bool metrics_only;                /**< /metrics and /health for anybody, nothing else for nobody */
 };
 /** What a request says. NULL = no such header. */
 struct hst_guard_request {
@@ -19,7 +20,7 @@ struct hst_guard_request {
     const char *fetch_site;     /**< Sec-Fetch-Site */
     const char *authorization;  /**< Authorization */
 };
-/** May it be served? HST_E_BAD_REQUEST, HST_E_MISDIRECTED_HOST, HST_E_FORBIDDEN, HST_E_UNAUTHORIZED. */
+/** May it be served? HST_E_NOT_FOUND, HST_E_BAD_REQUEST, HST_E_MISDIRECTED_HOST, HST_E_FORBIDDEN, HST_E_UNAUTHORIZED. */
 int hst_guard_check(const struct hst_guard *guard, const struct hst_guard_request *request, struct hst_error *err);
 /** Does an address as in "127.0.0.1" or "::1" mean this machine alone? */
 bool hst_guard_is_loopback(const char *address);

@@ -57,7 +57,7 @@ static int read_listen(const struct hst_http_config *config, struct place *place
     bool good = uv_ip4_addr(place->host, port, (struct sockaddr_in *)(void *)&place->address) == 0 ||
                 uv_ip6_addr(place->host, port, (struct sockaddr_in6 *)(void *)&place->address) == 0;
     if (!good) return hst_error_set(err, HST_E_CONFIG, "listen needs an IP address, not '%s'", place->host);
-    if (config->token == NULL && !hst_guard_is_loopback(place->host))
+    if (config->token == NULL && !config->metrics_only && !hst_guard_is_loopback(place->host))
         return hst_error_set(err, HST_E_CONFIG, "listening on %s, beyond this machine, needs a token (token_file or HOIST_TOKEN)", place->host);
     return HST_OK;
 }
@@ -100,7 +100,7 @@ int hst_http_new(const struct hst_http_config *config, struct hst_http **ret_htt
     if (http == NULL) return hst_error_nomem(err);
     http->config = *config;
     hst_list_init(&http->connections);
-    http->guard = (struct hst_guard){config->token, http->address, config->allowed_hosts, config->allowed_host_count};
+    http->guard = (struct hst_guard){config->token, http->address, config->allowed_hosts, config->allowed_host_count, config->metrics_only};
     http->shared = (struct hst_connection_config){config->loop, config->service, &http->guard, &http->connections, &http->live};
     int status = start(http, err);
     if (status < 0)

@@ -16,8 +16,9 @@ struct hst_http_config {
     const char *token;           /**< NULL, or what Authorization: Bearer must carry */
     const char *const *allowed_hosts; /**< further Host names that are this machine's */
     size_t allowed_host_count;   /**< of allowed_hosts */
+    bool metrics_only;           /**< serve /metrics and /health to anybody, and nothing else */
 };
-/** Listen. HST_E_CONFIG for an address beyond loopback without a token. */
+/** Listen. HST_E_CONFIG for an address beyond loopback without a token, unless it is for metrics only. */
 int hst_http_new(const struct hst_http_config *config, struct hst_http **ret_http, struct hst_error *err);
 /** "http://127.0.0.1:8420", with the real port. */
 const char *hst_http_url(const struct hst_http *http);

@@ -1,5 +1,6 @@
 """Requests that no honest client sends: each gets a clear answer or a closed connection, and nobody else notices."""
 import json
+import re
 import socket
 import threading
 import time
@@ -213,6 +214,17 @@ def test_an_allowed_host_is_served(start, one_model):
     daemon = start(one_model, "--allowed-host", "workstation.lan")
     assert daemon.http("GET", "/health/live", Host="workstation.lan:8420")[0] == 200
     assert daemon.http("GET", "/health/live", Host="other.lan")[0] == 421
+
+
+def test_metrics_may_be_served_to_others_and_nothing_else(start, one_model):
+    daemon = start(one_model, "--metrics-listen", "0.0.0.0:0", HOIST_TOKEN="s3cret-s3cret")
+    port = re.search(r"metrics at http://0.0.0.0:(\d+)/metrics", daemon.log_path.read_text()).group(1)
+    daemon.url = f"http://127.0.0.1:{port}"
+    status, text = daemon.http("GET", "/metrics", Host="workstation.lan:9100")
+    assert status == 200 and "hoist_models" in text and daemon.http("GET", "/health/ready")[0] == 200
+    for path in ("/api/model/status", "/api/events", "/openapi.json", "/docs", "/metrics/../api/model/status", "/"):
+        assert daemon.http("GET", path)[0] == 404
+    assert daemon.http("DELETE", "/metrics")[0] == 405
 
 
 def test_too_many_connections_are_turned_away_and_room_comes_back(start, one_model):
