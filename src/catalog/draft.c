@@ -20,7 +20,7 @@ int hst_draft_text(char **member, const char *text, struct hst_error *err)
 /* "some.model.safetensors" -> "some.model"; a folder keeps its whole name. */
 static void name_of(const char *path, char *out, size_t out_size)
 {
-    static const char *const suffixes[] = {".safetensors", ".sft", ".gguf"};
+    static const char *const suffixes[] = {".safetensors", ".sft", ".gguf", ".ckpt", ".pt", ".pth", ".bin"};
     const char *slash = strrchr(path, '/');
     snprintf(out, out_size, "%s", slash != NULL ? slash + 1 : path);
     for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {

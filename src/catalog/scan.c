@@ -8,6 +8,7 @@
 #include "os/clock.h"
 
 #include <string.h>
+#include <strings.h>
 
 /* A candidate being parsed. */
 struct parse {
@@ -94,8 +95,23 @@ static int make_unreadable(struct parse *parse)
     return HST_OK;
 }
 
+/* Suffixes that other things have, too: a file that is no model is none of ours, unless its name says otherwise. */
+static bool is_foreign(const struct parse *parse)
+{
+    static const char *const vague[] = {".ckpt", ".pt", ".pth", ".bin"};
+    const char *suffix = strrchr(parse->candidate->path, '.');
+    if (parse->status < 0 || parse->model->problem.status != HST_E_UNKNOWN_FORMAT || suffix == NULL) return false;
+    for (size_t i = 0; i < sizeof vague / sizeof vague[0]; i++)
+        if (strcasecmp(vague[i], suffix) == 0) return true;
+    return false;
+}
+
 static void integrate(struct parse *parse)
 {
+    if (is_foreign(parse) && parse->entry->model == NULL) { /* forgotten at the end of the scan, and looked at again by the next */
+        parse->catalog->scan.status.files_changed--;
+        return;
+    }
     struct hst_catalog *catalog = parse->catalog;
     struct hst_entry *entry = parse->entry;
     const struct hst_candidate *candidate = parse->candidate;

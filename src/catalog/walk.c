@@ -30,7 +30,7 @@ struct tour {
     struct hst_candidate whole; /* ... whose fingerprint is being summed up */
 };
 
-static const char *const suffixes[] = {".safetensors", ".sft", ".gguf"};
+static const char *const suffixes[] = {".safetensors", ".sft", ".gguf", ".ckpt", ".pt", ".pth", ".bin"};
 
 static bool has_suffix(const char *name)
 {

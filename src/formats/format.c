@@ -3,10 +3,11 @@
 #include "base/checked.h"
 #include "formats/gguf.h"
 #include "formats/safetensors.h"
+#include "formats/torch.h"
 
 #include <string.h>
 
-const struct hst_format *const hst_formats[] = {&hst_safetensors_format, &hst_gguf_format, NULL};
+const struct hst_format *const hst_formats[] = {&hst_safetensors_format, &hst_gguf_format, &hst_torch_format, NULL};
 
 enum { HEAD_BYTES = 4096 };
 
@@ -20,11 +21,6 @@ static const struct {
     {"<!DOCTYPE", 9, "an HTML page: the download went wrong"},
     {"<!doctype", 9, "an HTML page: the download went wrong"},
     {"<html", 5, "an HTML page: the download went wrong"},
-    {"PK\3\4", 4, "a zip archive (PyTorch .pt or .ckpt)"},
-    {"\x80\x02", 2, "a Python pickle"},
-    {"\x80\x03", 2, "a Python pickle"},
-    {"\x80\x04", 2, "a Python pickle"},
-    {"\x80\x05", 2, "a Python pickle"},
     {"\x1f\x8b", 2, "a gzip archive"},
 };
 

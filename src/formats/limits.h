@@ -11,6 +11,14 @@
 #define HST_GGUF_TEXT_MAX 32768u
 /** Largest alignment of a GGUF's tensors: real files have 32, and a page is reason enough. */
 #define HST_GGUF_ALIGNMENT_MAX 65536u
+/** Bytes of a zip archive's directory: 500,000 entries of a hundred bytes. */
+#define HST_ZIP_DIRECTORY_MAX UINT64_C(67108864)
+/** Bytes of a pickle without its weights: checkpoints with 100,000 tensors have some 20 MB. */
+#define HST_PICKLE_MAX UINT64_C(67108864)
+/** Values that a pickle makes: 12 a tensor. */
+#define HST_PICKLE_VALUES_MAX 4000000u
+/** Nesting of dicts in which tensors are looked for. */
+#define HST_PICKLE_DEPTH_MAX 8u
 /** Tensors of one file: the largest known checkpoints have some 100,000; a million empty ones cost the reference 950 MB. */
 #define HST_TENSORS_MAX 500000u
 /** Dimensions of a tensor: PyTorch and NumPy allow 64. */

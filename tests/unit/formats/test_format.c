@@ -18,8 +18,8 @@ static void names_what_a_stranger_looks_like(void **state)
     (void)state;
     static const struct {
         const char *bytes, *what;
-    } strangers[] = {{"<!DOCTYPE html><html>", "HTML"}, {"<html>", "HTML"}, {"version https://git-lfs.github.com/spec/v1", "LFS"}, {"PK\3\4....", "zip"},
-                     {"\x80\x02}q.", "pickle"}, {"\x1f\x8b", "gzip"}, {"hello", "no known"}, {"", "empty"}};
+    } strangers[] = {{"<!DOCTYPE html><html>", "HTML"}, {"<html>", "HTML"}, {"version https://git-lfs.github.com/spec/v1", "LFS"},
+                     {"\x80\x02}.", "pickle"}, {"\x1f\x8b", "gzip"}, {"hello", "no known"}, {"", "empty"}};
     for (size_t i = 0; i < sizeof strangers / sizeof *strangers; i++) {
         struct hst_error err = {0};
         assert_int_equal(parse(strangers[i].bytes, strlen(strangers[i].bytes), &err), HST_E_UNKNOWN_FORMAT);

@@ -1,0 +1,398 @@
+#include "formats/torch.h"
+
+#include "base/checked.h"
+#include "base/cleanup.h"
+#include "formats/builder.h"
+#include "formats/limits.h"
+#include "formats/pickle.h"
+#include "formats/zip.h"
+
+#include <endian.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The first pickle of the older stream: a number that nobody writes by chance. */
+static const uint8_t stream_magic[] = {0x80, 0x02, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, '.'};
+enum { FIRST_READ = 1 << 20, DTYPE_ARGUMENT = 6 };
+
+/* Where the bytes of a storage lie. */
+struct place {
+    uint64_t offset, size_bytes;
+};
+
+struct reader {
+    const struct hst_source *source;
+    struct hst_error *err;
+    struct hst_arena *arena;     /* of pickles and directories, not of the table */
+    struct hst_builder builder;
+    struct hst_map places;       /* key of a storage -> struct place */
+    size_t visits;
+    char name[HST_NAME_MAX + 1]; /* of the tensor being looked at */
+};
+
+static int fail(const struct reader *reader, int status, const char *what)
+{
+    return hst_error_set(reader->err, status, "%s: '%.100s'", what, reader->name);
+}
+
+static bool is_kind(const struct hst_pickle_value *value, enum hst_pickle_kind kind)
+{
+    return value != NULL && value->kind == kind;
+}
+
+/* ---- a tensor ---- */
+
+/* The arguments of the rebuilding function, and what its storage is. */
+struct description {
+    const struct hst_pickle_value *tensor, *storage_type, *key, *offset, *sizes, *strides;
+    enum hst_dtype dtype;
+};
+
+static const struct hst_pickle_value *item(const struct hst_pickle_value *value, size_t i, enum hst_pickle_kind kind)
+{
+    bool there = value != NULL && i < value->count && value->items[i]->kind == kind;
+    return there ? value->items[i] : NULL;
+}
+
+static bool all_numbers(const struct hst_pickle_value *tuple)
+{
+    for (size_t i = 0; i < tuple->count; i++)
+        if (tuple->items[i]->kind != HST_PICKLE_NUMBER || tuple->items[i]->number < 0) return false;
+    return true;
+}
+
+static enum hst_dtype dtype_of(const struct description *d)
+{
+    const struct hst_pickle_value *given = item(d->tensor, DTYPE_ARGUMENT, HST_PICKLE_GLOBAL);
+    if (given != NULL && given->name->role == HST_PICKLE_ROLE_DTYPE) return given->name->dtype;
+    return d->storage_type->name->dtype != 0 ? d->storage_type->name->dtype : HST_DTYPE_U8;
+}
+
+static bool is_complete(const struct description *d)
+{
+    return d->storage_type != NULL && d->key != NULL && d->offset != NULL && d->sizes != NULL && d->strides != NULL;
+}
+
+static bool is_sound(const struct description *d)
+{
+    bool storage = d->storage_type->name->role == HST_PICKLE_ROLE_STORAGE && d->offset->number >= 0;
+    return storage && d->sizes->count == d->strides->count && d->sizes->count <= HST_RANK_MAX && all_numbers(d->sizes) && all_numbers(d->strides);
+}
+
+static bool describe(const struct hst_pickle_value *tensor, struct description *d)
+{
+    const struct hst_pickle_value *storage = item(tensor, 0, HST_PICKLE_STORAGE);
+    *d = (struct description){.tensor = tensor,
+                              .storage_type = item(storage, 1, HST_PICKLE_GLOBAL),
+                              .key = item(storage, 2, HST_PICKLE_TEXT),
+                              .offset = item(tensor, 1, HST_PICKLE_NUMBER),
+                              .sizes = item(tensor, 2, HST_PICKLE_TUPLE),
+                              .strides = item(tensor, 3, HST_PICKLE_TUPLE)};
+    if (!is_complete(d) || !is_sound(d)) return false;
+    d->dtype = dtype_of(d);
+    return true;
+}
+
+/* Do the strides walk through the bytes in order? Those of a dimension of one element mean nothing. */
+static bool is_contiguous(const struct description *d)
+{
+    uint64_t step = 1;
+    for (size_t i = d->sizes->count; i > 0; i--) {
+        uint64_t size = (uint64_t)d->sizes->items[i - 1]->number;
+        if (size == 0) return true;
+        if (size != 1 && (uint64_t)d->strides->items[i - 1]->number != step) return false;
+        step *= size; /* a product that overflows is refused with the shape */
+    }
+    return true;
+}
+
+static int place_tensor(const struct reader *reader, const struct description *d, struct hst_tensor *tensor)
+{
+    const struct place *place = hst_map_get_str(&reader->places, d->key->text);
+    uint64_t begin;
+    if (place == NULL) return fail(reader, HST_E_INVALID_FILE, "storage: there are no bytes for the tensor");
+    if (!hst_checked_mul((uint64_t)d->offset->number, hst_dtype_info(d->dtype)->block_bytes, &begin) || begin > place->size_bytes || tensor->size_bytes > place->size_bytes - begin)
+        return fail(reader, HST_E_INVALID_FILE, "storage: it is too short for the tensor");
+    tensor->offset = place->offset + begin;
+    return HST_OK;
+}
+
+static int add_tensor(struct reader *reader, const struct hst_pickle_value *value)
+{
+    struct description d;
+    struct hst_tensor *tensor;
+    uint64_t shape[HST_RANK_MAX];
+    if (!describe(value, &d)) return fail(reader, HST_E_INVALID_FILE, "tensor: it is described in an unknown way");
+    HST_TRY(hst_builder_add(&reader->builder, reader->name, strlen(reader->name), &tensor, reader->err));
+    tensor->dtype = d.dtype;
+    for (size_t i = 0; i < d.sizes->count; i++)
+        shape[i] = (uint64_t)d.sizes->items[i]->number;
+    HST_TRY(hst_builder_shape(&reader->builder, tensor, shape, (uint32_t)d.sizes->count, reader->err));
+    if (!is_contiguous(&d)) return fail(reader, HST_E_INVALID_FILE, "layout: the tensor's elements do not lie in order");
+    return place_tensor(reader, &d, tensor);
+}
+
+/* ---- all tensors ---- */
+
+/* A dict being walked through, and how long its own name is. */
+struct level {
+    const struct hst_pickle_value *dict;
+    size_t next, name_length;
+};
+
+/* Write the key behind the names of the dicts around it. @return false when it is none, or too long */
+static bool name_item(struct reader *reader, size_t at, const struct hst_pickle_value *key)
+{
+    size_t room = sizeof reader->name - at;
+    int length = -1;
+    if (key->kind == HST_PICKLE_TEXT) length = snprintf(reader->name + at, room, "%s%s", at > 0 ? "." : "", key->text);
+    if (key->kind == HST_PICKLE_NUMBER) length = snprintf(reader->name + at, room, "%s%lld", at > 0 ? "." : "", (long long)key->number);
+    return length >= 0 && (size_t)length < room;
+}
+
+static int take_item(struct reader *reader, struct level *levels, size_t *depth, const struct hst_pickle_value *value)
+{
+    if (++reader->visits > HST_PICKLE_VALUES_MAX) return fail(reader, HST_E_LIMIT_EXCEEDED, "limit: too much is in the dicts around");
+    if (value->kind == HST_PICKLE_TENSOR) return add_tensor(reader, value);
+    if (value->kind != HST_PICKLE_DICT) return HST_OK;
+    if (*depth == HST_PICKLE_DEPTH_MAX) return fail(reader, HST_E_LIMIT_EXCEEDED, "limit: dicts are nested too deeply");
+    levels[(*depth)++] = (struct level){value, 0, strlen(reader->name)};
+    return HST_OK;
+}
+
+static int walk(struct reader *reader, const struct hst_pickle_value *dict)
+{
+    struct level levels[HST_PICKLE_DEPTH_MAX] = {{dict, 0, 0}};
+    for (size_t depth = 1; depth > 0;) {
+        struct level *level = &levels[depth - 1];
+        if (level->next + 1 >= level->dict->count) {
+            depth--;
+            continue;
+        }
+        const struct hst_pickle_value *key = level->dict->items[level->next], *value = level->dict->items[level->next + 1];
+        level->next += 2;
+        reader->name[level->name_length] = '\0';
+        if (name_item(reader, level->name_length, key)) HST_TRY(take_item(reader, levels, &depth, value));
+    }
+    return HST_OK;
+}
+
+static int take_root(struct reader *reader, const struct hst_pickle_value *root)
+{
+    const struct hst_pickle_value *state = hst_pickle_get(root, "state_dict");
+    if (is_kind(state, HST_PICKLE_DICT)) root = state;
+    snprintf(reader->name, sizeof reader->name, "tensor");
+    if (root->kind == HST_PICKLE_TENSOR) return add_tensor(reader, root);
+    reader->name[0] = '\0';
+    if (root->kind != HST_PICKLE_DICT) return hst_error_set(reader->err, HST_E_UNKNOWN_FORMAT, "the pickle holds neither tensors nor a dict of them");
+    return walk(reader, root);
+}
+
+static int add_place(struct reader *reader, const char *key, struct place where)
+{
+    struct place *place = hst_arena_alloc(reader->arena, sizeof *place);
+    if (place == NULL || hst_map_put_str(&reader->places, key, place) < 0) return hst_error_nomem(reader->err);
+    *place = where;
+    return HST_OK;
+}
+
+/* ---- the archive ---- */
+
+static int read_member(struct reader *reader, const struct hst_zip_entry *entry, uint8_t **ret_bytes)
+{
+    if (entry->size_bytes > HST_PICKLE_MAX) return hst_error_at(reader->err, HST_E_LIMIT_EXCEEDED, entry->offset, "limit: the pickle is too large");
+    HST_AUTO(hst_freep) uint8_t *bytes = malloc(entry->size_bytes + 1);
+    if (bytes == NULL) return hst_error_nomem(reader->err);
+    HST_TRY(reader->source->read_at(reader->source->context, entry->offset, bytes, entry->size_bytes, reader->err));
+    bytes[entry->size_bytes] = '\0';
+    *ret_bytes = hst_steal(&bytes);
+    return HST_OK;
+}
+
+static int check_order(struct reader *reader, const struct hst_zip *zip)
+{
+    const struct hst_zip_entry *entry = hst_zip_find_end(zip, "/byteorder");
+    HST_AUTO(hst_freep) uint8_t *text = NULL;
+    if (entry == NULL) return HST_OK; /* before PyTorch 2.1 nothing was said, and nothing else was written */
+    HST_TRY(read_member(reader, entry, &text));
+    return strcmp((char *)text, "little") == 0 ? HST_OK : hst_error_at(reader->err, HST_E_INVALID_FILE, entry->offset, "endian: the weights are not little-endian");
+}
+
+/* "archive/data/17" is the storage "17". */
+static int learn_members(struct reader *reader, const struct hst_zip *zip, const char *pickle_name)
+{
+    size_t folder = strlen(pickle_name) - strlen("data.pkl");
+    for (size_t i = 0; i < zip->count; i++) {
+        const char *name = zip->entries[i].name;
+        if (strncmp(name, pickle_name, folder) != 0 || strncmp(name + folder, "data/", 5) != 0) continue;
+        if (hst_map_get_str(&reader->places, name + folder + 5) != NULL) return hst_error_at(reader->err, HST_E_INVALID_FILE, zip->entries[i].offset, "duplicate: '%.64s'", name);
+        HST_TRY(add_place(reader, name + folder + 5, (struct place){zip->entries[i].offset, zip->entries[i].size_bytes}));
+    }
+    return HST_OK;
+}
+
+static int read_archive(struct reader *reader)
+{
+    struct hst_zip zip;
+    struct hst_cursor cursor;
+    const struct hst_pickle_value *root;
+    HST_AUTO(hst_freep) uint8_t *bytes = NULL;
+    HST_TRY(hst_zip_read(reader->source, reader->arena, &zip, reader->err));
+    const struct hst_zip_entry *pickle = hst_zip_find_end(&zip, "/data.pkl");
+    if (pickle == NULL) return hst_error_set(reader->err, HST_E_UNKNOWN_FORMAT, "it is a zip archive without weights of PyTorch");
+    HST_TRY(check_order(reader, &zip));
+    HST_TRY(learn_members(reader, &zip, pickle->name));
+    HST_TRY(read_member(reader, pickle, &bytes));
+    hst_cursor_init(&cursor, bytes, pickle->size_bytes, pickle->offset);
+    HST_TRY(hst_pickle_read(&cursor, reader->arena, &root, reader->err));
+    return take_root(reader, root);
+}
+
+/* ---- the older stream ---- */
+
+/* The storages follow the pickles in the order of the list of keys: a number of elements, then those. What an element is stands with the tensors. */
+static const struct hst_pickle_value *next_value(struct level *level)
+{
+    bool ended = level->dict->kind != HST_PICKLE_DICT || level->next + 1 >= level->dict->count;
+    level->next += 2;
+    return ended ? NULL : level->dict->items[level->next - 1];
+}
+
+static const struct hst_pickle_value *find_storage(const struct hst_pickle_value *dict, const char *key, size_t *visits)
+{
+    struct level levels[HST_PICKLE_DEPTH_MAX] = {{dict, 0, 0}};
+    for (size_t depth = 1; depth > 0 && ++*visits < HST_PICKLE_VALUES_MAX;) {
+        const struct hst_pickle_value *value = next_value(&levels[depth - 1]), *storage = item(value, 0, HST_PICKLE_STORAGE);
+        const struct hst_pickle_value *found = item(storage, 2, HST_PICKLE_TEXT);
+        if (found != NULL && strcmp(found->text, key) == 0) return storage;
+        if (value == NULL) depth--;
+        if (is_kind(value, HST_PICKLE_DICT) && depth < HST_PICKLE_DEPTH_MAX) levels[depth++] = (struct level){value, 0, 0};
+    }
+    return NULL;
+}
+
+static int learn_storage(struct reader *reader, const struct hst_pickle_value *root, const struct hst_pickle_value *key, uint64_t *at, size_t *visits)
+{
+    uint64_t count, bytes;
+    const struct hst_pickle_value *storage = key->kind == HST_PICKLE_TEXT ? find_storage(root, key->text, visits) : NULL;
+    const struct hst_pickle_value *type = item(storage, 1, HST_PICKLE_GLOBAL);
+    if (type == NULL) return hst_error_at(reader->err, HST_E_INVALID_FILE, *at, "storage: one that no tensor uses");
+    HST_TRY(reader->source->read_at(reader->source->context, *at, &count, sizeof count, reader->err));
+    unsigned element = type->name->dtype != 0 ? hst_dtype_info(type->name->dtype)->block_bytes : 1;
+    *at += sizeof count;
+    bool fits = hst_checked_mul(le64toh(count), element, &bytes) && *at <= reader->source->size_bytes && bytes <= reader->source->size_bytes - *at;
+    if (!fits) return hst_error_at(reader->err, HST_E_TRUNCATED, reader->source->size_bytes, "truncated: a storage ends beyond the file");
+    HST_TRY(add_place(reader, key->text, (struct place){*at, bytes}));
+    *at += bytes;
+    return HST_OK;
+}
+
+/* Magic, version, what machine wrote it, the tensors, the keys of their storages; then the storages. */
+static int read_pickles(struct reader *reader, struct hst_cursor *cursor, const struct hst_pickle_value **ret_root)
+{
+    const struct hst_pickle_value *system, *root, *keys, *ignored;
+    size_t visits = 0;
+    hst_cursor_take(cursor, sizeof stream_magic);
+    HST_TRY(hst_pickle_read(cursor, reader->arena, &ignored, reader->err));
+    HST_TRY(hst_pickle_read(cursor, reader->arena, &system, reader->err));
+    HST_TRY(hst_pickle_read(cursor, reader->arena, &root, reader->err));
+    HST_TRY(hst_pickle_read(cursor, reader->arena, &keys, reader->err));
+    const struct hst_pickle_value *little = hst_pickle_get(system, "little_endian");
+    if (is_kind(little, HST_PICKLE_NUMBER) && little->number == 0) return hst_error_set(reader->err, HST_E_INVALID_FILE, "endian: the weights are not little-endian");
+    if (keys->kind != HST_PICKLE_LIST) return hst_error_set(reader->err, HST_E_INVALID_FILE, "storage: there is no list of them");
+    uint64_t at = cursor->at;
+    for (size_t i = 0; i < keys->count; i++)
+        HST_TRY(learn_storage(reader, root, keys->items[i], &at, &visits));
+    if (at < reader->source->size_bytes)
+        return hst_error_at(reader->err, HST_E_INVALID_FILE, at, "trailing: %llu bytes follow the last storage", (unsigned long long)(reader->source->size_bytes - at));
+    *ret_root = root;
+    return HST_OK;
+}
+
+/* A pickle alone: what it is matters only in so far as it may be unsafe. */
+static int read_stranger(struct reader *reader, struct hst_cursor *cursor)
+{
+    const struct hst_pickle_value *ignored;
+    HST_TRY(hst_pickle_read(cursor, reader->arena, &ignored, reader->err));
+    return hst_error_set(reader->err, HST_E_UNKNOWN_FORMAT, "it is a Python pickle without weights of PyTorch");
+}
+
+/* With the first `length` bytes of the file at hand. */
+static int read_front(struct reader *reader, const uint8_t *bytes, size_t length)
+{
+    struct hst_cursor cursor;
+    const struct hst_pickle_value *root;
+    hst_cursor_init(&cursor, bytes, length, 0);
+    bool ours = length > sizeof stream_magic && memcmp(bytes, stream_magic, sizeof stream_magic) == 0;
+    if (!ours) return read_stranger(reader, &cursor);
+    HST_TRY(read_pickles(reader, &cursor, &root));
+    return take_root(reader, root);
+}
+
+/* Where the pickles end stands nowhere: more of the file is read until they do. */
+static int read_stream(struct reader *reader)
+{
+    uint64_t size = reader->source->size_bytes, most = hst_min_u64(size, HST_PICKLE_MAX);
+    int status = HST_E_TRUNCATED;
+    for (uint64_t length = hst_min_u64(most, FIRST_READ); status == HST_E_TRUNCATED; length = hst_min_u64(most, 4 * length)) {
+        HST_AUTO(hst_freep) uint8_t *bytes = malloc(length + 1);
+        if (bytes == NULL) return hst_error_nomem(reader->err);
+        hst_map_fini(&reader->places);
+        HST_TRY(reader->source->read_at(reader->source->context, 0, bytes, length, reader->err));
+        status = read_front(reader, bytes, length);
+        if (length == most) break;
+    }
+    return status;
+}
+
+/* ---- the format ---- */
+
+static bool is_archive(const uint8_t *head, size_t length)
+{
+    return length >= 4 && memcmp(head, "PK\3\4", 4) == 0;
+}
+
+static bool sniff(const uint8_t *head, size_t length, uint64_t file_size)
+{
+    (void)file_size;
+    return is_archive(head, length) || (length >= 3 && head[0] == 0x80 && head[1] >= 2 && head[1] <= 5);
+}
+
+static int by_offset(const void *a, const void *b)
+{
+    const struct hst_tensor *x = a, *y = b;
+    return (x->offset > y->offset) - (x->offset < y->offset);
+}
+
+static int read_any(struct reader *reader)
+{
+    uint8_t head[4];
+    struct hst_tensor_table *table = reader->builder.table;
+    HST_TRY(reader->source->read_at(reader->source->context, 0, head, hst_min_u64(sizeof head, reader->source->size_bytes), reader->err));
+    HST_TRY(is_archive(head, sizeof head) ? read_archive(reader) : read_stream(reader));
+    table->file_size_bytes = reader->source->size_bytes;
+    if (table->count == 0) return hst_error_set(reader->err, HST_E_UNKNOWN_FORMAT, "there are no tensors in it");
+    qsort(table->tensors, table->count, sizeof *table->tensors, by_offset);
+    table->data_offset = table->tensors[0].offset;
+    return HST_OK;
+}
+
+static int parse_file(const struct hst_source *source, struct hst_tensor_table **ret_table, struct hst_error *err)
+{
+    struct hst_error unseen = {0};
+    HST_AUTO(hst_freep) struct reader *reader = calloc(1, sizeof *reader);
+    if (reader == NULL) return hst_error_nomem(err);
+    reader->source = source;
+    reader->err = err != NULL ? err : &unseen;
+    reader->arena = hst_arena_new();
+    int status = reader->arena != NULL ? hst_builder_init(&reader->builder, hst_torch_format.name, reader->err) : hst_error_nomem(reader->err);
+    if (status == HST_OK) status = read_any(reader);
+    if (status == HST_OK) *ret_table = hst_builder_finish(&reader->builder);
+    hst_builder_fini(&reader->builder);
+    hst_map_fini(&reader->places);
+    hst_arena_free(reader->arena);
+    return status;
+}
+
+const struct hst_format hst_torch_format = {.name = "torch", .raw = true, .sniff = sniff, .parse = parse_file};
