@@ -7,6 +7,7 @@
 #include "catalog/catalog.h"
 #include "daemon/paths.h"
 #include "daemon/size.h"
+#include "daemon/comfyui.h"
 #include "http/http.h"
 #include "load/load.h"
 #include "os/file.h"
@@ -114,17 +115,29 @@ static void stop_devices(struct daemon *daemon)
         hst_device_free(daemon->devices[i]);
 }
 
+/* The folders of --models, and those that ComfyUI has. */
+static int collect_roots(const struct daemon *daemon, struct hst_comfyui *roots, struct hst_error *err)
+{
+    const struct hst_setting *models = hst_settings_list(daemon->settings, "models"), *files = hst_settings_list(daemon->settings, "comfyui_paths");
+    for (size_t i = 0; i < models->count; i++)
+        HST_TRY(hst_comfyui_add(roots, models->values[i], err));
+    for (size_t i = 0; i < files->count; i++)
+        HST_TRY(hst_comfyui_read(roots, files->values[i], err));
+    return HST_OK;
+}
+
 static int start_catalog(struct daemon *daemon, struct hst_error *err)
 {
-    const struct hst_setting *roots = hst_settings_list(daemon->settings, "models");
+    HST_AUTO(hst_comfyui_fini) struct hst_comfyui roots = {0};
     char database[HST_PATH_MAX + 16];
     snprintf(database, sizeof database, "%s/catalog.db", daemon->state);
+    HST_TRY(collect_roots(daemon, &roots, err));
     HST_TRY(hst_catalog_new(&(struct hst_catalog_config){.loop = &daemon->loop,
-                                                        .roots = (const char *const *)roots->values,
-                                                        .root_count = roots->count,
-                                                        .database = database,
-                                                        .listener = hst_service_catalog_listener(&daemon->slot)},
-                           &daemon->catalog, err));
+                                                         .roots = (const char *const *)roots.folders,
+                                                         .root_count = roots.count,
+                                                         .database = database,
+                                                         .listener = hst_service_catalog_listener(&daemon->slot)},
+                            &daemon->catalog, err));
     if (hst_catalog_was_corrupt(daemon->catalog)) hst_log(HST_LOG_WARN, "catalog", "the catalog was corrupt: it is kept beside %s and made anew", database);
     return HST_OK;
 }

@@ -1,10 +1,6 @@
 /* hoist.yaml: a mapping of keys to a scalar or a list of scalars, read event by event (libyaml), so nothing nests. */
-#include "base/cleanup.h"
 #include "daemon/settings.h"
-
-#include <errno.h>
-#include <string.h>
-#include <yaml.h>
+#include "daemon/yamlfile.h"
 
 /* What the next event may be. */
 enum expect { EXPECT_START, EXPECT_KEY, EXPECT_VALUE, EXPECT_ITEM, EXPECT_END };
@@ -20,7 +16,7 @@ struct reader {
 
 static int fail(const struct reader *reader, const yaml_event_t *event, struct hst_error *err, const char *what)
 {
-    return hst_error_set(err, HST_E_CONFIG, "%s line %zu: %s", reader->path, event->start_mark.line + 1, what);
+    return hst_yamlfile_fail(reader->path, event, err, what);
 }
 
 /* Something is wrong with the key being read, or its value. */
@@ -92,36 +88,15 @@ static int (*const handlers[])(struct reader *, const yaml_event_t *, struct hst
     [YAML_MAPPING_START_EVENT] = on_mapping, [YAML_MAPPING_END_EVENT] = on_mapping, [YAML_ALIAS_EVENT] = on_alias,
 };
 
-/* One event; *ret_more = false at the end of the stream. */
-static int step(struct reader *reader, yaml_parser_t *parser, bool *ret_more, struct hst_error *err)
+static int on_event(void *context, const yaml_event_t *event, struct hst_error *err)
 {
-    yaml_event_t event;
-    if (!yaml_parser_parse(parser, &event))
-        return hst_error_set(err, HST_E_CONFIG, "%s line %zu: %s", reader->path, parser->problem_mark.line + 1,
-                             parser->problem != NULL ? parser->problem : "not YAML");
-    size_t type = event.type;
-    int status = HST_OK;
-    if (type < sizeof handlers / sizeof handlers[0] && handlers[type] != NULL) status = handlers[type](reader, &event, err);
-    *ret_more = type != YAML_STREAM_END_EVENT;
-    yaml_event_delete(&event);
-    return status;
-}
-
-static void close_file(FILE **file)
-{
-    if (*file != NULL) fclose(*file);
+    size_t type = event->type;
+    bool known = type < sizeof handlers / sizeof handlers[0] && handlers[type] != NULL;
+    return known ? handlers[type](context, event, err) : HST_OK;
 }
 
 int hst_settings_read_file(struct hst_settings *settings, const char *path, struct hst_error *err)
 {
-    HST_AUTO(close_file) FILE *file = fopen(path, "re");
-    if (file == NULL) return hst_error_set(err, HST_E_CONFIG, "cannot read %s: %s", path, strerror(errno));
     struct reader reader = {.settings = settings, .path = path};
-    HST_AUTO(yaml_parser_delete) yaml_parser_t parser;
-    if (!yaml_parser_initialize(&parser)) return hst_error_nomem(err);
-    yaml_parser_set_input_file(&parser, file);
-    int status = HST_OK;
-    for (bool more = true; more && status == HST_OK;)
-        status = step(&reader, &parser, &more, err);
-    return status;
+    return hst_yamlfile_read(path, on_event, &reader, err);
 }

@@ -177,3 +177,13 @@ def test_ids_survive_a_restart(start, one_model):
     daemon.stop()
     daemon.start()
     assert {name: model["path"] for name, model in available(daemon).items()} == before
+
+
+def test_the_folders_of_comfyui_are_served_too(start, one_model, tmp_path):
+    extra = tmp_path / "ui" / "models" / "vae"
+    extra.mkdir(parents=True)
+    (extra / "small.safetensors").write_bytes((one_model / "one.safetensors").read_bytes())
+    paths = tmp_path / "extra_model_paths.yaml"
+    paths.write_text(f"comfyui:\n  base_path: {tmp_path}/ui\n  vae: models/vae\n  loras: models/loras\n")
+    found = available(start(one_model, "--comfyui-paths", str(paths)))
+    assert set(found) == {"one", "small"} and found["small"]["path"] == str(extra / "small.safetensors")
