@@ -12,6 +12,7 @@ pytestmark = pytest.mark.skipif("HOIST_SANITIZED" in os.environ, reason="sanitiz
 READERS = {
     "cat": ["sh", "-c", 'cat "$1" > /dev/null', "sh"],
     "safetensors": [sys.executable, "-c", "import sys; from safetensors.numpy import load_file; print(sum(int(a.sum()) for a in load_file(sys.argv[1]).values()))"],
+    "gguf": [sys.executable, "-c", "import sys, gguf; print(sum(int(t.data.sum()) for t in gguf.GGUFReader(sys.argv[1]).tensors))"],
 }
 
 
@@ -20,7 +21,7 @@ def disk_bytes(command, path):
     probe = ("import os, resource, subprocess, sys\n"
              "subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)\n"
              "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_inblock * 512)")
-    warm = path.with_name("warm.safetensors")
+    warm = path.with_stem("warm")
     for target in (warm, path):
         found = int(subprocess.run([sys.executable, "-c", probe, *command, target], capture_output=True, text=True, check=True).stdout)
     return found
@@ -41,19 +42,36 @@ def resident_pages(path):
             return sum(state & 1 for state in states), pages
 
 
+def write_gguf(path):
+    """A GGUF file of one tensor of 64 MiB."""
+    import gguf
+    import numpy
+
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_tensor("weight", numpy.arange(64 * MIB // 4, dtype=numpy.int32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
 @pytest.fixture
-def held(start, tmp_path):
-    """(path, daemon) of a file that is held in the page cache."""
+def held(start, tmp_path, request):
+    """(path, daemon) of a file that is held in the page cache, of the format that the test's reader reads."""
     models = tmp_path / "models"
     models.mkdir()
+    suffix = "gguf" if getattr(request, "param", None) == "gguf" else "safetensors"
     for name in ("held", "warm"):
-        write(models / f"{name}.safetensors", [tensor("weight", "U8", [64 * MIB], seed=name)])
+        if suffix == "gguf":
+            write_gguf(models / f"{name}.gguf")
+        else:
+            write(models / f"{name}.safetensors", [tensor("weight", "U8", [64 * MIB], seed=name)])
     daemon = start(models)
     daemon.data("POST", "/api/model/cache", {"model_id": "held"})
     part = next(part for part in daemon.data("GET", "/api/model/cache")["components"] if part["model_id"] == "held")
     if part["ram"]["backing"] != "page_cache" or not part["ram"]["locked"]:
         pytest.skip("this file system or limit does not let the page cache be held")
-    return models / "held.safetensors", daemon
+    return models / f"held.{suffix}", daemon
 
 
 def press_on_page_cache(path):
@@ -68,7 +86,7 @@ def press_on_page_cache(path):
         pass
 
 
-@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("held,reader", [(name, name) for name in READERS], indirect=["held"])
 def test_a_held_file_is_read_without_the_disk(held, reader):
     path, _ = held
     press_on_page_cache(path)
