@@ -1,6 +1,7 @@
 #include "catalog/draft.h"
 
 #include "base/cleanup.h"
+#include "catalog/parts.h"
 #include "catalog/slug.h"
 #include "formats/format.h"
 
@@ -21,12 +22,14 @@ int hst_draft_text(char **member, const char *text, struct hst_error *err)
 static void name_of(const char *path, char *out, size_t out_size)
 {
     static const char *const suffixes[] = {".safetensors", ".sft", ".gguf", ".ckpt", ".pt", ".pth", ".bin"};
-    const char *slash = strrchr(path, '/');
-    snprintf(out, out_size, "%s", slash != NULL ? slash + 1 : path);
+    const char *slash = strrchr(path, '/'), *base = slash != NULL ? slash + 1 : path;
+    struct hst_parts parts;
+    snprintf(out, out_size, "%s", base);
     for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
         size_t length = strlen(out), cut = strlen(suffixes[i]);
         if (length > cut && strcasecmp(out + length - cut, suffixes[i]) == 0) out[length - cut] = '\0';
     }
+    if (hst_parts_of(base, &parts) && parts.at <= strlen(out)) out[parts.at - 1] = '\0'; /* the name of the whole */
 }
 
 static int set_texts(struct hst_model *model, const char *path, const char *format, struct hst_error *err)

@@ -3,23 +3,34 @@
 #include "base/cleanup.h"
 #include "catalog/catalog.h"
 #include "catalog/families.h"
+#include "catalog/parts.h"
 #include "catalog/pipeline.h"
 #include "catalog/shards.h"
 #include "os/folder.h"
 
 #include <string.h>
 
-/* Put every tensor of the only file into its component. */
-static int split(struct hst_model *model, struct hst_error *err)
+/* Put every tensor of a file into its component. */
+static int split_file(struct hst_model *model, uint32_t file, struct hst_map *names, struct hst_error *err)
 {
-    const struct hst_tensor_table *table = model->files[0].table;
+    const struct hst_tensor_table *table = model->files[file].table;
     const char *main_role = hst_families_main_role(model);
     for (size_t i = 0; i < table->count; i++) {
         struct hst_component *component;
-        const char *role = hst_families_role_of(table->tensors[i].name);
+        const char *name = table->tensors[i].name, *role = hst_families_role_of(name);
+        if (hst_map_get_str(names, name) != NULL) return hst_error_set(err, HST_E_INVALID_FILE, "set: two parts hold a tensor %.100s", name);
+        if (hst_map_put_str(names, name, &table->tensors[i]) < 0) return hst_error_nomem(err);
         HST_TRY(hst_draft_component(model, role != NULL ? role : main_role, &component, err));
-        HST_TRY(hst_draft_tensor(component, 0, &table->tensors[i], err));
+        HST_TRY(hst_draft_tensor(component, file, &table->tensors[i], err));
     }
+    return HST_OK;
+}
+
+static int split(struct hst_model *model, struct hst_error *err)
+{
+    HST_AUTO(hst_map_fini) struct hst_map names = {0};
+    for (uint32_t file = 0; file < model->file_count; file++)
+        HST_TRY(split_file(model, file, &names, err));
     bool pipeline = model->component_count > 1 && strcmp(model->type, "diffusion_model") == 0;
     return pipeline ? hst_draft_text(&model->type, "checkpoint", err) : HST_OK;
 }
@@ -35,10 +46,26 @@ static int judge(struct hst_model *model, uint32_t first_file, struct hst_error 
     return status;
 }
 
+/* The file, or every file of a model that lies in parts. */
+static int open_parts(struct hst_model *model, const char *path, struct hst_error *err)
+{
+    struct hst_parts parts;
+    uint32_t file;
+    if (!hst_parts_of(path, &parts)) return hst_draft_file(model, -1, NULL, path, &file, err);
+    HST_AUTO(hst_freep) char *part = strdup(path);
+    if (part == NULL) return hst_error_nomem(err);
+    for (unsigned number = 1; number <= parts.count; number++) {
+        hst_parts_name(path, &parts, number, part);
+        int status = hst_draft_file(model, -1, NULL, part, &file, err);
+        if (status == HST_E_FILE_MISSING) return hst_error_set(err, HST_E_INCOMPLETE_MODEL, "set: part %u of %u is missing", number, parts.count);
+        HST_TRY(status);
+    }
+    return HST_OK;
+}
+
 static int read_file(struct hst_model *model, const char *path, struct hst_error *err)
 {
-    uint32_t file;
-    HST_TRY(hst_draft_file(model, -1, NULL, path, &file, err));
+    HST_TRY(open_parts(model, path, err));
     HST_TRY(hst_draft_text(&model->format, model->files[0].table->format, err));
     HST_TRY(judge(model, 0, err));
     HST_TRY(hst_families_judge_metadata(model, model->files[0].table, err));

@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/map.h"
 #include "catalog/limits.h"
+#include "catalog/parts.h"
 #include "catalog/probe.h"
 #include "os/folder.h"
 
@@ -108,17 +109,48 @@ static bool belongs_to_model(const char *name)
     return has_suffix(name) || (length > 5 && strcmp(name + length - 5, ".json") == 0);
 }
 
+/* Is it a part that belongs to the candidate of the first part? */
+static bool is_later_part(const struct tour *tour, const char *name, const struct hst_parts *parts)
+{
+    char first[HST_WALK_PATH_MAX];
+    struct hst_file_id id;
+    if (parts->count == 0 || parts->number == 1) return false;
+    hst_parts_name(name, parts, 1, first);
+    return hst_folder_stat(tour->dir_fd, first, &id);
+}
+
+/* The parts of a model that lies in several files; the first comes last, since its inode stands for all. */
+static void add_parts(const struct tour *tour, struct hst_candidate *candidate, const char *name, const struct hst_parts *parts)
+{
+    char other[HST_WALK_PATH_MAX];
+    struct hst_file_id id;
+    for (unsigned number = parts->count; number >= 1 && parts->number == 1; number--) {
+        hst_parts_name(name, parts, number, other);
+        if (hst_folder_stat(tour->dir_fd, other, &id)) add_file(candidate, &id);
+    }
+}
+
+/* A file that a user would name, with the parts that belong to it. */
+static int take_candidate(struct tour *tour, const char *name, const struct hst_file_id *id, const char *path)
+{
+    struct hst_candidate file = {0};
+    struct hst_parts parts = {0};
+    if (!hst_parts_of(name, &parts)) parts.count = 0;
+    if (is_later_part(tour, name, &parts)) return HST_OK;
+    add_parts(tour, &file, name, &parts);
+    if (parts.number != 1) add_file(&file, id);
+    return add_candidate(tour->walk, &file, path);
+}
+
 /* A file: part of the model folder being summed up, a candidate of its own, or nothing. */
 static int take_file(struct tour *tour, const char *name, const char *path)
 {
     struct hst_file_id id;
-    struct hst_candidate file = {0};
     tour->walk->files_seen++;
     if (!belongs_to_model(name) || !hst_folder_stat(tour->dir_fd, name, &id)) return HST_OK;
     if (tour->is_model) add_file(&tour->whole, &id);
-    if (!has_suffix(name) || (tour->is_model && !tour->is_pipeline)) return HST_OK;
-    add_file(&file, &id);
-    return add_candidate(tour->walk, &file, path);
+    bool is_ours = has_suffix(name) && (!tour->is_model || tour->is_pipeline);
+    return is_ours ? take_candidate(tour, name, &id, path) : HST_OK;
 }
 
 static int take_part(void *context, const char *name, enum hst_entry_kind kind)

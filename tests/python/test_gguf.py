@@ -9,9 +9,9 @@ from own_daemon import Daemon
 TYPES = [kind for kind in gguf.GGMLQuantizationType if kind.name != "Q8_1"]
 
 
-def make(path, arch="llama"):
+def make(path, arch="llama", **options):
     """A model with a tensor of every type of GGML."""
-    writer = gguf.GGUFWriter(path, arch)
+    writer = gguf.GGUFWriter(path, arch, **options)
     writer.add_block_count(2)
     writer.add_token_list(["<s>", "a", "b"])
     writer.add_float32("llama.rope.freq_base", 10000.0)
@@ -31,6 +31,7 @@ def library(tmp_path_factory):
     folder = tmp_path_factory.mktemp("gguf")
     make(folder / "every-type.gguf")
     make(folder / "picture.gguf", "flux")
+    make(folder / "split.gguf", split_max_tensors=9)
     return folder
 
 
@@ -61,6 +62,17 @@ def test_every_tensor_is_what_gguf_py_reads(daemon, library):
         torch_ones = model.tensors()
         assert torch_ones["blk.0.Q4_K.weight"].numpy().tobytes() == arrays["blk.0.Q4_K.weight"].tobytes()
         assert torch_ones["blk.0.BF16.weight"].dtype == __import__("torch").bfloat16
+
+
+def test_a_split_model_is_one(daemon, library):
+    parts = sorted(library.glob("split-*.gguf"))
+    assert len(parts) > 2
+    with daemon.client() as client, client.open("split") as model:
+        arrays = model.numpy()
+        assert len(arrays) == len(TYPES)
+        for part in parts:
+            for tensor in gguf.GGUFReader(part).tensors:
+                assert arrays[tensor.name].tobytes() == tensor.data.tobytes(), tensor.name
 
 
 def test_it_is_held_in_place_for_readers_that_know_only_the_path(daemon):
