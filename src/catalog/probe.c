@@ -103,13 +103,8 @@ int hst_probe_file(const char *path, struct hst_model **ret_model, struct hst_er
 
 bool hst_probe_is_model_folder(int dir_fd)
 {
-    static const char *const weights[] = {"model.safetensors", "model.safetensors.index.json", "diffusion_pytorch_model.safetensors",
-                                          "diffusion_pytorch_model.safetensors.index.json"};
     if (hst_folder_has(dir_fd, "model_index.json")) return true;
-    if (!hst_folder_has(dir_fd, "config.json")) return false;
-    for (size_t i = 0; i < sizeof weights / sizeof weights[0]; i++)
-        if (hst_folder_has(dir_fd, weights[i])) return true;
-    return false;
+    return hst_folder_has(dir_fd, "config.json") && hst_shards_has_weights(dir_fd);
 }
 
 /* A transformers model, or a component of diffusers alone: config.json beside weights. */

@@ -19,8 +19,18 @@ static const struct {
     {"model.safetensors.index.json", true, NULL},                   {"model.safetensors", false, NULL},
     {"diffusion_pytorch_model.fp16.safetensors", false, "fp16"},    {"model.fp16.safetensors", false, "fp16"},
     {"pytorch_lora_weights.safetensors", false, NULL},
+    /* Older ones that torch.save wrote. */
+    {"pytorch_model.bin.index.json", true, NULL},                   {"pytorch_model.bin", false, NULL},
+    {"diffusion_pytorch_model.bin", false, NULL},
 };
 enum { CANDIDATES = sizeof candidates / sizeof candidates[0] };
+
+bool hst_shards_has_weights(int dir_fd)
+{
+    for (size_t i = 0; i < CANDIDATES; i++)
+        if (hst_folder_has(dir_fd, candidates[i].name)) return true;
+    return false;
+}
 
 static void join(char out[1024], const char *folder, const char *name)
 {

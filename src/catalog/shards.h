@@ -9,4 +9,6 @@
 int hst_shards_read(struct hst_model *model, int dir_fd, const char *subfolder, const char *role, struct hst_error *err);
 /** Read a small file of a folder whole; *ret_bytes is owned by the caller. */
 int hst_shards_slurp(int dir_fd, const char *path, uint64_t limit, char **ret_bytes, size_t *ret_length, struct hst_error *err);
+/** Does the folder hold weights under one of the usual names? */
+bool hst_shards_has_weights(int dir_fd);
 #endif

@@ -36,6 +36,22 @@ def files(folder):
     torch.save(old, folder / "stream.pt", _use_new_zipfile_serialization=False)
     torch.save({"state_dict": old}, folder / "stream-state.ckpt", _use_new_zipfile_serialization=False)
     torch.save(torch.randn(4, 4), folder / "alone.pt")
+    old_transformers(folder / "old-bert")
+
+
+def old_transformers(folder):
+    """A transformers folder from before safetensors: two files of torch.save and an index."""
+    import transformers
+
+    config = transformers.BertConfig(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64, vocab_size=100)
+    weights = transformers.BertModel(config).state_dict()
+    config.save_pretrained(folder)
+    names = list(weights)
+    files = {f"pytorch_model-0000{i + 1}-of-00002.bin": names[i::2] for i in range(2)}
+    for file, inside in files.items():
+        torch.save({name: weights[name] for name in inside}, folder / file)
+    index = {"metadata": {}, "weight_map": {name: file for file, inside in files.items() for name in inside}}
+    (folder / "pytorch_model.bin.index.json").write_text(json.dumps(index))
 
 
 def flatten(value, prefix=""):
@@ -60,8 +76,10 @@ def daemon(tmp_path_factory):
 
 def test_what_is_no_model_is_not_listed(daemon):
     found = {model["model_id"]: model for model in daemon.data("GET", "/api/model/available")["models"]}
-    assert set(found) == {"plain", "lightning", "module", "nested", "stream", "stream-state", "alone"}
-    assert all(model["state"] == "ok" and model["format"] == "torch" for model in found.values()), found
+    assert set(found) == {"plain", "lightning", "module", "nested", "stream", "stream-state", "alone", "old-bert"}
+    assert all(model["state"] == "ok" for model in found.values()), found
+    assert {found[name]["format"] for name in set(found) - {"old-bert"}} == {"torch"}
+    assert (found["old-bert"]["format"], found["old-bert"]["family"]) == ("transformers", "bert")
     assert daemon.scan()["files_changed"] == 0
 
 
@@ -75,6 +93,14 @@ def test_every_tensor_is_what_torch_load_gives(daemon, name):
         for key, tensor in expected.items():
             assert ours[key].dtype == tensor.dtype and ours[key].shape == tensor.shape, key
             assert torch.equal(ours[key].reshape(-1).view(torch.uint8), tensor.detach().contiguous().reshape(-1).view(torch.uint8)), key
+
+
+def test_a_transformers_folder_from_before_safetensors(daemon):
+    folder = daemon.library / "old-bert"
+    expected = {name: tensor for file in folder.glob("*.bin") for name, tensor in torch.load(file).items()}
+    with daemon.client() as client, client.open("old-bert") as model:
+        ours = model.tensors()
+        assert set(ours) == set(expected) and all(torch.equal(ours[name], expected[name]) for name in expected)
 
 
 def verify(path):
