@@ -97,6 +97,12 @@ static int by_offset(const void *a, const void *b)
     return (x->size_bytes > y->size_bytes) - (x->size_bytes < y->size_bytes);
 }
 
+void hst_builder_sort(struct hst_builder *builder)
+{
+    struct hst_tensor_table *table = builder->table;
+    if (table->count > 0) qsort(table->tensors, table->count, sizeof *table->tensors, by_offset);
+}
+
 static int check_gap(const struct hst_tensor *tensor, uint64_t covered, struct hst_error *err)
 {
     const char *what = tensor->offset > covered ? "hole: no tensor covers the bytes before" : "overlap: an earlier tensor covers bytes of";
@@ -117,7 +123,7 @@ int hst_builder_check_cover(struct hst_builder *builder, uint64_t alignment, str
 {
     struct hst_tensor_table *table = builder->table;
     uint64_t covered = table->data_offset;
-    if (table->count > 0) qsort(table->tensors, table->count, sizeof *table->tensors, by_offset);
+    hst_builder_sort(builder);
     for (size_t i = 0; i < table->count; i++) {
         const struct hst_tensor *tensor = &table->tensors[i];
         uint64_t padding = (alignment - covered % alignment) % alignment;

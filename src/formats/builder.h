@@ -26,6 +26,8 @@ int hst_builder_shape(struct hst_builder *builder, struct hst_tensor *tensor, co
 int hst_builder_metadata(struct hst_builder *builder, const char *key, size_t key_length, const char *value, size_t value_length, struct hst_error *err);
 /** Copy a metadata key or name into the arena. NULL when out of memory. */
 char *hst_builder_text(struct hst_builder *builder, const char *text, size_t length);
+/** Put the tensors in the order of the file's data. */
+void hst_builder_sort(struct hst_builder *builder);
 /** Sort by offset and check that the data from data_offset to the end of the file is covered with no overlap and no hole but the padding that
  * brings each tensor to a multiple of `alignment` (1 = none). */
 int hst_builder_check_cover(struct hst_builder *builder, uint64_t alignment, struct hst_error *err);

@@ -41,6 +41,7 @@ struct machine {
     struct hst_arena *arena;
     struct hst_pickle_value stack; /* items are the stack */
     struct hst_pickle_value memo;
+    struct hst_pickle_value storages; /* items are those made so far */
     size_t values;
     bool stopped;
 };
@@ -321,7 +322,7 @@ static int op_persistent(struct machine *machine, uint8_t op)
     if (id == NULL) return machine->cursor->error.status;
     if (id->kind != HST_PICKLE_TUPLE) return fail(machine, HST_E_INVALID_FILE, "pickle: a persistent id that is no tuple");
     id->kind = HST_PICKLE_STORAGE;
-    return HST_OK;
+    return append(machine, &machine->storages, id);
 }
 
 static int (*const ops[256])(struct machine *machine, uint8_t op) = {
@@ -347,7 +348,7 @@ static int step(struct machine *machine)
     return fail(machine, HST_E_UNSAFE_FILE, what);
 }
 
-int hst_pickle_read(struct hst_cursor *cursor, struct hst_arena *arena, const struct hst_pickle_value **ret_value, struct hst_error *err)
+int hst_pickle_read(struct hst_cursor *cursor, struct hst_arena *arena, struct hst_pickle *ret_pickle, struct hst_error *err)
 {
     struct machine machine = {.cursor = cursor, .arena = arena};
     int status = HST_OK;
@@ -355,7 +356,7 @@ int hst_pickle_read(struct hst_cursor *cursor, struct hst_arena *arena, const st
         status = step(&machine);
     const struct hst_pickle_value *value = status == HST_OK ? pop(&machine) : NULL;
     if (value != NULL) {
-        *ret_value = value;
+        *ret_pickle = (struct hst_pickle){value, machine.storages};
         return HST_OK;
     }
     if (err != NULL) *err = cursor->error;

@@ -50,9 +50,15 @@ struct hst_pickle_value {
     size_t room;                         /**< private */
 };
 
-/** Read one pickle from the cursor, up to its STOP. *ret_value lies in `arena`. HST_E_UNSAFE_FILE names the offending global; HST_E_INVALID_FILE,
+/** What a pickle gave. All of it lies in the arena. */
+struct hst_pickle {
+    const struct hst_pickle_value *value; /**< what it stands for */
+    struct hst_pickle_value storages;     /**< items: every STORAGE that it named, wherever it is used */
+};
+
+/** Read one pickle from the cursor, up to its STOP. *ret_pickle lies in `arena`. HST_E_UNSAFE_FILE names the offending global; HST_E_INVALID_FILE,
  * HST_E_TRUNCATED, HST_E_LIMIT_EXCEEDED. The cursor stands behind the pickle afterwards. */
-int hst_pickle_read(struct hst_cursor *cursor, struct hst_arena *arena, const struct hst_pickle_value **ret_value, struct hst_error *err);
+int hst_pickle_read(struct hst_cursor *cursor, struct hst_arena *arena, struct hst_pickle *ret_pickle, struct hst_error *err);
 /** The value of a text key in a DICT, or NULL. */
 const struct hst_pickle_value *hst_pickle_get(const struct hst_pickle_value *dict, const char *key);
 #endif

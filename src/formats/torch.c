@@ -236,7 +236,7 @@ static int read_archive(struct reader *reader)
 {
     struct hst_zip zip;
     struct hst_cursor cursor;
-    const struct hst_pickle_value *root;
+    struct hst_pickle read;
     HST_AUTO(hst_freep) uint8_t *bytes = NULL;
     HST_TRY(hst_zip_read(reader->source, reader->arena, &zip, reader->err));
     const struct hst_zip_entry *pickle = hst_zip_find_end(&zip, "/data.pkl");
@@ -245,39 +245,25 @@ static int read_archive(struct reader *reader)
     HST_TRY(learn_members(reader, &zip, pickle->name));
     HST_TRY(read_member(reader, pickle, &bytes));
     hst_cursor_init(&cursor, bytes, pickle->size_bytes, pickle->offset);
-    HST_TRY(hst_pickle_read(&cursor, reader->arena, &root, reader->err));
-    return take_root(reader, root);
+    HST_TRY(hst_pickle_read(&cursor, reader->arena, &read, reader->err));
+    return take_root(reader, read.value);
 }
 
 /* ---- the older stream ---- */
 
-/* The storages follow the pickles in the order of the list of keys: a number of elements, then those. What an element is stands with the tensors. */
-static const struct hst_pickle_value *next_value(struct level *level)
-{
-    bool ended = level->dict->kind != HST_PICKLE_DICT || level->next + 1 >= level->dict->count;
-    level->next += 2;
-    return ended ? NULL : level->dict->items[level->next - 1];
-}
+/* The pickles of a stream, and where they end. */
+struct stream {
+    const struct hst_pickle_value *root, *keys;
+    struct hst_map types; /* key of a storage -> the GLOBAL that says what its elements are; borrowed */
+    uint64_t end;
+};
 
-static const struct hst_pickle_value *find_storage(const struct hst_pickle_value *dict, const char *key, size_t *visits)
-{
-    struct level levels[HST_PICKLE_DEPTH_MAX] = {{dict, 0, 0}};
-    for (size_t depth = 1; depth > 0 && ++*visits < HST_PICKLE_VALUES_MAX;) {
-        const struct hst_pickle_value *value = next_value(&levels[depth - 1]), *storage = item(value, 0, HST_PICKLE_STORAGE);
-        const struct hst_pickle_value *found = item(storage, 2, HST_PICKLE_TEXT);
-        if (found != NULL && strcmp(found->text, key) == 0) return storage;
-        if (value == NULL) depth--;
-        if (is_kind(value, HST_PICKLE_DICT) && depth < HST_PICKLE_DEPTH_MAX) levels[depth++] = (struct level){value, 0, 0};
-    }
-    return NULL;
-}
-
-static int learn_storage(struct reader *reader, const struct hst_pickle_value *root, const struct hst_pickle_value *key, uint64_t *at, size_t *visits)
+/* The storages follow the pickles in the order of the list of keys: a number of elements, then those. */
+static int learn_storage(struct reader *reader, const struct stream *stream, const struct hst_pickle_value *key, uint64_t *at)
 {
     uint64_t count, bytes;
-    const struct hst_pickle_value *storage = key->kind == HST_PICKLE_TEXT ? find_storage(root, key->text, visits) : NULL;
-    const struct hst_pickle_value *type = item(storage, 1, HST_PICKLE_GLOBAL);
-    if (type == NULL) return hst_error_at(reader->err, HST_E_INVALID_FILE, *at, "storage: one that no tensor uses");
+    const struct hst_pickle_value *type = key->kind == HST_PICKLE_TEXT ? hst_map_get_str(&stream->types, key->text) : NULL;
+    if (type == NULL) return hst_error_at(reader->err, HST_E_INVALID_FILE, *at, "storage: one that nothing names");
     HST_TRY(reader->source->read_at(reader->source->context, *at, &count, sizeof count, reader->err));
     unsigned element = type->name->dtype != 0 ? hst_dtype_info(type->name->dtype)->block_bytes : 1;
     *at += sizeof count;
@@ -288,62 +274,82 @@ static int learn_storage(struct reader *reader, const struct hst_pickle_value *r
     return HST_OK;
 }
 
-/* Magic, version, what machine wrote it, the tensors, the keys of their storages; then the storages. */
-static int read_pickles(struct reader *reader, struct hst_cursor *cursor, const struct hst_pickle_value **ret_root)
+static int learn_storages(struct reader *reader, const struct stream *stream)
 {
-    const struct hst_pickle_value *system, *root, *keys, *ignored;
-    size_t visits = 0;
-    hst_cursor_take(cursor, sizeof stream_magic);
-    HST_TRY(hst_pickle_read(cursor, reader->arena, &ignored, reader->err));
-    HST_TRY(hst_pickle_read(cursor, reader->arena, &system, reader->err));
-    HST_TRY(hst_pickle_read(cursor, reader->arena, &root, reader->err));
-    HST_TRY(hst_pickle_read(cursor, reader->arena, &keys, reader->err));
-    const struct hst_pickle_value *little = hst_pickle_get(system, "little_endian");
-    if (is_kind(little, HST_PICKLE_NUMBER) && little->number == 0) return hst_error_set(reader->err, HST_E_INVALID_FILE, "endian: the weights are not little-endian");
-    if (keys->kind != HST_PICKLE_LIST) return hst_error_set(reader->err, HST_E_INVALID_FILE, "storage: there is no list of them");
-    uint64_t at = cursor->at;
-    for (size_t i = 0; i < keys->count; i++)
-        HST_TRY(learn_storage(reader, root, keys->items[i], &at, &visits));
-    if (at < reader->source->size_bytes)
-        return hst_error_at(reader->err, HST_E_INVALID_FILE, at, "trailing: %llu bytes follow the last storage", (unsigned long long)(reader->source->size_bytes - at));
-    *ret_root = root;
+    uint64_t at = stream->end, size = reader->source->size_bytes;
+    for (size_t i = 0; i < stream->keys->count; i++)
+        HST_TRY(learn_storage(reader, stream, stream->keys->items[i], &at));
+    if (at < size) return hst_error_at(reader->err, HST_E_INVALID_FILE, at, "trailing: %llu bytes follow the last storage", (unsigned long long)(size - at));
     return HST_OK;
 }
 
-/* A pickle alone: what it is matters only in so far as it may be unsafe. */
-static int read_stranger(struct reader *reader, struct hst_cursor *cursor)
+static int note_types(const struct reader *reader, const struct hst_pickle_value *storages, struct hst_map *types)
 {
-    const struct hst_pickle_value *ignored;
+    for (size_t i = 0; i < storages->count; i++) {
+        const struct hst_pickle_value *type = item(storages->items[i], 1, HST_PICKLE_GLOBAL), *key = item(storages->items[i], 2, HST_PICKLE_TEXT);
+        if (type == NULL || key == NULL || hst_map_get_str(types, key->text) != NULL) continue;
+        if (hst_map_put_str(types, key->text, storages->items[i]->items[1]) < 0) return hst_error_nomem(reader->err);
+    }
+    return HST_OK;
+}
+
+/* Magic, version, what machine wrote it, the tensors, the keys of their storages. */
+static int read_pickles(const struct reader *reader, struct hst_cursor *cursor, struct stream *stream)
+{
+    struct hst_pickle version, system, tensors, keys;
+    hst_cursor_take(cursor, sizeof stream_magic);
+    HST_TRY(hst_pickle_read(cursor, reader->arena, &version, reader->err));
+    HST_TRY(hst_pickle_read(cursor, reader->arena, &system, reader->err));
+    HST_TRY(hst_pickle_read(cursor, reader->arena, &tensors, reader->err));
+    HST_TRY(hst_pickle_read(cursor, reader->arena, &keys, reader->err));
+    const struct hst_pickle_value *little = hst_pickle_get(system.value, "little_endian");
+    if (is_kind(little, HST_PICKLE_NUMBER) && little->number == 0) return hst_error_set(reader->err, HST_E_INVALID_FILE, "endian: the weights are not little-endian");
+    if (keys.value->kind != HST_PICKLE_LIST) return hst_error_set(reader->err, HST_E_INVALID_FILE, "storage: there is no list of them");
+    stream->root = tensors.value;
+    stream->keys = keys.value;
+    stream->end = cursor->at;
+    return note_types(reader, &tensors.storages, &stream->types);
+}
+
+/* A pickle alone: what it is matters only in so far as it may be unsafe. */
+static int read_stranger(const struct reader *reader, struct hst_cursor *cursor)
+{
+    struct hst_pickle ignored;
     HST_TRY(hst_pickle_read(cursor, reader->arena, &ignored, reader->err));
     return hst_error_set(reader->err, HST_E_UNKNOWN_FORMAT, "it is a Python pickle without weights of PyTorch");
 }
 
 /* With the first `length` bytes of the file at hand. */
-static int read_front(struct reader *reader, const uint8_t *bytes, size_t length)
+static int read_front(const struct reader *reader, const uint8_t *bytes, size_t length, struct stream *stream)
 {
     struct hst_cursor cursor;
-    const struct hst_pickle_value *root;
     hst_cursor_init(&cursor, bytes, length, 0);
     bool ours = length > sizeof stream_magic && memcmp(bytes, stream_magic, sizeof stream_magic) == 0;
-    if (!ours) return read_stranger(reader, &cursor);
-    HST_TRY(read_pickles(reader, &cursor, &root));
-    return take_root(reader, root);
+    return ours ? read_pickles(reader, &cursor, stream) : read_stranger(reader, &cursor);
 }
 
 /* Where the pickles end stands nowhere: more of the file is read until they do. */
-static int read_stream(struct reader *reader)
+static int find_pickles(const struct reader *reader, struct stream *stream)
 {
-    uint64_t size = reader->source->size_bytes, most = hst_min_u64(size, HST_PICKLE_MAX);
+    uint64_t most = hst_min_u64(reader->source->size_bytes, HST_PICKLE_MAX);
     int status = HST_E_TRUNCATED;
     for (uint64_t length = hst_min_u64(most, FIRST_READ); status == HST_E_TRUNCATED; length = hst_min_u64(most, 4 * length)) {
         HST_AUTO(hst_freep) uint8_t *bytes = malloc(length + 1);
         if (bytes == NULL) return hst_error_nomem(reader->err);
-        hst_map_fini(&reader->places);
         HST_TRY(reader->source->read_at(reader->source->context, 0, bytes, length, reader->err));
-        status = read_front(reader, bytes, length);
+        status = read_front(reader, bytes, length, stream);
         if (length == most) break;
     }
     return status;
+}
+
+static int read_stream(struct reader *reader)
+{
+    struct stream stream = {0};
+    int status = find_pickles(reader, &stream);
+    if (status == HST_OK) status = learn_storages(reader, &stream);
+    hst_map_fini(&stream.types);
+    return status == HST_OK ? take_root(reader, stream.root) : status;
 }
 
 /* ---- the format ---- */
@@ -359,12 +365,6 @@ static bool sniff(const uint8_t *head, size_t length, uint64_t file_size)
     return is_archive(head, length) || (length >= 3 && head[0] == 0x80 && head[1] >= 2 && head[1] <= 5);
 }
 
-static int by_offset(const void *a, const void *b)
-{
-    const struct hst_tensor *x = a, *y = b;
-    return (x->offset > y->offset) - (x->offset < y->offset);
-}
-
 static int read_any(struct reader *reader)
 {
     uint8_t head[4];
@@ -373,7 +373,7 @@ static int read_any(struct reader *reader)
     HST_TRY(is_archive(head, sizeof head) ? read_archive(reader) : read_stream(reader));
     table->file_size_bytes = reader->source->size_bytes;
     if (table->count == 0) return hst_error_set(reader->err, HST_E_UNKNOWN_FORMAT, "there are no tensors in it");
-    qsort(table->tensors, table->count, sizeof *table->tensors, by_offset);
+    hst_builder_sort(&reader->builder);
     table->data_offset = table->tensors[0].offset;
     return HST_OK;
 }

@@ -36,6 +36,9 @@ def files(folder):
     torch.save(old, folder / "stream.pt", _use_new_zipfile_serialization=False)
     torch.save({"state_dict": old}, folder / "stream-state.ckpt", _use_new_zipfile_serialization=False)
     torch.save(torch.randn(4, 4), folder / "alone.pt")
+    many = {f"layers.{i}.weight": torch.full((2,), float(i)) for i in range(5000)}
+    torch.save(many, folder / "stream-many.pt", _use_new_zipfile_serialization=False)
+    torch.save({"w": torch.ones(2), "optimizer": [torch.zeros(3), (torch.ones(1),)], (1, 2): torch.ones(4)}, folder / "stream-lists.pt", _use_new_zipfile_serialization=False)
     old_transformers(folder / "old-bert")
 
 
@@ -60,7 +63,7 @@ def flatten(value, prefix=""):
         return {prefix or "tensor": value}
     if not isinstance(value, dict):
         return {}
-    parts = (flatten(inner, f"{prefix}.{key}" if prefix else str(key)) for key, inner in value.items())
+    parts = (flatten(inner, f"{prefix}.{key}" if prefix else str(key)) for key, inner in value.items() if isinstance(key, (str, int)))
     return {name: tensor for part in parts for name, tensor in part.items()}
 
 
@@ -76,14 +79,14 @@ def daemon(tmp_path_factory):
 
 def test_what_is_no_model_is_not_listed(daemon):
     found = {model["model_id"]: model for model in daemon.data("GET", "/api/model/available")["models"]}
-    assert set(found) == {"plain", "lightning", "module", "nested", "stream", "stream-state", "alone", "old-bert"}
+    assert set(found) == {"plain", "lightning", "module", "nested", "stream", "stream-state", "stream-many", "stream-lists", "alone", "old-bert"}
     assert all(model["state"] == "ok" for model in found.values()), found
     assert {found[name]["format"] for name in set(found) - {"old-bert"}} == {"torch"}
     assert (found["old-bert"]["format"], found["old-bert"]["family"]) == ("transformers", "bert")
     assert daemon.scan()["files_changed"] == 0
 
 
-@pytest.mark.parametrize("name", ["plain.pt", "lightning.ckpt", "module.pth", "nested.bin", "stream.pt", "stream-state.ckpt", "alone.pt"])
+@pytest.mark.parametrize("name", ["plain.pt", "lightning.ckpt", "module.pth", "nested.bin", "stream.pt", "stream-state.ckpt", "stream-many.pt", "stream-lists.pt", "alone.pt"])
 def test_every_tensor_is_what_torch_load_gives(daemon, name):
     loaded = torch.load(daemon.library / name, weights_only=False)
     expected = flatten(loaded.get("state_dict", loaded) if isinstance(loaded, dict) else loaded)
