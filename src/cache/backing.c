@@ -25,17 +25,16 @@ const struct hst_backing_ops *hst_backing_ops(enum hst_backing kind)
     return table[kind].ops;
 }
 
-bool hst_backing_is_known(const char *name)
+int hst_backing_find(const char *name)
 {
-    for (size_t i = 0; i < KINDS; i++)
-        if (strcmp(name, table[i].name) == 0) return true;
-    return false;
+    for (int i = 0; i < KINDS; i++)
+        if (strcmp(name, table[i].name) == 0) return i;
+    return -1;
 }
 
 enum hst_backing hst_backing_choose(const struct hst_store *store, const struct hst_model *model, const char *force)
 {
-    for (size_t i = 0; force != NULL && i < KINDS; i++)
-        if (strcmp(force, table[i].name) == 0) return (enum hst_backing)i;
+    if (force != NULL) return (enum hst_backing)hst_backing_find(force);
     for (size_t i = 0; i < store->file_count; i++) {
         if (store->files[i].fd < 0) continue;
         if (!model->files[i].raw || hst_fstype_of(store->files[i].fd) == HST_FSTYPE_OTHER) return HST_BACKING_TMPFS_HUGE;

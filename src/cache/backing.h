@@ -52,10 +52,11 @@ extern const struct hst_backing_ops hst_backing_page_cache;
 /** A copy in hoist's own tmpfs, or in a sealed memfd. */
 extern const struct hst_backing_ops hst_backing_copy;
 
-/** Choose for these files: page_cache when every file is raw and on a local or memory file system, else a copy. `force` as in hst_cache_config. */
+/** Choose for these files: page_cache when every file is raw and on a local or memory file system, else a copy. `force` as in hst_cache_config:
+ * NULL or a known name. */
 enum hst_backing hst_backing_choose(const struct hst_store *store, const struct hst_model *model, const char *force);
-/** Is it the name of a backing? */
-bool hst_backing_is_known(const char *name);
+/** The backing of this name (enum hst_backing), or -1. */
+int hst_backing_find(const char *name);
 /** The ops of a kind. */
 const struct hst_backing_ops *hst_backing_ops(enum hst_backing kind);
 #endif

@@ -1,8 +1,8 @@
 #include "cache/internal.h"
-#include "cache/refetch.h"
 
 #include "base/checked.h"
 #include "base/cleanup.h"
+#include "cache/refetch.h"
 #include "os/clock.h"
 #include "os/filelease.h"
 #include "os/meminfo.h"
@@ -320,7 +320,7 @@ static void on_break(uv_signal_t *signal, int number)
 int hst_cache_new(const struct hst_cache_config *config, struct hst_cache **ret_cache, struct hst_error *err)
 {
     const char *forced = config->force_backing;
-    if (forced != NULL && !hst_backing_is_known(forced)) return hst_error_set(err, HST_E_CONFIG, "there is no backing '%s'", forced);
+    if (forced != NULL && hst_backing_find(forced) < 0) return hst_error_set(err, HST_E_CONFIG, "there is no backing '%s'", forced);
     struct hst_cache *cache = calloc(1, sizeof *cache);
     if (cache == NULL) return hst_error_nomem(err);
     cache->config = *config;

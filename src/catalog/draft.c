@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "catalog/parts.h"
 #include "catalog/slug.h"
+#include "catalog/suffix.h"
 #include "formats/format.h"
 
 #include <stdarg.h>
@@ -21,14 +22,11 @@ int hst_draft_text(char **member, const char *text, struct hst_error *err)
 /* "some.model.safetensors" -> "some.model"; a folder keeps its whole name. */
 static void name_of(const char *path, char *out, size_t out_size)
 {
-    static const char *const suffixes[] = {".safetensors", ".sft", ".gguf", ".ckpt", ".pt", ".pth", ".bin"};
     const char *slash = strrchr(path, '/'), *base = slash != NULL ? slash + 1 : path;
     struct hst_parts parts;
     snprintf(out, out_size, "%s", base);
-    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
-        size_t length = strlen(out), cut = strlen(suffixes[i]);
-        if (length > cut && strcasecmp(out + length - cut, suffixes[i]) == 0) out[length - cut] = '\0';
-    }
+    const struct hst_suffix *suffix = hst_suffix_of(out);
+    if (suffix != NULL) out[strlen(out) - strlen(suffix->text)] = '\0';
     if (hst_parts_of(base, &parts) && parts.at <= strlen(out)) out[parts.at - 1] = '\0'; /* the name of the whole */
 }
 

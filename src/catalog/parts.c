@@ -29,9 +29,10 @@ bool hst_parts_of(const char *name, struct hst_parts *ret_parts)
     const char *dot = strrchr(name, '.');
     if (dot == NULL || dot - name < LENGTH || strchr(dot, '/') != NULL) return false;
     struct hst_parts parts = {.at = (size_t)(dot - name) - LENGTH + 1};
-    if (!read_tail(dot - LENGTH, &parts) || parts.count < 2 || parts.count > HST_SHARDS_MAX) return false;
+    bool shaped = read_tail(dot - LENGTH, &parts) && parts.count >= 2 && parts.count <= HST_SHARDS_MAX;
+    if (!shaped || parts.number < 1 || parts.number > parts.count) return false;
     *ret_parts = parts;
-    return parts.number >= 1 && parts.number <= parts.count;
+    return true;
 }
 
 void hst_parts_name(const char *name, const struct hst_parts *parts, unsigned number, char *out)

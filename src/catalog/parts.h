@@ -12,7 +12,7 @@ struct hst_parts {
     size_t at;       /**< where in the name the digits of the number begin */
 };
 
-/** Does the file name (or path) end in "-NNNNN-of-NNNNN.suffix"? */
+/** Does the file name (or path) end in "-NNNNN-of-NNNNN.suffix"? *ret_parts is set only then. */
 bool hst_parts_of(const char *name, struct hst_parts *ret_parts);
 /** The name of another part into out (as long as `name`, and its NUL). */
 void hst_parts_name(const char *name, const struct hst_parts *parts, unsigned number, char *out);

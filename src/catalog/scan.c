@@ -5,10 +5,10 @@
 #include "catalog/internal.h"
 #include "catalog/limits.h"
 #include "catalog/probe.h"
+#include "catalog/suffix.h"
 #include "os/clock.h"
 
 #include <string.h>
-#include <strings.h>
 
 /* A candidate being parsed. */
 struct parse {
@@ -95,20 +95,17 @@ static int make_unreadable(struct parse *parse)
     return HST_OK;
 }
 
-/* Suffixes that other things have, too: a file that is no model is none of ours, unless its name says otherwise. */
+/* A new file that is no model, and whose suffix does not say that it is one. */
 static bool is_foreign(const struct parse *parse)
 {
-    static const char *const vague[] = {".ckpt", ".pt", ".pth", ".bin"};
-    const char *suffix = strrchr(parse->candidate->path, '.');
-    if (parse->status < 0 || parse->model->problem.status != HST_E_UNKNOWN_FORMAT || suffix == NULL) return false;
-    for (size_t i = 0; i < sizeof vague / sizeof vague[0]; i++)
-        if (strcasecmp(vague[i], suffix) == 0) return true;
-    return false;
+    const struct hst_suffix *suffix = hst_suffix_of(parse->candidate->path);
+    bool vague = suffix != NULL && suffix->vague && parse->entry->model == NULL;
+    return vague && parse->status == HST_OK && parse->model->problem.status == HST_E_UNKNOWN_FORMAT;
 }
 
 static void integrate(struct parse *parse)
 {
-    if (is_foreign(parse) && parse->entry->model == NULL) { /* forgotten at the end of the scan, and looked at again by the next */
+    if (is_foreign(parse)) { /* forgotten at the end of the scan, and looked at again by the next */
         parse->catalog->scan.status.files_changed--;
         return;
     }

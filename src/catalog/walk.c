@@ -5,6 +5,7 @@
 #include "catalog/limits.h"
 #include "catalog/parts.h"
 #include "catalog/probe.h"
+#include "catalog/suffix.h"
 #include "os/folder.h"
 
 #include <stdio.h>
@@ -30,18 +31,6 @@ struct tour {
     bool is_pipeline;        /* ... with subfolders of its own */
     struct hst_candidate whole; /* ... whose fingerprint is being summed up */
 };
-
-static const char *const suffixes[] = {".safetensors", ".sft", ".gguf", ".ckpt", ".pt", ".pth", ".bin"};
-
-static bool has_suffix(const char *name)
-{
-    size_t length = strlen(name);
-    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
-        size_t cut = strlen(suffixes[i]);
-        if (length > cut && strcasecmp(name + length - cut, suffixes[i]) == 0) return true;
-    }
-    return false;
-}
 
 static bool join(char out[HST_WALK_PATH_MAX], const char *folder, const char *name)
 {
@@ -106,7 +95,7 @@ static int add_place(struct tour *tour, const char *path)
 static bool belongs_to_model(const char *name)
 {
     size_t length = strlen(name);
-    return has_suffix(name) || (length > 5 && strcmp(name + length - 5, ".json") == 0);
+    return hst_suffix_of(name) != NULL || (length > 5 && strcmp(name + length - 5, ".json") == 0);
 }
 
 /* Is it a part that belongs to the candidate of the first part? */
@@ -114,17 +103,17 @@ static bool is_later_part(const struct tour *tour, const char *name, const struc
 {
     char first[HST_WALK_PATH_MAX];
     struct hst_file_id id;
-    if (parts->count == 0 || parts->number == 1) return false;
+    if (parts->number <= 1) return false; /* 0: it is no part */
     hst_parts_name(name, parts, 1, first);
     return hst_folder_stat(tour->dir_fd, first, &id);
 }
 
-/* The parts of a model that lies in several files; the first comes last, since its inode stands for all. */
+/* The other parts of a model whose first one this is. */
 static void add_parts(const struct tour *tour, struct hst_candidate *candidate, const char *name, const struct hst_parts *parts)
 {
     char other[HST_WALK_PATH_MAX];
     struct hst_file_id id;
-    for (unsigned number = parts->count; number >= 1 && parts->number == 1; number--) {
+    for (unsigned number = parts->count; number > 1 && parts->number == 1; number--) {
         hst_parts_name(name, parts, number, other);
         if (hst_folder_stat(tour->dir_fd, other, &id)) add_file(candidate, &id);
     }
@@ -135,10 +124,10 @@ static int take_candidate(struct tour *tour, const char *name, const struct hst_
 {
     struct hst_candidate file = {0};
     struct hst_parts parts = {0};
-    if (!hst_parts_of(name, &parts)) parts.count = 0;
+    (void)hst_parts_of(name, &parts);
     if (is_later_part(tour, name, &parts)) return HST_OK;
     add_parts(tour, &file, name, &parts);
-    if (parts.number != 1) add_file(&file, id);
+    add_file(&file, id); /* last: its inode stands for all */
     return add_candidate(tour->walk, &file, path);
 }
 
@@ -149,7 +138,7 @@ static int take_file(struct tour *tour, const char *name, const char *path)
     tour->walk->files_seen++;
     if (!belongs_to_model(name) || !hst_folder_stat(tour->dir_fd, name, &id)) return HST_OK;
     if (tour->is_model) add_file(&tour->whole, &id);
-    bool is_ours = has_suffix(name) && (!tour->is_model || tour->is_pipeline);
+    bool is_ours = hst_suffix_of(name) != NULL && (!tour->is_model || tour->is_pipeline);
     return is_ours ? take_candidate(tour, name, &id, path) : HST_OK;
 }
 

@@ -11,7 +11,6 @@
 #include <sys/syscall.h>
 
 enum { PAGE = 4096 }; /* what O_DIRECT is aligned to */
-
 enum { OPEN_FLAGS = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY };
 
 static const struct {

@@ -38,12 +38,12 @@ bool hst_file_id_equal(const struct hst_file_id *a, const struct hst_file_id *b)
 /** Read exactly `length` bytes at `offset`; EINTR and short reads are retried. HST_E_TRUNCATED at end of file, HST_E_IO. */
 int hst_file_read_at(int fd, uint64_t offset, void *buffer, size_t length, struct hst_error *err);
 
+/** Another descriptor of the same file that reads past the page cache (O_DIRECT), owned by the caller; -1 where that is not possible. */
+int hst_file_reopen_direct(int fd);
+
 /** Read `length` bytes at a page-aligned `offset` into page-aligned memory through such a descriptor; up to a page beyond `length` may be
  * written. HST_E_IO where the file system does not do it (then read as usual), HST_E_TRUNCATED at end of file. */
 int hst_file_read_past(int direct_fd, uint64_t offset, void *buffer, size_t length);
-
-/** Another descriptor of the same file that reads past the page cache (O_DIRECT), owned by the caller; -1 where that is not possible. */
-int hst_file_reopen_direct(int fd);
 
 /** Write all bytes to an fd; EINTR and short writes are retried. HST_E_NO_SPACE or HST_E_IO. */
 int hst_file_write_all(int fd, const void *bytes, size_t length, struct hst_error *err);

@@ -16,7 +16,7 @@
 #endif
 enum { SEALS = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL };
 
-static int fail(struct hst_error *err, int error, uint64_t size_bytes)
+int hst_memfd_refuse(struct hst_error *err, int error, uint64_t size_bytes)
 {
     int status = error == ENOSPC || error == ENOMEM ? HST_E_OUT_OF_RAM : HST_E_IO;
     hst_error_set(err, status, "the kernel gives no %llu bytes of shared memory: %s", (unsigned long long)size_bytes, strerror(error));
@@ -41,7 +41,7 @@ int hst_memfd_new(const char *name, uint64_t size_bytes, bool want_huge, struct 
     bool made = memfd.fd >= 0 && ftruncate(memfd.fd, (off_t)size_bytes) == 0 && map_and_reserve(&memfd, want_huge) == 0 &&
                 fcntl(memfd.fd, F_ADD_SEALS, SEALS) == 0;
     if (!made) {
-        int status = fail(err, errno, size_bytes);
+        int status = hst_memfd_refuse(err, errno, size_bytes);
         hst_memfd_fini(&memfd);
         return status;
     }
@@ -52,9 +52,9 @@ int hst_memfd_new(const char *name, uint64_t size_bytes, bool want_huge, struct 
 int hst_memfd_from_bytes(const char *name, const void *bytes, uint64_t size_bytes, struct hst_error *err)
 {
     HST_AUTO(hst_closep) int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (fd < 0) return fail(err, errno, size_bytes);
+    if (fd < 0) return hst_memfd_refuse(err, errno, size_bytes);
     HST_TRY(hst_file_write_all(fd, bytes, size_bytes, err));
-    if (fcntl(fd, F_ADD_SEALS, SEALS | F_SEAL_WRITE) < 0) return fail(err, errno, size_bytes);
+    if (fcntl(fd, F_ADD_SEALS, SEALS | F_SEAL_WRITE) < 0) return hst_memfd_refuse(err, errno, size_bytes);
     return hst_steal_fd(&fd);
 }
 

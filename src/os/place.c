@@ -4,19 +4,17 @@
 
 #include <sys/mman.h>
 
-#define HUGE_BYTES UINT64_C(2097152) /* of a PMD, where pages have 4 KiB */
-
-/* Where in [address, address + HUGE_BYTES) the mapping begins. */
+/* Where in [address, address + HST_PLACE_HUGE_BYTES) the mapping begins. */
 static uint64_t lead_of(const void *address, uint64_t offset)
 {
-    return (offset - (uint64_t)(uintptr_t)address) % HUGE_BYTES;
+    return (offset - (uint64_t)(uintptr_t)address) % HST_PLACE_HUGE_BYTES;
 }
 
 /* Address space is set apart first, more than is needed; the mapping takes its place in it, and the rest is given back. */
 void *hst_place_map(int fd, uint64_t offset, uint64_t size_bytes, int protection, int flags)
 {
-    uint64_t room = size_bytes + HUGE_BYTES, used;
-    void *plain = size_bytes < HUGE_BYTES ? MAP_FAILED : mmap(NULL, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    uint64_t room = size_bytes + HST_PLACE_HUGE_BYTES, used;
+    void *plain = size_bytes < HST_PLACE_HUGE_BYTES ? MAP_FAILED : mmap(NULL, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (plain == MAP_FAILED) {
         void *address = mmap(NULL, size_bytes, protection, flags, fd, (off_t)offset);
         return address != MAP_FAILED ? address : NULL;

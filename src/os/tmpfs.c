@@ -18,10 +18,6 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
-#endif
-#define HUGE_BYTES UINT64_C(2097152)
 enum { ANSWER_MS = 2000 };
 static const char place[] = "/tmp"; /* covered in a namespace of our own alone */
 
@@ -83,7 +79,7 @@ int hst_tmpfs_new(uint64_t size_bytes, struct hst_tmpfs *ret_tmpfs, struct hst_e
     char options[96], uid_map[32], gid_map[32];
     int ends[2];
     ret_tmpfs->write_dir = ret_tmpfs->read_dir = -1;
-    snprintf(options, sizeof options, "huge=always,mode=0700,size=%llu", (unsigned long long)hst_round_up(size_bytes, HUGE_BYTES));
+    snprintf(options, sizeof options, "huge=always,mode=0700,size=%llu", (unsigned long long)hst_round_up(size_bytes, HST_PLACE_HUGE_BYTES));
     snprintf(uid_map, sizeof uid_map, "%u %u 1", geteuid(), geteuid());
     snprintf(gid_map, sizeof gid_map, "%u %u 1", getegid(), getegid());
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) return hst_file_errno(err, errno, "make", "a socket");
@@ -94,14 +90,6 @@ int hst_tmpfs_new(uint64_t size_bytes, struct hst_tmpfs *ret_tmpfs, struct hst_e
     int status = child > 0 ? take_answer(ours, ret_tmpfs, err) : hst_file_errno(err, errno, "start", "a process");
     while (child > 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR)
         ;
-    return status;
-}
-
-static int fail(struct hst_error *err, int error, uint64_t size_bytes)
-{
-    int status = error == ENOSPC || error == ENOMEM ? HST_E_OUT_OF_RAM : HST_E_IO;
-    hst_error_set(err, status, "there are no %llu bytes in the tmpfs: %s", (unsigned long long)size_bytes, strerror(error));
-    if (err != NULL) err->required_bytes = size_bytes;
     return status;
 }
 
@@ -117,7 +105,7 @@ static int reserve_tail(char *tail, uint64_t size_bytes)
 /* @return 0 or an errno */
 static int reserve(int fd, uint64_t size_bytes, struct hst_memfd *memory)
 {
-    uint64_t head = hst_round_down(size_bytes, HUGE_BYTES);
+    uint64_t head = hst_round_down(size_bytes, HST_PLACE_HUGE_BYTES);
     if (ftruncate(fd, (off_t)size_bytes) < 0) return errno;
     int error = head > 0 ? posix_fallocate(fd, 0, (off_t)head) : 0;
     if (error != 0) return error;
@@ -134,14 +122,14 @@ int hst_tmpfs_file(struct hst_tmpfs *tmpfs, uint64_t size_bytes, struct hst_memf
     struct hst_memfd memory = {.fd = -1};
     snprintf(name, sizeof name, "hoist-%llu", (unsigned long long)++tmpfs->next);
     HST_AUTO(hst_closep) int fd = openat(tmpfs->write_dir, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0) return fail(err, errno, size_bytes);
+    if (fd < 0) return hst_memfd_refuse(err, errno, size_bytes);
     int error = reserve(fd, size_bytes, &memory);
     if (error == 0) memory.fd = openat(tmpfs->read_dir, name, O_RDONLY | O_CLOEXEC);
     if (error == 0 && memory.fd < 0) error = errno;
     unlinkat(tmpfs->write_dir, name, 0);
     if (error != 0) {
         hst_memfd_fini(&memory);
-        return fail(err, error, size_bytes);
+        return hst_memfd_refuse(err, error, size_bytes);
     }
     *ret_memory = memory;
     return HST_OK;
