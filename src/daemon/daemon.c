@@ -6,8 +6,8 @@
 #include "cache/cache.h"
 #include "catalog/catalog.h"
 #include "daemon/paths.h"
+#include "daemon/roots.h"
 #include "daemon/size.h"
-#include "daemon/comfyui.h"
 #include "http/http.h"
 #include "load/load.h"
 #include "os/file.h"
@@ -115,23 +115,12 @@ static void stop_devices(struct daemon *daemon)
         hst_device_free(daemon->devices[i]);
 }
 
-/* The folders of --models, and those that ComfyUI has. */
-static int collect_roots(const struct daemon *daemon, struct hst_comfyui *roots, struct hst_error *err)
-{
-    const struct hst_setting *models = hst_settings_list(daemon->settings, "models"), *files = hst_settings_list(daemon->settings, "comfyui_paths");
-    for (size_t i = 0; i < models->count; i++)
-        HST_TRY(hst_comfyui_add(roots, models->values[i], err));
-    for (size_t i = 0; i < files->count; i++)
-        HST_TRY(hst_comfyui_read(roots, files->values[i], err));
-    return HST_OK;
-}
-
 static int start_catalog(struct daemon *daemon, struct hst_error *err)
 {
-    HST_AUTO(hst_comfyui_fini) struct hst_comfyui roots = {0};
+    HST_AUTO(hst_roots_fini) struct hst_roots roots = {0};
     char database[HST_PATH_MAX + 16];
     snprintf(database, sizeof database, "%s/catalog.db", daemon->state);
-    HST_TRY(collect_roots(daemon, &roots, err));
+    HST_TRY(hst_roots_collect(daemon->settings, &roots, err));
     HST_TRY(hst_catalog_new(&(struct hst_catalog_config){.loop = &daemon->loop,
                                                          .roots = (const char *const *)roots.folders,
                                                          .root_count = roots.count,

@@ -1,7 +1,9 @@
 #include "daemon/inspect.h"
 
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "catalog/catalog.h"
+#include "daemon/roots.h"
 #include "service/view.h"
 
 #include <stdlib.h>
@@ -55,12 +57,13 @@ static int scan_and_print(uv_loop_t *loop, struct hst_catalog *catalog)
 
 int hst_inspect_scan(const struct hst_settings *settings)
 {
-    const struct hst_setting *roots = hst_settings_list(settings, "models");
+    HST_AUTO(hst_roots_fini) struct hst_roots roots = {0};
     struct hst_error err = {0};
     struct hst_catalog *catalog;
     uv_loop_t loop;
+    if (hst_roots_collect(settings, &roots, &err) < 0) return fail(&err);
     uv_loop_init(&loop);
-    struct hst_catalog_config config = {.loop = &loop, .roots = (const char *const *)roots->values, .root_count = roots->count};
+    struct hst_catalog_config config = {.loop = &loop, .roots = (const char *const *)roots.folders, .root_count = roots.count};
     if (hst_catalog_new(&config, &catalog, &err) < 0) return fail(&err);
     int code = scan_and_print(&loop, catalog);
     hst_catalog_free(catalog);

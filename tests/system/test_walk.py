@@ -2,8 +2,10 @@
 import json
 import os
 import pathlib
+import subprocess
 
 import pytest
+from own_daemon import HOISTD
 from safetensors import safe_open
 
 STEPS = ["validate", "estimate", "allocate", "load", "status"]
@@ -185,5 +187,7 @@ def test_the_folders_of_comfyui_are_served_too(start, one_model, tmp_path):
     (extra / "small.safetensors").write_bytes((one_model / "one.safetensors").read_bytes())
     paths = tmp_path / "extra_model_paths.yaml"
     paths.write_text(f"comfyui:\n  base_path: {tmp_path}/ui\n  vae: models/vae\n  loras: models/loras\n")
+    once = subprocess.run([HOISTD, "--scan-once", "--models", one_model, "--comfyui-paths", paths], capture_output=True, text=True, check=True)
+    assert {model["model_id"] for model in json.loads(once.stdout)["models"]} == {"one", "small"}
     found = available(start(one_model, "--comfyui-paths", str(paths)))
     assert set(found) == {"one", "small"} and found["small"]["path"] == str(extra / "small.safetensors")

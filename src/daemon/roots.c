@@ -1,4 +1,4 @@
-#include "daemon/comfyui.h"
+#include "daemon/roots.h"
 
 #include "base/cleanup.h"
 #include "daemon/yamlfile.h"
@@ -14,12 +14,12 @@ enum { PATH_BYTES = 4096, FOLDERS_MAX = 1024, DEPTH_MAX = 2 };
 static const char *const others[] = {"base_path", "is_default", "custom_nodes", "configs"};
 
 struct reader {
-    struct hst_comfyui *comfyui;
+    struct hst_roots *comfyui;
     const char *path;
     int depth;              /* 1 = between sections, 2 = in one */
     char *key;              /* whose value comes next; owned */
     char *base;             /* base_path of the section; owned */
-    struct hst_comfyui values; /* values of the section, to be resolved at its end */
+    struct hst_roots values; /* values of the section, to be resolved at its end */
 };
 
 static int fail(const struct reader *reader, const yaml_event_t *event, struct hst_error *err, const char *what)
@@ -27,7 +27,7 @@ static int fail(const struct reader *reader, const yaml_event_t *event, struct h
     return hst_yamlfile_fail(reader->path, event, err, what);
 }
 
-int hst_comfyui_add(struct hst_comfyui *comfyui, const char *folder, struct hst_error *err)
+int hst_roots_add(struct hst_roots *comfyui, const char *folder, struct hst_error *err)
 {
     if (comfyui->count == FOLDERS_MAX) return hst_error_set(err, HST_E_CONFIG, "there are more than %d folders", FOLDERS_MAX);
     char **grown = reallocarray(comfyui->folders, comfyui->count + 1, sizeof *grown);
@@ -37,12 +37,12 @@ int hst_comfyui_add(struct hst_comfyui *comfyui, const char *folder, struct hst_
     return grown[comfyui->count++] != NULL ? HST_OK : hst_error_nomem(err);
 }
 
-void hst_comfyui_fini(struct hst_comfyui *comfyui)
+void hst_roots_fini(struct hst_roots *comfyui)
 {
     for (size_t i = 0; i < comfyui->count; i++)
         free(comfyui->folders[i]);
     free(comfyui->folders);
-    *comfyui = (struct hst_comfyui){0};
+    *comfyui = (struct hst_roots){0};
 }
 
 /* `path` seen from `folder`, which is absolute or empty. */
@@ -64,7 +64,7 @@ static int add_line(const struct reader *reader, const char *base, const char *l
 {
     char folder[PATH_BYTES];
     if (line[0] == '\0' || !join(base, line, folder) || !hst_folder_exists(folder)) return HST_OK;
-    return hst_comfyui_add(reader->comfyui, folder, err);
+    return hst_roots_add(reader->comfyui, folder, err);
 }
 
 static int end_section(struct reader *reader, struct hst_error *err)
@@ -79,7 +79,7 @@ static int end_section(struct reader *reader, struct hst_error *err)
         for (char *line; status == HST_OK && (line = strsep(&rest, "\n")) != NULL;)
             status = add_line(reader, base, line + strspn(line, " \t"), err);
     }
-    hst_comfyui_fini(&reader->values);
+    hst_roots_fini(&reader->values);
     free(hst_steal(&reader->base));
     return status;
 }
@@ -99,7 +99,7 @@ static int take_value(struct reader *reader, const char *value, struct hst_error
         reader->base = strdup(value);
         return reader->base != NULL ? HST_OK : hst_error_nomem(err);
     }
-    return is_folder_key(key) ? hst_comfyui_add(&reader->values, value, err) : HST_OK;
+    return is_folder_key(key) ? hst_roots_add(&reader->values, value, err) : HST_OK;
 }
 
 static int on_scalar(struct reader *reader, const yaml_event_t *event, struct hst_error *err)
@@ -137,12 +137,22 @@ static int on_event(void *context, const yaml_event_t *event, struct hst_error *
     }
 }
 
-int hst_comfyui_read(struct hst_comfyui *comfyui, const char *path, struct hst_error *err)
+int hst_roots_read_comfyui(struct hst_roots *comfyui, const char *path, struct hst_error *err)
 {
     struct reader reader = {.comfyui = comfyui, .path = path};
     int status = hst_yamlfile_read(path, on_event, &reader, err);
-    hst_comfyui_fini(&reader.values);
+    hst_roots_fini(&reader.values);
     free(reader.key);
     free(reader.base);
     return status;
+}
+
+int hst_roots_collect(const struct hst_settings *settings, struct hst_roots *roots, struct hst_error *err)
+{
+    const struct hst_setting *models = hst_settings_list(settings, "models"), *files = hst_settings_list(settings, "comfyui_paths");
+    for (size_t i = 0; i < models->count; i++)
+        HST_TRY(hst_roots_add(roots, models->values[i], err));
+    for (size_t i = 0; i < files->count; i++)
+        HST_TRY(hst_roots_read_comfyui(roots, files->values[i], err));
+    return HST_OK;
 }

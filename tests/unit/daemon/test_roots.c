@@ -1,6 +1,6 @@
 /* ComfyUI's extra_model_paths.yaml, as its users have it. */
 #include "cmocka_all.h"
-#include "daemon/comfyui.h"
+#include "daemon/roots.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,17 +28,17 @@ static int remove_folder(void **state)
     return system(command);
 }
 
-static int read_text(const char *text, struct hst_comfyui *comfyui, struct hst_error *err)
+static int read_text(const char *text, struct hst_roots *comfyui, struct hst_error *err)
 {
     char path[128];
     snprintf(path, sizeof path, "%s/extra_model_paths.yaml", folder);
     FILE *file = fopen(path, "w");
     fputs(text, file);
     fclose(file);
-    return hst_comfyui_read(comfyui, path, err);
+    return hst_roots_read_comfyui(comfyui, path, err);
 }
 
-static void assert_folder(const struct hst_comfyui *comfyui, size_t i, const char *wanted)
+static void assert_folder(const struct hst_roots *comfyui, size_t i, const char *wanted)
 {
     char path[256];
     snprintf(path, sizeof path, "%s/%s", folder, wanted);
@@ -48,7 +48,7 @@ static void assert_folder(const struct hst_comfyui *comfyui, size_t i, const cha
 
 static void folders_are_found_where_the_sections_say(void **state)
 {
-    struct hst_comfyui comfyui = {0};
+    struct hst_roots comfyui = {0};
     (void)state;
     setenv("HOME", folder, 1);
     assert_int_equal(read_text("# a comment\ncomfyui:\n  is_default: true\n  checkpoints: models/checkpoints\n  base_path: ui\n  custom_nodes: custom_nodes\n"
@@ -60,12 +60,12 @@ static void folders_are_found_where_the_sections_say(void **state)
     assert_folder(&comfyui, 2, "ui/models/clip");
     assert_folder(&comfyui, 3, "other//vae");
     assert_folder(&comfyui, 4, "home/loras");
-    hst_comfyui_fini(&comfyui);
+    hst_roots_fini(&comfyui);
 }
 
 static void an_empty_file_has_no_folders(void **state)
 {
-    struct hst_comfyui comfyui = {0};
+    struct hst_roots comfyui = {0};
     (void)state;
     assert_int_equal(read_text("", &comfyui, NULL), 0);
     assert_int_equal(read_text("#nothing\n", &comfyui, NULL), 0);
@@ -80,14 +80,14 @@ static void what_it_cannot_mean_is_refused_with_its_line(void **state)
                  {"a: [b\n", "line"}, {"a: &x\n  b: c\nd: *x\n", "line 3: aliases"}};
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct hst_comfyui comfyui = {0};
+        struct hst_roots comfyui = {0};
         struct hst_error err = {0};
         assert_int_equal(read_text(cases[i].text, &comfyui, &err), HST_E_CONFIG);
         assert_non_null(strstr(err.text, cases[i].what));
-        hst_comfyui_fini(&comfyui);
+        hst_roots_fini(&comfyui);
     }
-    struct hst_comfyui comfyui = {0};
-    assert_int_equal(hst_comfyui_read(&comfyui, "/no/such/file", NULL), HST_E_CONFIG);
+    struct hst_roots comfyui = {0};
+    assert_int_equal(hst_roots_read_comfyui(&comfyui, "/no/such/file", NULL), HST_E_CONFIG);
 }
 
 int main(void)
