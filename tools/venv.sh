@@ -24,6 +24,6 @@ now=$(stamp $(git ls-files python include 2>/dev/null || find python include -ty
 if ! is_fresh hoist "$now"; then
   pip install setuptools wheel
   HOIST_INCLUDEDIR=$PWD/include HOIST_LIBDIR=$PWD/build pip install --no-build-isolation --no-deps --force-reinstall ./python
-  echo "$now" > .venv/hoist.stamp
 fi
 .venv/bin/python -c 'import hoist._core' || { echo "the Python package hoist could not be built" >&2; exit 1; }
+echo "$now" > .venv/hoist.stamp

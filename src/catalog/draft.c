@@ -91,6 +91,15 @@ int hst_draft_needs_hint(struct hst_model *model, const char *hint, struct hst_e
     return add_text(&model->verdict.needs_hint, &model->verdict.needs_hint_count, hint, err);
 }
 
+int hst_draft_hint(struct hst_model *model, enum hst_hint_source source, const char *key, const char *value, struct hst_error *err)
+{
+    HST_TRY(grow(&model->hints, model->hint_count, sizeof *model->hints, err));
+    struct hst_hint *hint = &model->hints[model->hint_count++];
+    *hint = (struct hst_hint){.source = source};
+    HST_TRY(hst_draft_text(&hint->key, key, err));
+    return hst_draft_text(&hint->value, value, err);
+}
+
 static int read_fd(void *context, uint64_t offset, void *buffer, size_t length, struct hst_error *err)
 {
     return hst_file_read_at(*(int *)context, offset, buffer, length, err);

@@ -12,6 +12,8 @@ int hst_draft_text(char **member, const char *text, struct hst_error *err);
 int hst_draft_evidence(struct hst_model *model, struct hst_error *err, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /** Say which hint would settle what the tensors cannot. */
 int hst_draft_needs_hint(struct hst_model *model, const char *hint, struct hst_error *err);
+/** Note what somebody says about the model. Whether it counts is decided by the rules (families.h). */
+int hst_draft_hint(struct hst_model *model, enum hst_hint_source source, const char *key, const char *value, struct hst_error *err);
 /** Open and parse a file into the model. `dir_fd` >= 0: `path` is relative to it and must stay beneath it, and `folder` is its path
  * for display; -1: `path` is absolute. *ret_file = its index. */
 int hst_draft_file(struct hst_model *model, int dir_fd, const char *folder, const char *path, uint32_t *ret_file, struct hst_error *err);

@@ -38,8 +38,13 @@ static void free_parts(struct hst_model *model)
         hst_tensor_table_free(model->files[i].table);
         free(model->files[i].path);
     }
+    for (size_t i = 0; i < model->hint_count; i++) {
+        free(model->hints[i].key);
+        free(model->hints[i].value);
+    }
     free(model->components);
     free(model->files);
+    free(model->hints);
 }
 
 void hst_model_unref(struct hst_model *model)

@@ -52,6 +52,22 @@ struct hst_verdict {
     size_t needs_hint_count; /**< of needs_hint */
 };
 
+/** Who says something about a model besides its tensors; the most trusted first. */
+enum hst_hint_source {
+    HST_HINT_USER,    /**< the user, through hoist */
+    HST_HINT_HEADER,  /**< metadata inside the file: modelspec.*, ss_*, general.* */
+    HST_HINT_SIDECAR, /**< a file beside it that another tool wrote */
+    HST_HINT_FOLDER,  /**< the folder it lies in: models/Lora */
+    HST_HINT_NAME,    /**< its own name */
+};
+
+/** One thing said, under the key that its source uses. */
+struct hst_hint {
+    enum hst_hint_source source; /**< who says so */
+    char *key;                   /**< "modelspec.architecture", "ss_base_model_version", "baseModel" ...; owned */
+    char *value;                 /**< owned */
+};
+
 /** A model: a file or folder that a user would name. */
 struct hst_model {
     unsigned refs;            /**< see hst_model_ref */
@@ -69,6 +85,8 @@ struct hst_model {
     enum hst_model_state state; /**< may it be loaded? */
     struct hst_error problem; /**< status 0 unless invalid, unsafe or missing */
     struct hst_verdict verdict; /**< why */
+    struct hst_hint *hints;   /**< what is said about it; owned */
+    size_t hint_count;        /**< of hints */
     struct hst_model_file *files; /**< owned */
     size_t file_count;        /**< of files */
     struct hst_component *components; /**< owned */
