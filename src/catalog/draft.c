@@ -189,6 +189,15 @@ static const char *name_precision(const struct census *census)
     return census->total > 0 ? "mixed" : NULL;
 }
 
+/* Numbers that only a packer wrote are called by what it calls them. */
+static const char *name_packed(const struct hst_model *model, const char *precision)
+{
+    static const char *const carriers[] = {"uint8", "int8", "int32", "mixed"};
+    for (size_t i = 0; model->storage != NULL && precision != NULL && i < sizeof carriers / sizeof carriers[0]; i++)
+        if (strcmp(precision, carriers[i]) == 0) return model->storage;
+    return precision;
+}
+
 static void sum_up(struct hst_model *model)
 {
     struct census whole = {0};
@@ -199,10 +208,10 @@ static void sum_up(struct hst_model *model)
         count_types(&census, component);
         count_types(&whole, component);
         component->model = model;
-        component->precision = name_precision(&census);
+        component->precision = name_packed(model, name_precision(&census));
         model->parameters += component->parameters;
     }
-    model->precision = name_precision(&whole);
+    model->precision = name_packed(model, name_precision(&whole));
     model->size_bytes = 0;
     for (size_t i = 0; i < model->file_count; i++)
         model->size_bytes += model->files[i].id.size_bytes;

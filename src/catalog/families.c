@@ -1,266 +1,222 @@
 #include "catalog/families.h"
 
+#include "base/cleanup.h"
+#include "catalog/hints.h"
+#include "catalog/lora.h"
+#include "catalog/tables.h"
+
 #include <string.h>
 
-/* A condition on one tensor. */
-struct test {
-    const char *key;
-    int dim;         /* -1 = present, -2 = absent, else which dimension */
-    uint64_t value;  /* that the dimension has */
-};
-#define HAS(key) {key, -1, 0}
-#define LACKS(key) {key, -2, 0}
-#define DIM(key, dim, value) {key, dim, value}
+/* ---- evidence ---- */
 
-/* A family: all tests must hold. The first row that fits is the verdict, the next one of another family the runner-up. */
-struct rule {
-    const char *type, *family, *variant, *role, *needs_hint;
-    struct test tests[4];
-};
-
-#define UNET_IN "input_blocks.0.0.weight"
-#define UNET_CTX "input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"
-#define XL_CTX "input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight"
-#define HF_IN "conv_in.weight"
-#define HF_CTX "down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k.weight"
-#define HF_XL_CTX "down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_k.weight"
-#define HF_XL_ADD "add_embedding.linear_1.weight"
-#define MMDIT "joint_blocks.0.context_block.attn.qkv.weight"
-#define FLUX "double_blocks.0.img_attn.norm.key_norm.scale"
-#define HF_FLUX "single_transformer_blocks.0.attn.norm_k.weight"
-#define HF_FLUX_ADD "transformer_blocks.0.attn.add_k_proj.weight"
-#define GUIDANCE "guidance_in.in_layer.weight"
-#define HF_GUIDANCE "time_text_embed.guidance_embedder.linear_1.weight"
-#define LDM_HINT "input_hint_block.0.weight"
-#define LDM_CONTROL "control_model.input_hint_block.0.weight"
-#define HF_CONTROL "controlnet_cond_embedding.conv_in.weight"
-#define CLIP "text_model.embeddings.token_embedding.weight"
-#define T5 "encoder.block.0.layer.0.SelfAttention.k.weight"
-#define KL_HINT_4 "which family it belongs to: its name, modelspec.architecture, or the scaling factor (0.18215 = sd1/sd2, 0.13025 = sdxl)"
-#define KL_HINT_16 "which family it belongs to: its name, modelspec.architecture, or the scaling factor of its config.json (sd3, flux1)"
-
-static const struct rule rules[] = {
-    /* Adapters first: they carry names of the models they adapt. */
-    {"controlnet", "sd1", NULL, "controlnet", NULL, {HAS(LDM_CONTROL), DIM("control_model." UNET_CTX, 1, 768)}},
-    {"controlnet", "sd2", NULL, "controlnet", NULL, {HAS(LDM_CONTROL), DIM("control_model." UNET_CTX, 1, 1024)}},
-    {"controlnet", "sdxl", NULL, "controlnet", NULL, {HAS(LDM_CONTROL), DIM("control_model." XL_CTX, 1, 2048)}},
-    {"controlnet", "sd1", NULL, "controlnet", NULL, {HAS(LDM_HINT), DIM(UNET_CTX, 1, 768)}},
-    {"controlnet", "sd2", NULL, "controlnet", NULL, {HAS(LDM_HINT), DIM(UNET_CTX, 1, 1024)}},
-    {"controlnet", "sdxl", NULL, "controlnet", NULL, {HAS(LDM_HINT), DIM(XL_CTX, 1, 2048)}},
-    {"controlnet", "sd1", NULL, "controlnet", NULL, {HAS(HF_CONTROL), DIM(HF_CTX, 1, 768)}},
-    {"controlnet", "sd2", NULL, "controlnet", NULL, {HAS(HF_CONTROL), DIM(HF_CTX, 1, 1024)}},
-    {"controlnet", "sdxl", NULL, "controlnet", NULL, {HAS(HF_CONTROL), DIM(HF_XL_CTX, 1, 2048)}},
-    /* UNets as in the original code (ldm). */
-    {"diffusion_model", "sd1", "inpaint", "unet", NULL, {DIM(UNET_IN, 1, 9), DIM(UNET_CTX, 1, 768)}},
-    {"diffusion_model", "sd1", "ip2p", "unet", NULL, {DIM(UNET_IN, 1, 8), DIM(UNET_CTX, 1, 768)}},
-    {"diffusion_model", "sd1", NULL, "unet", NULL, {DIM(UNET_IN, 1, 4), DIM(UNET_CTX, 1, 768)}},
-    {"diffusion_model", "sd2", "inpaint", "unet", NULL, {DIM(UNET_IN, 1, 9), DIM(UNET_CTX, 1, 1024)}},
-    {"diffusion_model", "sd2", "depth", "unet", NULL, {DIM(UNET_IN, 1, 5), DIM(UNET_CTX, 1, 1024)}},
-    {"diffusion_model", "sd2", NULL, "unet", NULL, {DIM(UNET_IN, 1, 4), DIM(UNET_CTX, 1, 1024)}},
-    {"diffusion_model", "sdxl", "inpaint", "unet", NULL, {DIM(UNET_IN, 1, 9), DIM(XL_CTX, 1, 2048)}},
-    {"diffusion_model", "sdxl", NULL, "unet", NULL, {HAS(UNET_IN), DIM(XL_CTX, 1, 2048)}},
-    {"diffusion_model", "sdxl_refiner", NULL, "unet", NULL, {HAS(UNET_IN), DIM(XL_CTX, 1, 1280)}},
-    /* UNets as diffusers names them. */
-    {"diffusion_model", "sd1", "inpaint", "unet", NULL, {DIM(HF_IN, 1, 9), DIM(HF_CTX, 1, 768)}},
-    {"diffusion_model", "sd1", NULL, "unet", NULL, {DIM(HF_IN, 1, 4), DIM(HF_CTX, 1, 768)}},
-    {"diffusion_model", "sd2", NULL, "unet", NULL, {DIM(HF_IN, 1, 4), DIM(HF_CTX, 1, 1024)}},
-    {"diffusion_model", "sdxl", NULL, "unet", NULL, {HAS(HF_XL_ADD), DIM(HF_XL_CTX, 1, 2048)}},
-    {"diffusion_model", "sdxl_refiner", NULL, "unet", NULL, {HAS(HF_XL_ADD), DIM(HF_XL_CTX, 1, 1280)}},
-    /* Transformers. FLUX.1 is what has its keys and none of those of its descendants. */
-    {"diffusion_model", "sd35", NULL, "transformer", NULL, {HAS(MMDIT), HAS("joint_blocks.0.context_block.attn.ln_q.weight")}},
-    {"diffusion_model", "sd3", NULL, "transformer", NULL, {HAS(MMDIT)}},
-    {"diffusion_model", "flux2", NULL, "transformer", NULL, {HAS("double_stream_modulation_img.lin.weight")}},
-    {"diffusion_model", "chroma", NULL, "transformer", NULL, {HAS(FLUX), HAS("distilled_guidance_layer.norms.0.scale")}},
-    {"diffusion_model", "flux1", "fill", "transformer", NULL, {HAS(FLUX), DIM("img_in.weight", 1, 384), HAS(GUIDANCE)}},
-    {"diffusion_model", "flux1", "control", "transformer", NULL, {HAS(FLUX), DIM("img_in.weight", 1, 128), HAS(GUIDANCE)}},
-    {"diffusion_model", "flux1", "dev", "transformer", NULL, {HAS(FLUX), HAS("vector_in.in_layer.weight"), HAS(GUIDANCE)}},
-    {"diffusion_model", "flux1", "schnell", "transformer", NULL, {HAS(FLUX), HAS("vector_in.in_layer.weight"), LACKS(GUIDANCE)}},
-    {"diffusion_model", "flux1", "dev", "transformer", NULL, {HAS(HF_FLUX), HAS(HF_FLUX_ADD), HAS(HF_GUIDANCE)}},
-    {"diffusion_model", "flux1", "schnell", "transformer", NULL, {HAS(HF_FLUX), HAS(HF_FLUX_ADD), LACKS(HF_GUIDANCE), HAS("time_text_embed.text_embedder.linear_1.weight")}},
-    /* VAEs: shapes alone do not tell the families apart. */
-    {"vae", NULL, NULL, "vae", KL_HINT_4, {DIM("decoder.conv_in.weight", 1, 4)}},
-    {"vae", NULL, NULL, "vae", KL_HINT_16, {DIM("decoder.conv_in.weight", 1, 16)}},
-    /* Encoders and language models. */
-    {"text_encoder", "clip_l", NULL, "text_encoder", NULL, {DIM(CLIP, 1, 768)}},
-    {"text_encoder", "clip_h", NULL, "text_encoder", NULL, {DIM(CLIP, 1, 1024)}},
-    {"text_encoder", "clip_g", NULL, "text_encoder", NULL, {DIM(CLIP, 1, 1280)}},
-    {"text_encoder", "clip", NULL, "text_encoder", NULL, {HAS(CLIP)}},
-    {"text_encoder", "umt5_xxl", NULL, "text_encoder", NULL, {HAS(T5), DIM("shared.weight", 0, 256384), DIM("shared.weight", 1, 4096)}},
-    {"text_encoder", "t5_xxl", NULL, "text_encoder", NULL, {HAS(T5), DIM("encoder.block.23.layer.1.DenseReluDense.wi_1.weight", 0, 10240)}},
-    {"text_encoder", "t5", NULL, "text_encoder", NULL, {HAS(T5)}},
-    {"clip_vision", "clip_vision", NULL, "image_encoder", NULL, {HAS("vision_model.encoder.layers.0.mlp.fc1.weight")}},
-    {"llm", "bert", NULL, "model", NULL, {HAS("embeddings.word_embeddings.weight"), HAS("encoder.layer.0.attention.self.query.weight")}},
-    {"llm", "bert", NULL, "model", NULL, {HAS("bert.embeddings.word_embeddings.weight")}},
-    {"llm", "qwen3", NULL, "model", NULL, {HAS("model.layers.0.self_attn.q_proj.weight"), HAS("model.layers.0.self_attn.q_norm.weight")}},
-    {"llm", "qwen2", NULL, "model", NULL, {HAS("model.layers.0.self_attn.q_proj.weight"), HAS("model.layers.0.self_attn.k_proj.bias")}},
-    {"llm", "llama", NULL, "model", NULL, {HAS("model.layers.0.self_attn.q_proj.weight"), HAS("model.embed_tokens.weight")}},
-    {"llm", "gpt2", NULL, "model", NULL, {HAS("h.0.attn.c_attn.weight"), HAS("wte.weight")}},
-    /* Small things. */
-    {"upscaler", "esrgan", NULL, "upscaler", NULL, {HAS("conv_first.weight"), HAS("conv_last.weight")}},
-    {"upscaler", "esrgan", NULL, "upscaler", NULL, {HAS("model.0.weight"), HAS("model.1.sub.0.RDB1.conv1.0.weight")}},
-    {"embedding", "sdxl", NULL, "embedding", NULL, {HAS("clip_l"), HAS("clip_g")}},
-    {"embedding", "sd1", NULL, "embedding", NULL, {DIM("emb_params", 1, 768)}},
-    {"embedding", "sd2", NULL, "embedding", NULL, {DIM("emb_params", 1, 1024)}},
-};
-enum { RULES = sizeof rules / sizeof rules[0], TESTS = sizeof rules[0].tests / sizeof rules[0].tests[0] };
-
-/* LoRA: what makes a file one, and which base the width of a cross-attention layer names. */
-static const char *const lora_down[] = {".lora_down.weight", ".lora_A.weight", ".lora.down.weight", "_lora.down.weight", ".lora_A.default.weight"};
-static const struct {
-    const char *part;     /* of the name */
-    uint64_t width;       /* of the input of its down matrix; 0 = any */
-    const char *family;
-} lora_bases[] = {
-    {"double_blocks", 3072, "flux1"}, {"single_transformer_blocks", 3072, "flux1"}, {"single_blocks", 3072, "flux1"},
-    {"attn2_to_k", 768, "sd1"},       {"attn2_to_k", 1024, "sd2"},                  {"attn2_to_k", 2048, "sdxl"},
-    {"attn2.to_k", 768, "sd1"},       {"attn2.to_k", 1024, "sd2"},                  {"attn2.to_k", 2048, "sdxl"},
-    {"joint_blocks", 0, "sd3"},
-};
-
-/* Prefixes of a single-file checkpoint and the component they make. */
-static const struct {
-    const char *prefix, *role;
-} prefixes[] = {
-    {"first_stage_model.", "vae"},
-    {"vae.", "vae"},
-    {"conditioner.embedders.0.", "text_encoder"},
-    {"conditioner.embedders.1.", "text_encoder_2"},
-    {"cond_stage_model.", "text_encoder"},
-    {"text_encoders.clip_l.", "text_encoder"},
-    {"text_encoders.clip_g.", "text_encoder_2"},
-    {"text_encoders.t5xxl.", "text_encoder_3"},
-};
-
-/* general.architecture of a GGUF file; what is not listed is a language model of that architecture. */
-static const struct {
-    const char *architecture, *type, *family;
-} architectures[] = {
-    {"flux", "diffusion_model", "flux1"},       {"sd1", "diffusion_model", "sd1"},          {"sdxl", "diffusion_model", "sdxl"},
-    {"sd3", "diffusion_model", "sd3"},          {"aura", "diffusion_model", "aura_flow"},   {"hidream", "diffusion_model", "hidream"},
-    {"cosmos", "diffusion_model", "cosmos"},    {"ltxv", "diffusion_model", "ltx_video"},   {"hyvid", "diffusion_model", "hunyuan_video"},
-    {"wan", "diffusion_model", "wan21"},        {"lumina2", "diffusion_model", "lumina2"},  {"qwen_image", "diffusion_model", "qwen_image"},
-    {"t5", "text_encoder", "t5"},               {"t5encoder", "text_encoder", "t5"},        {"clip", "clip_vision", "clip_vision"},
-};
-
-static bool holds(const struct test *test, const struct hst_keys *keys)
+static int say_absent(struct hst_model *model, const struct hst_rule_line *line, struct hst_error *err)
 {
-    const struct hst_tensor *tensor = hst_keys_find(keys, test->key);
-    if (test->dim == -1) return tensor != NULL;
-    if (test->dim == -2) return tensor == NULL;
-    return hst_keys_dim(tensor, (uint32_t)test->dim) == test->value;
+    size_t others = 0;
+    while (line->names[0] != NULL && line->names[others + 1] != NULL)
+        others++;
+    if (others == 0) return hst_draft_evidence(model, err, "no %s", line->names[0]);
+    return hst_draft_evidence(model, err, "no %s, nor any of %zu like it", line->names[0], others);
 }
 
-static bool fits(const struct rule *rule, const struct hst_keys *keys)
+static int say_shape(struct hst_model *model, const struct hst_rule_line *line, const struct hst_rule_seen *seen, struct hst_error *err)
 {
-    for (size_t i = 0; i < TESTS && rule->tests[i].key != NULL; i++)
-        if (!holds(&rule->tests[i], keys)) return false;
-    return true;
+    int dim = line->dim < 0 ? (int)seen->rank + line->dim : line->dim;
+    return hst_draft_evidence(model, err, "%s%s has %llu in dimension %d", seen->prefix, seen->name, (unsigned long long)seen->shape[dim], dim);
 }
 
-static int say(struct hst_model *model, const struct test *test, const struct hst_keys *keys, struct hst_error *err)
+static int say(struct hst_model *model, const struct hst_rule_line *line, const struct hst_rule_subject *subject, struct hst_error *err)
 {
-    const char *prefix = hst_keys_find(keys, test->key) != NULL ? keys->prefix : "";
-    if (test->dim == -2) return hst_draft_evidence(model, err, "no tensor %s", test->key);
-    if (test->dim == -1) return hst_draft_evidence(model, err, "has %s%s", prefix, test->key);
-    return hst_draft_evidence(model, err, "%s%s has %llu in dimension %d", prefix, test->key, (unsigned long long)test->value, test->dim);
+    struct hst_rule_seen seen;
+    if (line->kind == HST_RULE_COUNT) return hst_draft_evidence(model, err, "only %zu tensors", subject->count);
+    if (line->negate) return line->kind == HST_RULE_NAME ? say_absent(model, line, err) : HST_OK;
+    if (!hst_rules_seen(line, subject, &seen)) return HST_OK;
+    switch (line->kind) {
+    case HST_RULE_SHAPE: return say_shape(model, line, &seen, err);
+    case HST_RULE_RANK: return hst_draft_evidence(model, err, "%s%s has %u dimensions", seen.prefix, seen.name, seen.rank);
+    case HST_RULE_PACKED: return hst_draft_evidence(model, err, "%s%s is packed", seen.prefix, seen.name);
+    case HST_RULE_INDEX: return hst_draft_evidence(model, err, "%s goes up to %llu", seen.name, (unsigned long long)seen.index[line->dim - 1]);
+    default: return hst_draft_evidence(model, err, "has %s%s", seen.prefix, seen.name);
+    }
 }
 
-static int apply(struct hst_model *model, const struct rule *rule, const struct hst_keys *keys, struct hst_error *err)
+static int say_all(struct hst_model *model, const struct hst_rule_case *what, const struct hst_rule_subject *subject, struct hst_error *err)
 {
-    HST_TRY(hst_draft_text(&model->type, rule->type, err));
-    HST_TRY(hst_draft_text(&model->family, rule->family, err));
-    HST_TRY(hst_draft_text(&model->variant, rule->variant, err));
-    model->verdict.confidence = rule->needs_hint == NULL ? 1.0 : 0.5;
-    if (rule->needs_hint != NULL) HST_TRY(hst_draft_needs_hint(model, rule->needs_hint, err));
-    for (size_t i = 0; i < TESTS && rule->tests[i].key != NULL; i++)
-        HST_TRY(say(model, &rule->tests[i], keys, err));
+    for (size_t i = 0; what != NULL && i < what->line_count; i++)
+        HST_TRY(say(model, &what->lines[i], subject, err));
     return HST_OK;
 }
 
-static bool same_family(const struct rule *a, const struct rule *b)
+/* ---- verdicts ---- */
+
+/* What is still open after the rules. */
+struct question {
+    const char *const *between; /* possible answers */
+    const char *rival;          /* a family that looks the same */
+    char *dangling;             /* module of a LoRA with half of a pair; owned */
+};
+
+static void free_question(struct question *question)
 {
-    return a->family == b->family || (a->family != NULL && b->family != NULL && strcmp(a->family, b->family) == 0);
+    free(question->dangling);
 }
 
-/* The first row after `rule` that fits too and says something else. */
-static int name_runner_up(struct hst_model *model, const struct rule *rule, const struct hst_keys *keys, struct hst_error *err)
+static int apply(struct hst_model *model, const struct hst_rule_result *result, const struct hst_rule_subject *subject, struct question *ret_question, struct hst_error *err)
 {
-    for (const struct rule *other = rule + 1; other < rules + RULES; other++)
-        if (!same_family(rule, other) && fits(other, keys)) return hst_draft_text(&model->verdict.runner_up, other->family, err);
-    return HST_OK;
+    struct hst_rule_case answer = hst_rules_answer(result);
+    HST_TRY(hst_draft_text(&model->type, result->rule->type, err));
+    HST_TRY(hst_draft_text(&model->family, answer.family, err));
+    HST_TRY(hst_draft_text(&model->variant, answer.variant, err));
+    HST_TRY(hst_draft_text(&model->verdict.runner_up, result->runner_up, err));
+    model->verdict.confidence = answer.undecided == NULL ? 1.0 : 0.5;
+    model->main_role = result->rule->role;
+    ret_question->between = answer.between;
+    if (answer.undecided != NULL) HST_TRY(hst_draft_needs_hint(model, answer.undecided, err));
+    HST_TRY(say_all(model, &result->rule->base, subject, err));
+    return say_all(model, result->refined, subject, err);
 }
 
-static const struct hst_tensor *find_lora(const struct hst_keys *keys, const char *part)
+/* By tensors under the present prefix. @return 1 when a rule held */
+static int judge_tensors(struct hst_model *model, struct hst_keys *keys, struct question *ret_question, struct hst_error *err)
 {
-    const struct hst_tensor *found = NULL;
-    for (size_t i = 0; found == NULL && i < sizeof lora_down / sizeof lora_down[0]; i++)
-        found = hst_keys_like(keys, part, lora_down[i]);
-    return found;
+    struct hst_rule_subject subject = hst_keys_subject(keys);
+    struct hst_rule_result result = hst_rules_judge(hst_table_rules, hst_table_rule_count, &subject);
+    if (result.rule == NULL) return 0;
+    HST_TRY(apply(model, &result, &subject, ret_question, err));
+    return 1;
 }
 
-static int judge_lora(struct hst_model *model, const struct hst_keys *keys, const struct hst_tensor *any, struct hst_error *err)
+static int describe_lora(struct hst_model *model, const struct hst_lora *lora, struct hst_error *err)
 {
+    const char *format = lora->format != NULL ? lora->format : "unknown", *algorithm = lora->algorithm != NULL ? lora->algorithm : "lora";
+    if (lora->rank_max == 0) return hst_draft_evidence(model, err, "%zu modules of an adapter (%s, written as by %s)", lora->modules.count, algorithm, format);
+    if (lora->rank_min == lora->rank_max)
+        return hst_draft_evidence(model, err, "%zu modules of an adapter (%s, written as by %s), rank %llu", lora->modules.count, algorithm, format, (unsigned long long)lora->rank_max);
+    return hst_draft_evidence(model, err, "%zu modules of an adapter (%s, written as by %s), ranks %llu to %llu", lora->modules.count, algorithm, format,
+                              (unsigned long long)lora->rank_min, (unsigned long long)lora->rank_max);
+}
+
+static int judge_layers(struct hst_model *model, const struct hst_lora *lora, struct question *ret_question, struct hst_error *err)
+{
+    struct hst_rule_subject subject = hst_lora_subject(lora);
+    struct hst_rule_result result = hst_rules_judge(hst_table_lora_rules, hst_table_lora_rule_count, &subject);
     HST_TRY(hst_draft_text(&model->type, "lora", err));
-    HST_TRY(hst_draft_evidence(model, err, "has low-rank pairs such as %s", any->name));
-    for (size_t i = 0; i < sizeof lora_bases / sizeof lora_bases[0]; i++) {
-        const struct hst_tensor *tensor = find_lora(keys, lora_bases[i].part);
-        if (tensor == NULL || (lora_bases[i].width != 0 && hst_keys_dim(tensor, 1) != lora_bases[i].width)) continue;
-        model->verdict.confidence = 1.0;
-        HST_TRY(hst_draft_evidence(model, err, "%s has %llu in dimension 1", tensor->name, (unsigned long long)hst_keys_dim(tensor, 1)));
-        return hst_draft_text(&model->family, lora_bases[i].family, err);
+    HST_TRY(describe_lora(model, lora, err));
+    model->main_role = "lora";
+    if (result.rule != NULL) {
+        ret_question->rival = result.rule->runner_up;
+        return apply(model, &result, &subject, ret_question, err);
     }
     model->verdict.confidence = 0.5;
-    return hst_draft_needs_hint(model, "which base model it was trained on: modelspec.architecture or ss_base_model_version", err);
+    return hst_draft_needs_hint(model, hst_table_lora_unknown, err);
 }
 
-/* A main model in which merged LoRA keys were left over is still a main model, so the structural rows come first. */
-int hst_families_judge(struct hst_model *model, const struct hst_keys *keys, struct hst_error *err)
+/* A LoRA or its kin? @return 1 when it is */
+static int judge_lora(struct hst_model *model, const struct hst_keys *keys, struct question *ret_question, struct hst_error *err)
 {
-    for (const struct rule *rule = rules; rule < rules + RULES; rule++) {
-        if (!fits(rule, keys)) continue;
-        HST_TRY(apply(model, rule, keys, err));
-        return name_runner_up(model, rule, keys, err);
-    }
-    const struct hst_tensor *lora = find_lora(keys, "");
-    return lora != NULL ? judge_lora(model, keys, lora, err) : HST_OK;
+    HST_AUTO(hst_lora_fini) struct hst_lora lora = {0};
+    HST_TRY(hst_lora_read(keys, &lora, err));
+    if (lora.layer_count == 0) return 0;
+    HST_TRY(judge_layers(model, &lora, ret_question, err));
+    const struct hst_lora_module *dangling = hst_lora_dangling(&lora);
+    if (dangling != NULL) HST_TRY(hst_draft_text(&ret_question->dangling, dangling->name, err));
+    return 1;
 }
 
-int hst_families_judge_metadata(struct hst_model *model, const struct hst_tensor_table *table, struct hst_error *err)
+/* Nothing fitted under the usual prefixes: a wrapper's name may stand before everything. @return 1 when a rule held */
+static int judge_wrapped(struct hst_model *model, struct hst_keys *keys, struct question *ret_question, struct hst_error *err)
+{
+    int known = 0;
+    for (size_t i = 0; known == 0 && i < hst_table_spare_prefix_count; i++)
+        if (hst_keys_set_prefix(keys, hst_table_spare_prefixes[i])) known = judge_tensors(model, keys, ret_question, err);
+    return known;
+}
+
+/* ---- what GGUF says of itself ---- */
+
+static const struct hst_rule_architecture *architecture_of(const char *name)
+{
+    for (size_t i = 0; i < hst_table_architecture_count; i++)
+        if (strcmp(hst_table_architectures[i].name, name) == 0) return &hst_table_architectures[i];
+    return NULL;
+}
+
+/* Tensors that a rule knows say more than the converter's word; where they say nothing, it counts. */
+static int judge_metadata(struct hst_model *model, const struct hst_tensor_table *table, struct hst_error *err)
 {
     const char *name = hst_tensor_table_metadata(table, "general.architecture"), *kind = hst_tensor_table_metadata(table, "general.type");
-    const char *type = "llm", *family = name;
-    if (name == NULL || name[0] == '\0' || strcmp(model->type, "other") != 0) return HST_OK;
-    for (size_t i = 0; i < sizeof architectures / sizeof architectures[0]; i++) {
-        if (strcmp(architectures[i].architecture, name) != 0) continue;
-        type = architectures[i].type;
-        family = architectures[i].family;
-    }
+    if (name == NULL || name[0] == '\0' || model->main_role != NULL) return HST_OK;
+    const struct hst_rule_architecture *known = architecture_of(name);
+    const char *type = known != NULL ? known->type : "llm", *family = known != NULL ? known->family : name;
     if (kind != NULL && strcmp(kind, "adapter") == 0) type = "lora";
+    if (kind != NULL && strcmp(kind, "mmproj") == 0) type = "clip_vision";
+    if (type == NULL) return HST_OK;
     HST_TRY(hst_draft_text(&model->type, type, err));
     HST_TRY(hst_draft_text(&model->family, family, err));
     model->verdict.confidence = 0.9; /* what a converter wrote, not what the tensors show */
+    if (family == NULL) HST_TRY(hst_draft_needs_hint(model, "which version of it: its name", err));
     return hst_draft_evidence(model, err, "general.architecture is %s", name);
 }
 
-static const char *role_of_type(const struct hst_model *model)
+static int admit_ignorance(struct hst_model *model, const struct hst_keys *keys, struct hst_error *err)
 {
-    for (size_t i = 0; i < RULES; i++)
-        if (strcmp(rules[i].type, model->type) == 0 && (model->family == NULL || (rules[i].family != NULL && strcmp(rules[i].family, model->family) == 0)))
-            return rules[i].role;
-    return NULL;
+    if (strcmp(model->type, "other") != 0 || model->main_role != NULL) return HST_OK;
+    const char *first = keys->count > 0 ? keys->tensors[0]->name : "none";
+    HST_TRY(hst_draft_evidence(model, err, "no rule knows its %zu tensors, such as %.100s", keys->count, first));
+    return hst_draft_needs_hint(model, "what model it is: modelspec.architecture, a config.json, the folder it lies in, or the user", err);
+}
+
+/* ---- how it is stored ---- */
+
+static void note_storage(struct hst_model *model, const struct hst_keys *keys, const struct hst_tensor_table *table)
+{
+    bool plain = true;
+    for (size_t i = 0; plain && i < keys->count; i++) {
+        enum hst_dtype dtype = keys->tensors[i]->dtype;
+        plain = dtype != HST_DTYPE_U8 && dtype != HST_DTYPE_I8 && dtype != HST_DTYPE_I32 && dtype != HST_DTYPE_F8_E4M3 && dtype != HST_DTYPE_F8_E5M2;
+    }
+    for (size_t i = 0; !plain && model->storage == NULL && i < hst_table_storage_count; i++)
+        if (hst_keys_ending(keys, hst_table_storages[i].suffix) != NULL) model->storage = hst_table_storages[i].name;
+    if (model->storage == NULL && hst_tensor_table_metadata(table, "_quantization_metadata") != NULL) model->storage = "comfy_quant";
+}
+
+/* ---- all of it ---- */
+
+/* A main model in which merged LoRA keys were left over is still a main model, so the rules come before the LoRA. */
+static int judge_content(struct hst_model *model, struct hst_keys *keys, struct question *ret_question, struct hst_error *err)
+{
+    hst_keys_choose_prefix(keys, hst_table_prefixes, hst_table_prefix_count);
+    int known = judge_tensors(model, keys, ret_question, err);
+    if (known == 0) known = judge_lora(model, keys, ret_question, err);
+    return known == 0 ? judge_wrapped(model, keys, ret_question, err) : known;
+}
+
+int hst_families_judge(struct hst_model *model, struct hst_keys *keys, const struct hst_tensor_table *table, struct hst_error *err)
+{
+    HST_AUTO(free_question) struct question question = {0};
+    int known = judge_content(model, keys, &question, err);
+    if (known < 0) return known;
+    note_storage(model, keys, table);
+    HST_TRY(judge_metadata(model, table, err));
+    HST_TRY(admit_ignorance(model, keys, err));
+    HST_TRY(hst_hints_collect(model, table, err));
+    HST_TRY(hst_hints_settle(model, question.between, question.rival, err));
+    if (question.dangling == NULL) return HST_OK;
+    return hst_error_set(err, HST_E_INCOMPLETE_MODEL, "incomplete: half of the pair '%.100s' is missing", question.dangling);
 }
 
 const char *hst_families_main_role(const struct hst_model *model)
 {
-    const char *role = role_of_type(model);
-    if (role != NULL) return role;
+    if (model->main_role != NULL) return model->main_role;
     if (strcmp(model->type, "diffusion_model") == 0) return "transformer";
     return strcmp(model->type, "lora") == 0 ? "lora" : "model";
 }
 
-const char *hst_families_role_of(const char *tensor_name)
+const char *hst_families_role_of(const struct hst_model *model, const char *tensor_name)
 {
-    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
-        if (strncmp(tensor_name, prefixes[i].prefix, strlen(prefixes[i].prefix)) == 0) return prefixes[i].role;
+    for (size_t i = 0; i < hst_table_part_count; i++) {
+        const struct hst_rule_part *part = &hst_table_parts[i];
+        bool ours = part->family == NULL || (model->family != NULL && strcmp(part->family, model->family) == 0);
+        if (ours && strncmp(tensor_name, part->prefix, strlen(part->prefix)) == 0) return part->role;
+    }
     return NULL;
 }

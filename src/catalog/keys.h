@@ -1,25 +1,36 @@
 #ifndef HST_CATALOG_KEYS_H
 #define HST_CATALOG_KEYS_H
 /** @file
- * Tensors by name, with the main model's prefix taken off, so that a rule is written once for every way of naming. */
+ * The tensors of a model by name, as a subject of rules: with the main model's prefix taken off, so that a rule is written once for every
+ * way of naming. */
 #include "base/map.h"
+#include "catalog/rules.h"
 #include "formats/tensors.h"
 
-/** A look-up over the tensors of one or more tables; all borrowed. */
+/** A look-up over the tensors of one or more tables; all borrowed. Zero-initialise; free with hst_keys_fini. */
 struct hst_keys {
-    struct hst_map by_name; /**< stripped name -> tensor */
-    const char *prefix;     /**< what was taken off, e.g. "model.diffusion_model."; "" for none */
-    size_t count;           /**< tensors */
+    struct hst_map by_name;            /**< whole name -> tensor */
+    const struct hst_tensor **tensors; /**< owned array of all */
+    size_t count;                      /**< tensors */
+    size_t room;                       /**< of tensors */
+    bool integers;                     /**< are some of them of types that packers use? */
+    bool sorted;                       /**< are they in order of their names yet? */
+    const char *prefix;                /**< what is taken off, e.g. "model.diffusion_model."; "" for none */
+    bool bare;                         /**< are names without the prefix found, too? */
 };
 
-/** Collect the tensors of a table; the prefix is chosen from its names. Call once a file, prefix of the first wins. */
+/** Add the tensors of a table. */
 int hst_keys_add(struct hst_keys *keys, const struct hst_tensor_table *table, struct hst_error *err);
-/** The tensor of this stripped name, or NULL. */
+/** Take off the prefix, of these, under which most tensors are, if there are enough of them. Ended by NULL. */
+void hst_keys_choose_prefix(struct hst_keys *keys, const char *const *prefixes, size_t count);
+/** Take this prefix off. @return false when no tensor has it */
+bool hst_keys_set_prefix(struct hst_keys *keys, const char *prefix);
+/** The tensor of this name without prefix, or NULL. */
 const struct hst_tensor *hst_keys_find(const struct hst_keys *keys, const char *name);
-/** The first tensor whose name contains `part` and ends in `suffix`, or NULL. */
-const struct hst_tensor *hst_keys_like(const struct hst_keys *keys, const char *part, const char *suffix);
-/** Size of dimension `dim`, or 0 when the tensor is NULL or has fewer. */
-uint64_t hst_keys_dim(const struct hst_tensor *tensor, uint32_t dim);
+/** The first tensor whose whole name ends so, or NULL. */
+const struct hst_tensor *hst_keys_ending(const struct hst_keys *keys, const char *suffix);
+/** The keys as a subject of rules; borrows them. Sorts them at the first question that needs it: one thread at a time. */
+struct hst_rule_subject hst_keys_subject(struct hst_keys *keys);
 /** Free what it holds. */
 void hst_keys_fini(struct hst_keys *keys);
 #endif

@@ -78,6 +78,8 @@ struct hst_model {
     char *variant;            /**< or NULL */
     char *format;             /**< safetensors, diffusers, transformers ... */
     char *path;               /**< absolute */
+    const char *main_role;    /**< of its main component, when a rule knew it; static, or NULL */
+    const char *storage;      /**< how its weights are packed: nf4, fp8_scaled ...; static; NULL = plain numbers */
     uint64_t size_bytes;      /**< of its files */
     uint64_t parameters;      /**< of its components */
     const char *precision;    /**< as in hst_component; NULL without tensors */

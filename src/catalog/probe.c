@@ -17,7 +17,7 @@ static int split_file(struct hst_model *model, uint32_t file, struct hst_map *na
     const char *main_role = hst_families_main_role(model);
     for (size_t i = 0; i < table->count; i++) {
         struct hst_component *component;
-        const char *name = table->tensors[i].name, *role = hst_families_role_of(name);
+        const char *name = table->tensors[i].name, *role = hst_families_role_of(model, name);
         if (hst_map_get_str(names, name) != NULL) return hst_error_set(err, HST_E_INVALID_FILE, "set: two parts hold a tensor %.100s", name);
         if (hst_map_put_str(names, name, &table->tensors[i]) < 0) return hst_error_nomem(err);
         HST_TRY(hst_draft_component(model, role != NULL ? role : main_role, &component, err));
@@ -37,13 +37,10 @@ static int split(struct hst_model *model, struct hst_error *err)
 
 static int judge(struct hst_model *model, uint32_t first_file, struct hst_error *err)
 {
-    struct hst_keys keys = {0};
-    int status = HST_OK;
-    for (size_t i = first_file; status == HST_OK && i < model->file_count; i++)
-        status = hst_keys_add(&keys, model->files[i].table, err);
-    if (status == HST_OK) status = hst_families_judge(model, &keys, err);
-    hst_keys_fini(&keys);
-    return status;
+    HST_AUTO(hst_keys_fini) struct hst_keys keys = {0};
+    for (size_t i = first_file; i < model->file_count; i++)
+        HST_TRY(hst_keys_add(&keys, model->files[i].table, err));
+    return hst_families_judge(model, &keys, model->files[first_file].table, err);
 }
 
 /* The file, or every file of a model that lies in parts. */
@@ -67,9 +64,10 @@ static int read_file(struct hst_model *model, const char *path, struct hst_error
 {
     HST_TRY(open_parts(model, path, err));
     HST_TRY(hst_draft_text(&model->format, model->files[0].table->format, err));
-    HST_TRY(judge(model, 0, err));
-    HST_TRY(hst_families_judge_metadata(model, model->files[0].table, err));
-    return split(model, err);
+    int verdict = judge(model, 0, err);
+    if (verdict < 0 && verdict != HST_E_INCOMPLETE_MODEL) return verdict;
+    HST_TRY(split(model, err));
+    return verdict;
 }
 
 /* What went wrong with the content makes an invalid model; what went wrong outside of it is an error. */
