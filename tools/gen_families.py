@@ -12,7 +12,10 @@ COMPARE = {"=": "HST_RULE_EQUAL", "!=": "HST_RULE_OTHER", ">=": "HST_RULE_LEAST"
 SHAPE = re.compile(r"(?P<name>.+)\[(?P<dim>-?\d+|in|out)\] (?P<compare>=|!=|>=|<) (?P<values>[\d|]+)")
 RANK = re.compile(r"rank (?P<name>.+) = (?P<values>\d+)")
 COUNT = re.compile(r"tensors < (?P<values>\d+)")
+PACKED = re.compile(r"packed (?P<name>\S+)")
+NAME = re.compile(r"(?P<name>[^\s\[\]]+)")
 INDEX = re.compile(r"index (?P<name>.+) (?P<dim>\d) (?P<compare>>=|<) (?P<values>\d+)")
+KINDS = ((INDEX, "HST_RULE_INDEX"), (SHAPE, "HST_RULE_SHAPE"), (RANK, "HST_RULE_RANK"), (COUNT, "HST_RULE_COUNT"), (PACKED, "HST_RULE_PACKED"), (NAME, "HST_RULE_NAME"))
 VALUES_MAX = 4
 
 
@@ -21,19 +24,23 @@ def text(value):
     return "NULL" if value is None else json.dumps(str(value), ensure_ascii=True)
 
 
+def closing(name, begin):
+    """Where the brace that opens at BEGIN closes."""
+    depth = 0
+    for at in range(begin, len(name)):
+        depth += (name[at] == "{") - (name[at] == "}")
+        if depth == 0:
+            return at
+    raise ValueError(f"a brace is open in {name}")
+
+
 def expand(name):
     """Every name that {a,b} stands for, as a shell does it."""
-    depth, begin = 0, None
-    for at, letter in enumerate(name):
-        if letter == "{":
-            begin, depth = (at if depth == 0 else begin), depth + 1
-        elif letter == "}":
-            depth -= 1
-            if depth == 0:
-                return [f"{name[:begin]}{inner}{rest}" for choice in choices(name[begin + 1:at]) for inner in expand(choice) for rest in expand(name[at + 1:])]
-    if depth:
-        raise ValueError(f"a brace is open in {name}")
-    return [name]
+    begin = name.find("{")
+    if begin < 0:
+        return [name]
+    end = closing(name, begin)
+    return [name[:begin] + inner + rest for choice in choices(name[begin + 1:end]) for inner in expand(choice) for rest in expand(name[end + 1:])]
 
 
 def choices(inside):
@@ -46,6 +53,15 @@ def choices(inside):
         else:
             parts[-1] += letter
     return parts
+
+
+def parse(line):
+    """The kind of a line, and its parts."""
+    for pattern, kind in KINDS:
+        found = pattern.fullmatch(line)
+        if found and found.groupdict().get("values", "").count("|") < VALUES_MAX:
+            return kind, found.groupdict()
+    raise ValueError(f"cannot read the line {line!r}")
 
 
 class Tables:
@@ -69,23 +85,12 @@ class Tables:
     def line(self, line):
         """One line of `when` as a C initialiser."""
         rest = self.replace(line)
-        negate = rest.startswith("not ")
-        rest = rest.removeprefix("not ")
-        kind, dim, compare, values, name = "HST_RULE_NAME", 0, "HST_RULE_EQUAL", [], rest
-        for pattern, its_kind in ((INDEX, "HST_RULE_INDEX"), (SHAPE, "HST_RULE_SHAPE"), (RANK, "HST_RULE_RANK"), (COUNT, "HST_RULE_COUNT")):
-            if found := pattern.fullmatch(rest):
-                parts = found.groupdict()
-                kind, name = its_kind, parts.get("name", "")
-                dim = {"in": 1, "out": 0}.get(parts.get("dim"), parts.get("dim") or 0)
-                compare = COMPARE[parts.get("compare", "=")]
-                values = [int(value) for value in parts["values"].split("|")]
-                break
-        if rest.startswith("packed "):
-            kind, name = "HST_RULE_PACKED", rest.removeprefix("packed ")
-        if len(values) > VALUES_MAX or not re.fullmatch(r"[^\s\[\]]*", name):
-            raise ValueError(f"cannot read the line {line!r}")
-        return (f"{{.kind = {kind}, .negate = {'true' if negate else 'false'}, .dim = {dim}, .compare = {compare}, "
-                f".values = {{{', '.join(map(str, values)) or '0'}}}, .names = {self.names(expand(name) if name else [])}}}")
+        negate = "true" if rest.startswith("not ") else "false"
+        kind, parts = parse(rest.removeprefix("not "))
+        names = self.names(expand(parts["name"]) if "name" in parts else [])
+        dim = {"in": 1, "out": 0}.get(parts.get("dim"), parts.get("dim", 0))
+        return (f"{{.kind = {kind}, .negate = {negate}, .dim = {dim}, .compare = {COMPARE[parts.get('compare', '=')]}, "
+                f".values = {{{parts.get('values', '0').replace('|', ', ')}}}, .names = {names}}}")
 
     def case(self, case):
         """What a rule or one of its cases says."""
@@ -94,18 +99,20 @@ class Tables:
             undecided = self.data["hints_text"][undecided[1:]]
         lines = ", ".join(self.line(line) for line in case["when"])
         array = f"(const struct hst_rule_line[]){{{lines}}}" if lines else "NULL"
-        return (f"{{.family = {text(case.get('family'))}, .has_family = {'true' if 'family' in case else 'false'}, .variant = {text(case.get('variant'))}, .undecided = {text(undecided)}, "
+        has_family = "true" if "family" in case else "false"
+        return (f"{{.family = {text(case.get('family'))}, .has_family = {has_family}, .variant = {text(case.get('variant'))}, .undecided = {text(undecided)}, "
                 f".between = {self.names(case.get('between'))}, .lines = {array}, .line_count = {len(case['when'])}}}")
 
     def rule(self, rule):
         """A rule."""
-        known = {"type", "family", "variant", "role", "runner_up", "undecided", "between", "when", "cases"}
+        known = {"type", "family", "variant", "role", "runner_up", "rival", "undecided", "between", "when", "cases"}
         if set(rule) - known:
             raise ValueError(f"unknown words {set(rule) - known} in {rule}")
         cases = ",\n      ".join(self.case(case) for case in rule.get("cases", []))
         array = f"(const struct hst_rule_case[]){{{cases}}}" if cases else "NULL"
-        return (f"    {{.type = {text(rule.get('type', 'lora'))}, .role = {text(rule.get('role', 'lora'))}, .runner_up = {text(rule.get('runner_up'))},\n     .base = {self.case(rule)},\n"
-                f"     .cases = {array}, .case_count = {len(rule.get('cases', []))}}},\n")
+        rival = rule.get("rival")
+        return (f"    {{.type = {text(rule.get('type', 'lora'))}, .role = {text(rule.get('role', 'lora'))}, .runner_up = {text(rule.get('runner_up', rival))}, "
+                f".rival = {text(rival)},\n     .base = {self.case(rule)},\n     .cases = {array}, .case_count = {len(rule.get('cases', []))}}},\n")
 
     def hint(self, hint):
         """A hint."""
@@ -113,9 +120,34 @@ class Tables:
         return f"    {{.family = {text(hint.get('family'))}, .variant = {text(hint.get('variant'))}, {lists}}},\n"
 
 
-def array(declaration, rows):
-    """A C array of rows."""
-    return f"{declaration} = {{\n{''.join(rows)}}};\n"
+def array(declaration, lines):
+    """A C array of lines."""
+    return f"{declaration} = {{\n{''.join(lines)}}};\n"
+
+
+def rows(items, form):
+    """The rows of a C array."""
+    return [f"    {form(item)},\n" for item in items]
+
+
+def rules_of(data, tables):
+    """The tables about tensors."""
+    return [array("static const char *const prefixes[]", rows(data["prefixes"], text)),
+            array("static const char *const spare_prefixes[]", rows(data["spare_prefixes"], text)),
+            array("static const struct hst_rule rules[]", map(tables.rule, data["rules"])),
+            array("static const struct hst_rule_part parts[]", rows(data["parts"], lambda part: f"{{{text(part['prefix'])}, {text(part['role'])}, {text(part.get('family'))}}}")),
+            array("static const struct hst_rule_architecture architectures[]",
+                  rows(data["architectures"].items(), lambda row: f"{{{text(row[0])}, {text(row[1] and row[1][0])}, {text(row[1] and row[1][1])}}}")),
+            array("static const struct hst_rule_storage storages[]", rows(data["storage"], lambda row: f"{{{text(row['is'])}, {text(row['suffix'])}}}"))]
+
+
+def loras_of(data, tables):
+    """The tables about adapters."""
+    return [array("static const struct hst_rule lora_rules[]", map(tables.rule, data["lora_bases"])),
+            f"static const char lora_unknown[] = {text(data['lora_unknown'])};\n",
+            array("static const struct hst_rule_piece pieces[]",
+                  rows(data["lora_pieces"], lambda row: f"{{{text(row['suffix'])}, HST_LORA_{row['part'].upper()}, {text(row['format'])}, {text(row['algorithm'])}}}")),
+            array("static const char *const lora_prefixes[]", rows(data["lora_prefixes"], text))]
 
 
 def main(source, out):
@@ -123,21 +155,7 @@ def main(source, out):
     with open(source, encoding="utf-8") as file:
         data = yaml.safe_load(file)
     tables = Tables(data)
-    body = [
-        array("static const char *const prefixes[]", [f"    {text(prefix)},\n" for prefix in data["prefixes"]]),
-        array("static const char *const spare_prefixes[]", [f"    {text(prefix)},\n" for prefix in data["spare_prefixes"]]),
-        array("static const struct hst_rule rules[]", [tables.rule(rule) for rule in data["rules"]]),
-        array("static const struct hst_rule lora_rules[]", [tables.rule(rule) for rule in data["lora_bases"]]),
-        f"static const char lora_unknown[] = {text(data['lora_unknown'])};\n",
-        array("static const struct hst_rule_part parts[]", [f"    {{{text(part['prefix'])}, {text(part['role'])}, {text(part.get('family'))}}},\n" for part in data["parts"]]),
-        array("static const struct hst_rule_architecture architectures[]",
-              [f"    {{{text(name)}, {text(what[0] if what else None)}, {text(what[1] if what else None)}}},\n" for name, what in data["architectures"].items()]),
-        array("static const struct hst_rule_storage storages[]", [f"    {{{text(row['is'])}, {text(row['suffix'])}}},\n" for row in data["storage"]]),
-        array("static const struct hst_rule_piece pieces[]",
-              [f"    {{{text(row['suffix'])}, HST_LORA_{row['part'].upper()}, {text(row['format'])}, {text(row['algorithm'])}}},\n" for row in data["lora_pieces"]]),
-        array("static const char *const lora_prefixes[]", [f"    {text(prefix)},\n" for prefix in data["lora_prefixes"]]),
-        array("static const struct hst_rule_hint hints[]", [tables.hint(hint) for hint in data["hints"]]),
-    ]
+    body = rules_of(data, tables) + loras_of(data, tables) + [array("static const struct hst_rule_hint hints[]", map(tables.hint, data["hints"]))]
     names = [f"static const char *const {name}[] = {{{content}}};\n" for content, name in tables.arrays.items()]
     with open(out, "w", encoding="utf-8") as file:
         file.write(f"/* Generated by tools/gen_families.py from {source.rpartition('/')[2]}; edit that file instead. */\n" + "".join(names) + "\n".join(body))

@@ -15,7 +15,8 @@ static int say_absent(struct hst_model *model, const struct hst_rule_line *line,
     while (line->names[0] != NULL && line->names[others + 1] != NULL)
         others++;
     if (others == 0) return hst_draft_evidence(model, err, "no %s", line->names[0]);
-    return hst_draft_evidence(model, err, "no %s, nor any of %zu like it", line->names[0], others);
+    if (others == 1) return hst_draft_evidence(model, err, "no %s or %s", line->names[0], line->names[1]);
+    return hst_draft_evidence(model, err, "no %s, nor any of %zu names like it", line->names[0], others);
 }
 
 static int say_shape(struct hst_model *model, const struct hst_rule_line *line, const struct hst_rule_seen *seen, struct hst_error *err)
@@ -24,19 +25,23 @@ static int say_shape(struct hst_model *model, const struct hst_rule_line *line, 
     return hst_draft_evidence(model, err, "%s%s has %llu in dimension %d", seen->prefix, seen->name, (unsigned long long)seen->shape[dim], dim);
 }
 
+static int say_seen(struct hst_model *model, const struct hst_rule_line *line, const struct hst_rule_seen *seen, struct hst_error *err)
+{
+    switch (line->kind) {
+    case HST_RULE_SHAPE: return say_shape(model, line, seen, err);
+    case HST_RULE_RANK: return hst_draft_evidence(model, err, "%s%s has %u dimensions", seen->prefix, seen->name, seen->rank);
+    case HST_RULE_PACKED: return hst_draft_evidence(model, err, "%s%s is packed", seen->prefix, seen->name);
+    case HST_RULE_INDEX: return hst_draft_evidence(model, err, "%s goes up to %llu", seen->name, (unsigned long long)seen->index[line->dim - 1]);
+    default: return hst_draft_evidence(model, err, "has %s%s", seen->prefix, seen->name);
+    }
+}
+
 static int say(struct hst_model *model, const struct hst_rule_line *line, const struct hst_rule_subject *subject, struct hst_error *err)
 {
     struct hst_rule_seen seen;
-    if (line->kind == HST_RULE_COUNT) return hst_draft_evidence(model, err, "only %zu tensors", subject->count);
+    if (line->kind == HST_RULE_COUNT) return hst_draft_evidence(model, err, "only %zu tensor%s", subject->count, subject->count == 1 ? "" : "s");
     if (line->negate) return line->kind == HST_RULE_NAME ? say_absent(model, line, err) : HST_OK;
-    if (!hst_rules_seen(line, subject, &seen)) return HST_OK;
-    switch (line->kind) {
-    case HST_RULE_SHAPE: return say_shape(model, line, &seen, err);
-    case HST_RULE_RANK: return hst_draft_evidence(model, err, "%s%s has %u dimensions", seen.prefix, seen.name, seen.rank);
-    case HST_RULE_PACKED: return hst_draft_evidence(model, err, "%s%s is packed", seen.prefix, seen.name);
-    case HST_RULE_INDEX: return hst_draft_evidence(model, err, "%s goes up to %llu", seen.name, (unsigned long long)seen.index[line->dim - 1]);
-    default: return hst_draft_evidence(model, err, "has %s%s", seen.prefix, seen.name);
-    }
+    return hst_rules_seen(line, subject, &seen) ? say_seen(model, line, &seen, err) : HST_OK;
 }
 
 static int say_all(struct hst_model *model, const struct hst_rule_case *what, const struct hst_rule_subject *subject, struct hst_error *err)
@@ -103,7 +108,7 @@ static int judge_layers(struct hst_model *model, const struct hst_lora *lora, st
     HST_TRY(describe_lora(model, lora, err));
     model->main_role = "lora";
     if (result.rule != NULL) {
-        ret_question->rival = result.rule->runner_up;
+        ret_question->rival = result.rule->rival;
         return apply(model, &result, &subject, ret_question, err);
     }
     model->verdict.confidence = 0.5;
@@ -133,27 +138,32 @@ static int judge_wrapped(struct hst_model *model, struct hst_keys *keys, struct 
 
 /* ---- what GGUF says of itself ---- */
 
-static const struct hst_rule_architecture *architecture_of(const char *name)
+static struct hst_rule_architecture architecture_of(const char *name)
 {
     for (size_t i = 0; i < hst_table_architecture_count; i++)
-        if (strcmp(hst_table_architectures[i].name, name) == 0) return &hst_table_architectures[i];
-    return NULL;
+        if (strcmp(hst_table_architectures[i].name, name) == 0) return hst_table_architectures[i];
+    return (struct hst_rule_architecture){.name = name, .type = "llm", .family = name};
+}
+
+/* general.type says it better where it says that the file is no whole model. */
+static const char *type_of(const struct hst_rule_architecture *architecture, const char *kind)
+{
+    if (kind != NULL && strcmp(kind, "adapter") == 0) return "lora";
+    return kind != NULL && strcmp(kind, "mmproj") == 0 ? "clip_vision" : architecture->type;
 }
 
 /* Tensors that a rule knows say more than the converter's word; where they say nothing, it counts. */
 static int judge_metadata(struct hst_model *model, const struct hst_tensor_table *table, struct hst_error *err)
 {
-    const char *name = hst_tensor_table_metadata(table, "general.architecture"), *kind = hst_tensor_table_metadata(table, "general.type");
+    const char *name = hst_tensor_table_metadata(table, "general.architecture");
     if (name == NULL || name[0] == '\0' || model->main_role != NULL) return HST_OK;
-    const struct hst_rule_architecture *known = architecture_of(name);
-    const char *type = known != NULL ? known->type : "llm", *family = known != NULL ? known->family : name;
-    if (kind != NULL && strcmp(kind, "adapter") == 0) type = "lora";
-    if (kind != NULL && strcmp(kind, "mmproj") == 0) type = "clip_vision";
+    struct hst_rule_architecture known = architecture_of(name);
+    const char *type = type_of(&known, hst_tensor_table_metadata(table, "general.type"));
     if (type == NULL) return HST_OK;
     HST_TRY(hst_draft_text(&model->type, type, err));
-    HST_TRY(hst_draft_text(&model->family, family, err));
+    HST_TRY(hst_draft_text(&model->family, known.family, err));
     model->verdict.confidence = 0.9; /* what a converter wrote, not what the tensors show */
-    if (family == NULL) HST_TRY(hst_draft_needs_hint(model, "which version of it: its name", err));
+    if (known.family == NULL) HST_TRY(hst_draft_needs_hint(model, "which version of it: its name", err));
     return hst_draft_evidence(model, err, "general.architecture is %s", name);
 }
 
@@ -167,14 +177,20 @@ static int admit_ignorance(struct hst_model *model, const struct hst_keys *keys,
 
 /* ---- how it is stored ---- */
 
+/* Has it weights of a type that quantisers write? */
+static bool has_carrier(const struct hst_keys *keys)
+{
+    static const enum hst_dtype carriers[] = {HST_DTYPE_U8, HST_DTYPE_I8, HST_DTYPE_I32, HST_DTYPE_F8_E4M3, HST_DTYPE_F8_E5M2, HST_DTYPE_F4};
+    for (size_t i = 0; i < keys->count; i++)
+        for (size_t j = 0; j < sizeof carriers / sizeof carriers[0]; j++)
+            if (keys->tensors[i]->dtype == carriers[j]) return true;
+    return false;
+}
+
 static void note_storage(struct hst_model *model, const struct hst_keys *keys, const struct hst_tensor_table *table)
 {
-    bool plain = true;
-    for (size_t i = 0; plain && i < keys->count; i++) {
-        enum hst_dtype dtype = keys->tensors[i]->dtype;
-        plain = dtype != HST_DTYPE_U8 && dtype != HST_DTYPE_I8 && dtype != HST_DTYPE_I32 && dtype != HST_DTYPE_F8_E4M3 && dtype != HST_DTYPE_F8_E5M2;
-    }
-    for (size_t i = 0; !plain && model->storage == NULL && i < hst_table_storage_count; i++)
+    bool packed = has_carrier(keys);
+    for (size_t i = 0; packed && model->storage == NULL && i < hst_table_storage_count; i++)
         if (hst_keys_ending(keys, hst_table_storages[i].suffix) != NULL) model->storage = hst_table_storages[i].name;
     if (model->storage == NULL && hst_tensor_table_metadata(table, "_quantization_metadata") != NULL) model->storage = "comfy_quant";
 }

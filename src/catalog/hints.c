@@ -107,13 +107,18 @@ struct question {
     bool open; /* did the tensors leave it open? */
 };
 
+static bool is_possible(const struct question *question, const char *answer)
+{
+    return question->between == NULL || is_among(question->between, answer);
+}
+
 static bool answers(const struct question *question, const struct hst_rule_hint *row)
 {
-    const struct hst_model *model = question->model;
+    const char *family = question->model->family;
     if (row->variant == NULL && is(row->family, question->rival)) return true;
     if (!question->open) return false;
-    if (model->family == NULL) return row->variant == NULL && (question->between == NULL || is_among(question->between, row->family));
-    return is(row->family, model->family) && row->variant != NULL && question->between != NULL && is_among(question->between, row->variant);
+    if (family == NULL) return row->variant == NULL && is_possible(question, row->family);
+    return is(row->family, family) && row->variant != NULL && is_possible(question, row->variant);
 }
 
 static const struct hst_rule_hint *find_answer(const struct question *question, const struct hst_hint *hint)

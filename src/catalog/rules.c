@@ -69,20 +69,11 @@ static bool holds(const struct hst_rule_line *line, const struct hst_rule_subjec
     return ask(line, subject, &seen) == (line->negate ? NO : YES);
 }
 
-static size_t count_holding(const struct hst_rule_case *what, const struct hst_rule_subject *subject, bool all)
-{
-    size_t held = 0;
-    for (size_t i = 0; i < what->line_count; i++) {
-        bool held_too = holds(&what->lines[i], subject);
-        if (!held_too && all) return held;
-        held += held_too;
-    }
-    return held;
-}
-
 static bool fits(const struct hst_rule_case *what, const struct hst_rule_subject *subject)
 {
-    return count_holding(what, subject, true) == what->line_count;
+    for (size_t i = 0; i < what->line_count; i++)
+        if (!holds(&what->lines[i], subject)) return false;
+    return true;
 }
 
 bool hst_rules_seen(const struct hst_rule_line *line, const struct hst_rule_subject *subject, struct hst_rule_seen *ret_seen)
@@ -111,23 +102,15 @@ static bool same(const char *a, const char *b)
 /* Could this rule be the runner-up: one of the same type that names another family? */
 static bool rivals(const struct hst_rule *rule, const struct hst_rule *best, const char *family)
 {
-    return rule != best && rule->base.family != NULL && !same(rule->base.family, family) && strcmp(rule->type, best->type) == 0;
+    return rule->base.family != NULL && !same(rule->base.family, family) && strcmp(rule->type, best->type) == 0;
 }
 
-/* The family that fits next best: one that fits whole, else the one that the rule names, else the one of which most lines hold. */
+/* A later rule that fits, too, else the family that the rule itself names. */
 static const char *find_runner_up(const struct hst_rule *rules, size_t count, const struct hst_rule_subject *subject, const struct hst_rule *best, const char *family)
 {
-    const char *partly = NULL;
-    double most = 0.49;
-    for (const struct hst_rule *rule = rules; rule < rules + count; rule++) {
-        if (!rivals(rule, best, family)) continue;
-        size_t held = count_holding(&rule->base, subject, false);
-        double share = (double)held / (double)rule->base.line_count;
-        if (held == rule->base.line_count && rule > best) return rule->base.family;
-        if (share > most && rule->base.line_count > 1) partly = rule->base.family;
-        if (share > most && rule->base.line_count > 1) most = share;
-    }
-    return best->runner_up != NULL ? best->runner_up : partly;
+    for (const struct hst_rule *rule = best + 1; rule < rules + count; rule++)
+        if (rivals(rule, best, family) && fits(&rule->base, subject)) return rule->base.family;
+    return best->runner_up;
 }
 
 struct hst_rule_result hst_rules_judge(const struct hst_rule *rules, size_t count, const struct hst_rule_subject *subject)

@@ -49,6 +49,7 @@ struct hst_rule {
     const char *type;                  /**< of the model */
     const char *role;                  /**< of its main component */
     const char *runner_up;             /**< likeliest other family, or NULL */
+    const char *rival;                 /**< a family that looks the same, and that hints may name instead; or NULL */
     struct hst_rule_case base;         /**< what must hold */
     const struct hst_rule_case *cases; /**< the first that holds refines it */
     size_t case_count;                 /**< of cases */

@@ -110,6 +110,7 @@ static void print_model(const json_t *model)
         printf("%-11s %s\n", lines[i], hst_talk_text(model, lines[i]));
     printf("%-11s %s (%.0f bytes), %.0f parameters\n", "size", hst_term_size(hst_talk_number(model, "size_bytes"), size), hst_talk_number(model, "size_bytes"),
            hst_talk_number(model, "parameters"));
+    if (json_is_string(json_object_get(model, "quantization"))) printf("%-11s %s\n", "packed as", hst_talk_text(model, "quantization"));
     printf("%-11s %.2f\n", "confidence", hst_talk_number(verdict, "confidence"));
     print_list("evidence", json_object_get(verdict, "evidence"));
     if (json_is_string(json_object_get(verdict, "runner_up"))) printf("%-11s %s\n", "runner-up", hst_talk_text(verdict, "runner_up"));

@@ -49,6 +49,7 @@ static json_t *head_of(const struct hst_model *model)
                              hst_jsonx_text(model->path));
     json_object_set_new(view, "size_bytes", hst_jsonx_size(model->size_bytes));
     json_object_set_new(view, "precision", hst_jsonx_text(model->precision));
+    json_object_set_new(view, "quantization", hst_jsonx_text(model->storage));
     json_object_set_new(view, "parameters", hst_jsonx_size(model->parameters));
     json_object_set_new(view, "generation", hst_jsonx_size(model->generation));
     json_object_set_new(view, "hashes", json_object());
