@@ -116,7 +116,7 @@ class Tables:
 
     def hint(self, hint):
         """A hint."""
-        lists = ", ".join(f".{key} = {self.names(list(map(str, hint.get(key) or [])))}" for key in ("architecture", "ss", "base_model", "name", "unless"))
+        lists = ", ".join(f".{key} = {self.names(list(map(str, hint.get(key) or [])))}" for key in ("architecture", "ss", "config", "base_model", "name", "unless"))
         return f"    {{.family = {text(hint.get('family'))}, .variant = {text(hint.get('variant'))}, {lists}}},\n"
 
 

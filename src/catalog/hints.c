@@ -79,11 +79,18 @@ static bool names_base_model(const char *key)
     return strcasestr(key, "basemodel") != NULL || strcasestr(key, "base_model") != NULL || strcasestr(key, "sd version") != NULL;
 }
 
+/* Words of config.json and its like, of which each means the same in any of them. */
+static bool is_config(const char *key)
+{
+    return strcmp(key, "_class_name") == 0 || strcmp(key, "scaling_factor") == 0 || strstr(key, "prediction_type") != NULL;
+}
+
 static bool says(const struct hst_rule_hint *row, const struct hst_hint *hint)
 {
     if (hint->source == HST_HINT_NAME) return name_says(row, hint->value);
     if (strstr(hint->key, "modelspec.architecture") != NULL) return value_says(row->architecture, hint->value);
     if (strcmp(hint->key, "ss_base_model_version") == 0) return value_says(row->ss, hint->value);
+    if (is_config(hint->key)) return value_says(row->config, hint->value);
     return names_base_model(hint->key) && value_says(row->base_model, hint->value);
 }
 

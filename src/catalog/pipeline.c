@@ -36,6 +36,28 @@ static int read_parts(struct hst_model *model, int dir_fd, const struct hst_pipe
     return HST_OK;
 }
 
+static int add_hint(struct hst_model *model, const char *key, const char *value, struct hst_error *err)
+{
+    return value != NULL ? hst_draft_hint(model, HST_HINT_SIDECAR, key, value, err) : HST_OK;
+}
+
+int hst_pipeline_add_hints(struct hst_model *model, const struct hst_model_config *config, struct hst_error *err)
+{
+    HST_TRY(add_hint(model, "_class_name", config->class_name, err));
+    HST_TRY(add_hint(model, "scaling_factor", config->scaling_factor, err));
+    return add_hint(model, "prediction_type", config->prediction_type, err);
+}
+
+/* What the scheduler is set to; one that is missing or broken harms nothing. */
+static int read_scheduler(struct hst_model *model, int dir_fd, struct hst_error *err)
+{
+    struct hst_model_config config = {0};
+    if (hst_pipeline_read_config(dir_fd, "scheduler/scheduler_config.json", &config, NULL) < 0) return HST_OK;
+    int status = add_hint(model, "prediction_type", config.prediction_type, err);
+    hst_model_config_fini(&config);
+    return status;
+}
+
 int hst_pipeline_read(struct hst_model *model, int dir_fd, uint32_t *ret_main_file, struct hst_error *err)
 {
     HST_AUTO(hst_freep) char *bytes = NULL;
@@ -45,6 +67,8 @@ int hst_pipeline_read(struct hst_model *model, int dir_fd, uint32_t *ret_main_fi
     HST_TRY(hst_pipeline_index_parse(bytes, length, &index, err));
     int status = read_parts(model, dir_fd, &index, ret_main_file, err);
     if (status == HST_OK && index.class_name != NULL) status = hst_draft_evidence(model, err, "model_index.json names %s", index.class_name);
+    if (status == HST_OK) status = add_hint(model, "_class_name", index.class_name, err);
+    if (status == HST_OK) status = read_scheduler(model, dir_fd, err);
     if (status == HST_OK && model->component_count == 0) status = hst_error_set(err, HST_E_INCOMPLETE_MODEL, "incomplete: the pipeline has no component with weights");
     hst_pipeline_index_fini(&index);
     return status;

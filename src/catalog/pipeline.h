@@ -9,6 +9,8 @@
 int hst_pipeline_read(struct hst_model *model, int dir_fd, uint32_t *ret_main_file, struct hst_error *err);
 /** Parse a config.json; a missing one is all empty. */
 int hst_pipeline_read_config(int dir_fd, const char *path, struct hst_model_config *ret_config, struct hst_error *err);
+/** Note what config.json says where tensors may leave it open: the class, the scaling factor, the prediction type. */
+int hst_pipeline_add_hints(struct hst_model *model, const struct hst_model_config *config, struct hst_error *err);
 /** Let config.json name what tensors cannot: the architecture of a language model. */
 int hst_pipeline_use_config(struct hst_model *model, const struct hst_model_config *config, struct hst_error *err);
 #endif

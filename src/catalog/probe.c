@@ -112,6 +112,7 @@ static int read_single(struct hst_model *model, int dir_fd, struct hst_error *er
     HST_TRY(hst_pipeline_read_config(dir_fd, "config.json", &config, err));
     int status = hst_draft_text(&model->format, config.class_name != NULL ? "diffusers" : "transformers", err);
     if (status == HST_OK) status = hst_shards_read(model, dir_fd, "", "weights", err);
+    if (status == HST_OK) status = hst_pipeline_add_hints(model, &config, err);
     if (status == HST_OK) status = judge(model, 0, err);
     if (status == HST_OK) status = hst_pipeline_use_config(model, &config, err);
     if (status == HST_OK && model->component_count > 0)

@@ -98,6 +98,7 @@ struct hst_rule_hint {
     const char *variant;             /**< or NULL */
     const char *const *architecture; /**< patterns of modelspec.architecture; NULL = none */
     const char *const *ss;           /**< of ss_base_model_version */
+    const char *const *config;       /**< of the class, scaling factor or prediction type that a config.json names */
     const char *const *base_model;   /**< of what sidecars call the base model */
     const char *const *name;         /**< tokens of the file's name */
     const char *const *unless;       /**< tokens beside it that make it mean something else */

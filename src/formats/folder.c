@@ -4,6 +4,7 @@
 #include "base/map.h"
 #include "formats/json.h"
 
+#include <stddef.h>
 #include <string.h>
 
 /* Reading one object field by field: a table of names and what to do with each value. */
@@ -260,13 +261,24 @@ static bool is_key(const struct reader *reader, const char *name)
     return strcmp(reader->key, name) == 0;
 }
 
+/* Fields that are kept as text, numbers as they are written. */
+static const struct {
+    const char *name;
+    size_t member;
+} config_fields[] = {{"_class_name", offsetof(struct hst_model_config, class_name)},
+                     {"model_type", offsetof(struct hst_model_config, model_type)},
+                     {"scaling_factor", offsetof(struct hst_model_config, scaling_factor)},
+                     {"prediction_type", offsetof(struct hst_model_config, prediction_type)}};
+
 static int config_field(struct reader *reader, enum hst_json_token first)
 {
     struct hst_model_config *config = reader->target;
     if (is_key(reader, "auto_map") || is_key(reader, "custom_pipelines")) config->has_code = true;
-    if (is_key(reader, "_class_name") && config->class_name == NULL) return take_text(reader, first, &config->class_name);
-    if (is_key(reader, "model_type") && config->model_type == NULL) return take_text(reader, first, &config->model_type);
     if (is_key(reader, "architectures") && config->architecture == NULL) return architectures_field(reader, first, &config->architecture);
+    for (size_t i = 0; i < sizeof config_fields / sizeof config_fields[0]; i++) {
+        char **text = (char **)(void *)((char *)config + config_fields[i].member);
+        if (is_key(reader, config_fields[i].name) && *text == NULL) return take_text(reader, first == HST_JSON_NUMBER ? HST_JSON_STRING : first, text);
+    }
     return skip(reader, first);
 }
 
@@ -286,5 +298,7 @@ void hst_model_config_fini(struct hst_model_config *config)
     free(config->class_name);
     free(config->architecture);
     free(config->model_type);
+    free(config->scaling_factor);
+    free(config->prediction_type);
     *config = (struct hst_model_config){0};
 }

@@ -45,6 +45,8 @@ struct hst_model_config {
     char *class_name;     /**< _class_name (diffusers) */
     char *architecture;   /**< architectures[0] (transformers) */
     char *model_type;     /**< model_type (transformers) */
+    char *scaling_factor; /**< of a VAE's latents (diffusers), as written */
+    char *prediction_type; /**< of a scheduler (diffusers) */
     bool has_code;        /**< auto_map or custom code is named: shown, never run */
 };
 /** Parse config.json. */

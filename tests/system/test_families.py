@@ -66,3 +66,31 @@ def test_half_a_pair_is_found_by_the_scan(tmp_path):
     model = json.loads(answer.stdout)["models"][0]
     assert (model["state"], model["type"], model["family"]) == ("invalid", "lora", "sd1")
     assert model["problem"]["code"] == "incomplete_model" and "attn2_to_k" in model["problem"]["text"]
+
+
+def scan(folder):
+    """Models of a folder by name."""
+    answer = subprocess.run([HOISTD, "--scan-once", "--models", folder], capture_output=True, text=True, check=True)
+    return {model["name"]: model for model in json.loads(answer.stdout)["models"]}
+
+
+@pytest.mark.parametrize(("config", "family"), [({"_class_name": "AutoencoderKL", "scaling_factor": 0.13025}, "sdxl"), ({"_class_name": "AutoencoderKL", "scaling_factor": 0.18215}, None)])
+def test_a_scaling_factor_settles_a_vae(tmp_path, config, family):
+    folder = tmp_path / "autoencoder"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    write(folder / "diffusion_pytorch_model.safetensors", next(case for case in CASES if case.what == "the same of diffusers"))
+    model = scan(tmp_path)["autoencoder"]
+    assert (model["type"], model["family"], bool(model["verdict"]["needs_hint"])) == ("vae", family, family is None)
+
+
+def test_a_scheduler_settles_the_prediction_type(tmp_path):
+    pipeline = tmp_path / "pipeline"
+    for part in ("unet", "scheduler"):
+        (pipeline / part).mkdir(parents=True)
+    (pipeline / "model_index.json").write_text(json.dumps({"_class_name": "StableDiffusionPipeline", "unet": ["diffusers", "UNet2DConditionModel"],
+                                                           "scheduler": ["diffusers", "DDIMScheduler"]}), encoding="utf-8")
+    (pipeline / "scheduler" / "scheduler_config.json").write_text(json.dumps({"prediction_type": "v_prediction"}), encoding="utf-8")
+    write(pipeline / "unet" / "diffusion_pytorch_model.safetensors", next(case for case in CASES if case.what == "SD 2 of diffusers"))
+    model = scan(tmp_path)["pipeline"]
+    assert (model["type"], model["family"], model["variant"], model["verdict"]["needs_hint"]) == ("checkpoint", "sd2", "v_prediction", [])
