@@ -3,6 +3,7 @@
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "cache/refetch.h"
+#include "catalog/layout.h"
 #include "os/clock.h"
 #include "os/filelease.h"
 #include "os/meminfo.h"
@@ -43,7 +44,7 @@ struct hst_residency *hst_cache_next(const struct hst_cache *cache, size_t *curs
 uint64_t hst_cache_cost(const struct hst_cache *cache, const struct hst_component *component)
 {
     (void)cache;
-    return hst_extents_cost(component, hst_hold_page_size());
+    return component->ram_bytes;
 }
 
 static bool evictable(const struct hst_residency *residency)
@@ -151,6 +152,7 @@ static int insert(struct hst_cache *cache, struct hst_resident *resident, struct
 static void free_resident(struct hst_resident *resident)
 {
     hst_store_fini(&resident->store);
+    hst_layout_release(resident->view.component);
     hst_model_unref(resident->view.component->model);
     free(resident->view.segments);
     free(resident->view.placements);
@@ -170,6 +172,7 @@ static struct hst_resident *make(struct hst_cache *cache, struct hst_component *
         return NULL;
     }
     hst_model_ref(component->model);
+    hst_layout_share(component);
     resident->key = copy;
     resident->cache = cache;
     resident->store.memory.fd = -1;

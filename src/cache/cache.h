@@ -46,7 +46,7 @@ struct hst_placement {
 
 /** A component held in RAM. Fields are read-only outside cache/. */
 struct hst_residency {
-    struct hst_component *component; /**< its model is referenced while this lives */
+    struct hst_component *component; /**< held, and its model referenced, while this lives */
     enum hst_residency_state state;  /**< see above */
     enum hst_backing backing;        /**< what holds the bytes */
     bool locked;                     /**< page_cache: pages are locked, not only read in */
@@ -125,7 +125,8 @@ struct hst_usage {
 void hst_cache_touch(struct hst_cache *cache, const struct hst_component *component, struct hst_residency *residency);
 /** The counts of a component. */
 struct hst_usage hst_cache_usage(const struct hst_cache *cache, const struct hst_component *component);
-/** Begin a residency in state CACHING: charges the budget or fails with HST_E_OUT_OF_RAM and the figures. Reads nothing yet. */
+/** Begin a residency in state CACHING: charges the budget or fails with HST_E_OUT_OF_RAM and the figures. Reads nothing yet. Somebody must
+ * hold the component (catalog/layout.h); the residency does so from then on. */
 int hst_cache_reserve(struct hst_cache *cache, struct hst_component *component, struct hst_residency **ret_residency, struct hst_error *err);
 /** Bring the bytes in: checks that every file is still the one parsed, before and after. */
 int hst_cache_fill(struct hst_cache *cache, struct hst_residency *residency, struct hst_fill_listener listener, struct hst_error *err);

@@ -1,10 +1,14 @@
 #include "catalog/draft.h"
 
 #include "base/cleanup.h"
+#include "catalog/extents.h"
+#include "catalog/layout.h"
+#include "catalog/limits.h"
 #include "catalog/parts.h"
 #include "catalog/slug.h"
 #include "catalog/suffix.h"
 #include "formats/format.h"
+#include "os/hold.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -133,6 +137,17 @@ int hst_draft_file(struct hst_model *model, int dir_fd, const char *folder, cons
     return parse(fd, file, err);
 }
 
+int hst_draft_reread(const struct hst_model_file *file, int fd, struct hst_tensor_table **ret_table, struct hst_error *err)
+{
+    struct hst_model_file again = {.path = file->path, .id = file->id};
+    int status = parse(fd, &again, err);
+    if (status < 0)
+        hst_tensor_table_free(again.table);
+    else
+        *ret_table = again.table;
+    return status;
+}
+
 int hst_draft_component(struct hst_model *model, const char *role, struct hst_component **ret_component, struct hst_error *err)
 {
     struct hst_component *component = hst_model_component(model, role);
@@ -166,17 +181,22 @@ int hst_draft_whole_file(struct hst_model *model, uint32_t file, const char *rol
     return HST_OK;
 }
 
-/* Bytes by element type. */
+/* Tensors by element type. */
 struct census {
-    uint64_t bytes[HST_DTYPE_ROWS];
-    uint64_t total;
+    struct hst_component_dtype rows[HST_DTYPE_ROWS];
+    uint64_t total; /* bytes */
+    size_t kinds;   /* rows that have tensors */
 };
 
 static void count_types(struct census *census, const struct hst_component *component)
 {
     for (size_t i = 0; i < component->tensor_count; i++) {
         const struct hst_tensor *tensor = component->tensors[i].tensor;
-        census->bytes[hst_dtype_row(tensor->dtype)] += tensor->size_bytes;
+        struct hst_component_dtype *row = &census->rows[hst_dtype_row(tensor->dtype)];
+        census->kinds += row->tensor_count++ == 0;
+        row->dtype = tensor->dtype;
+        row->elements += tensor->elements;
+        row->size_bytes += tensor->size_bytes;
         census->total += tensor->size_bytes;
     }
 }
@@ -185,7 +205,7 @@ static void count_types(struct census *census, const struct hst_component *compo
 static const char *name_precision(const struct census *census)
 {
     for (size_t row = 0; row < HST_DTYPE_ROWS; row++)
-        if (census->total > 0 && census->bytes[row] >= census->total - census->total / 10) return hst_dtype_at(row)->precision;
+        if (census->total > 0 && census->rows[row].size_bytes >= census->total - census->total / 10) return hst_dtype_at(row)->precision;
     return census->total > 0 ? "mixed" : NULL;
 }
 
@@ -198,23 +218,41 @@ static const char *name_packed(const struct hst_model *model, const char *precis
     return precision;
 }
 
-static void sum_up(struct hst_model *model)
+static int keep_types(struct hst_component *component, const struct census *census, struct hst_error *err)
+{
+    free(component->dtypes);
+    component->dtype_count = 0;
+    component->dtypes = calloc(census->kinds + 1, sizeof *component->dtypes);
+    if (component->dtypes == NULL) return hst_error_nomem(err);
+    for (size_t row = 0; row < HST_DTYPE_ROWS; row++)
+        if (census->rows[row].tensor_count > 0) component->dtypes[component->dtype_count++] = census->rows[row];
+    return HST_OK;
+}
+
+static int sum_up_component(struct hst_model *model, struct hst_component *component, struct hst_error *err)
+{
+    struct census census = {0};
+    count_types(&census, component);
+    component->model = model;
+    component->precision = name_packed(model, name_precision(&census));
+    component->ram_bytes = hst_extents_cost(component, hst_hold_page_size());
+    model->parameters += component->parameters;
+    return keep_types(component, &census, err);
+}
+
+static int sum_up(struct hst_model *model, struct hst_error *err)
 {
     struct census whole = {0};
     model->parameters = 0;
     for (size_t i = 0; i < model->component_count; i++) {
-        struct hst_component *component = &model->components[i];
-        struct census census = {0};
-        count_types(&census, component);
-        count_types(&whole, component);
-        component->model = model;
-        component->precision = name_packed(model, name_precision(&census));
-        model->parameters += component->parameters;
+        HST_TRY(sum_up_component(model, &model->components[i], err));
+        count_types(&whole, &model->components[i]);
     }
     model->precision = name_packed(model, name_precision(&whole));
     model->size_bytes = 0;
     for (size_t i = 0; i < model->file_count; i++)
         model->size_bytes += model->files[i].id.size_bytes;
+    return HST_OK;
 }
 
 int hst_draft_set_id(struct hst_model *model, const char *id, struct hst_error *err)
@@ -228,11 +266,54 @@ int hst_draft_set_id(struct hst_model *model, const char *id, struct hst_error *
     return HST_OK;
 }
 
+/* The first file that has a key wins. */
+static bool is_kept(const struct hst_model *model, const char *key)
+{
+    for (size_t i = 0; i < model->metadata_count; i++)
+        if (strcmp(model->metadata[i].key, key) == 0) return true;
+    return false;
+}
+
+/* Lay the pair at *ret_text, if there is room for it before `end`. */
+static void keep_pair(struct hst_model *model, const struct hst_metadata *pair, char **ret_text, const char *end)
+{
+    size_t key = strlen(pair->key) + 1, value = strlen(pair->value) + 1;
+    if (key + value > (size_t)(end - *ret_text) || is_kept(model, pair->key)) return;
+    memcpy(*ret_text, pair->key, key);
+    memcpy(*ret_text + key, pair->value, value);
+    model->metadata[model->metadata_count++] = (struct hst_metadata){*ret_text, *ret_text + key};
+    *ret_text += key + value;
+}
+
+/* Pairs and texts lie in one piece of memory: most models have a few short ones. */
+static int keep_metadata(struct hst_model *model, struct hst_error *err)
+{
+    size_t pairs = 0, bytes = 0;
+    for (size_t i = 0; i < model->file_count; i++) {
+        const struct hst_tensor_table *table = model->files[i].table;
+        for (size_t j = 0; table != NULL && j < table->metadata_count; j++, pairs++)
+            bytes += strlen(table->metadata[j].key) + strlen(table->metadata[j].value) + 2;
+    }
+    if (pairs > HST_METADATA_PAIRS_MAX) pairs = HST_METADATA_PAIRS_MAX;
+    if (bytes > HST_METADATA_BYTES_MAX) bytes = HST_METADATA_BYTES_MAX;
+    model->metadata = malloc(pairs * sizeof *model->metadata + bytes + 1);
+    if (model->metadata == NULL) return hst_error_nomem(err);
+    char *text = (char *)(model->metadata + pairs), *end = text + bytes;
+    for (size_t i = 0; i < model->file_count; i++) {
+        const struct hst_tensor_table *table = model->files[i].table;
+        for (size_t j = 0; table != NULL && j < table->metadata_count && model->metadata_count < pairs; j++)
+            keep_pair(model, &table->metadata[j], &text, end);
+    }
+    return HST_OK;
+}
+
 int hst_draft_finish(struct hst_model *model, struct hst_error *err)
 {
     HST_AUTO(hst_freep) char *id = strdup(model->id);
     if (id == NULL) return hst_error_nomem(err);
-    sum_up(model);
+    HST_TRY(sum_up(model, err));
+    HST_TRY(keep_metadata(model, err));
+    HST_TRY(hst_layout_record(model, err));
     return hst_draft_set_id(model, id, err);
 }
 

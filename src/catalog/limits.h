@@ -13,4 +13,8 @@
 #define HST_SCAN_THREADS_MAX 16u
 /** Between two reports of progress, so that a scan of 10,000 files sends a hundred events, not ten thousand. */
 #define HST_SCAN_PROGRESS_NS UINT64_C(100000000)
+/** Pairs of metadata that are kept of a model: GGUF files have some forty, those of trainers a hundred. */
+#define HST_METADATA_PAIRS_MAX 512u
+/** Bytes of metadata that are kept of a model: all of it for most; of a trainer's statistics, what comes first. */
+#define HST_METADATA_BYTES_MAX 65536u
 #endif

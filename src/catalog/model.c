@@ -27,6 +27,7 @@ static void free_component(struct hst_component *component)
     free(component->id);
     free(component->role);
     free(component->tensors);
+    free(component->dtypes);
     free_texts(component->depends_on, component->depends_on_count);
 }
 
@@ -36,6 +37,7 @@ static void free_parts(struct hst_model *model)
         free_component(&model->components[i]);
     for (size_t i = 0; i < model->file_count; i++) {
         hst_tensor_table_free(model->files[i].table);
+        free(model->files[i].runs);
         free(model->files[i].path);
     }
     for (size_t i = 0; i < model->hint_count; i++) {
@@ -45,6 +47,7 @@ static void free_parts(struct hst_model *model)
     free(model->components);
     free(model->files);
     free(model->hints);
+    free(model->metadata);
 }
 
 void hst_model_unref(struct hst_model *model)

@@ -2,7 +2,10 @@
 #define HST_CATALOG_MODEL_H
 /** @file
  * A model as the catalog knows it: immutable, counted by reference. A changed file makes a new struct hst_model with a higher
- * generation; whoever holds the old one keeps it whole. Loop thread only, except that scan threads build new ones. */
+ * generation; whoever holds the old one keeps it whole. Loop thread only, except that scan threads build new ones.
+ *
+ * All but the tensors stays in memory. Tables of tensors are there while somebody holds a component of theirs (layout.h): 10,000
+ * models of 2,000 tensors would fill gigabytes with what nobody asks for. */
 #include "formats/tensors.h"
 #include "os/file.h"
 
@@ -14,12 +17,23 @@ enum hst_model_state {
     HST_MODEL_MISSING, /**< its file or root is gone; the record stays */
 };
 
-/** A file of a model, with its parsed tensors. */
+/** Tensors of a file that follow each other in its table and belong to the same component. */
+struct hst_tensor_run {
+    uint32_t component; /**< index into the model's components; HST_NO_COMPONENT = they belong to none */
+    uint32_t count;     /**< tensors */
+};
+/** The component of tensors that belong to none. */
+#define HST_NO_COMPONENT UINT32_MAX
+
+/** A file of a model. */
 struct hst_model_file {
     char *path;                     /**< absolute */
     struct hst_file_id id;          /**< as it was when parsed */
     bool raw;                       /**< tensors lie in it as in memory */
-    struct hst_tensor_table *table; /**< owned */
+    struct hst_tensor_table *table; /**< owned; NULL while no component that lies in it is held */
+    struct hst_tensor_run *runs;    /**< what the table is made of; owned */
+    size_t run_count;               /**< of runs */
+    unsigned holders;               /**< components that lie in it and are held */
 };
 
 /** A tensor of a component. */
@@ -28,13 +42,25 @@ struct hst_component_tensor {
     const struct hst_tensor *tensor; /**< borrowed from that file's table; tensor->name is the key in the file */
 };
 
+/** Tensors of one element type. */
+struct hst_component_dtype {
+    enum hst_dtype dtype; /**< the type */
+    size_t tensor_count;  /**< tensors of it */
+    uint64_t elements;    /**< sum of theirs */
+    uint64_t size_bytes;  /**< sum of theirs */
+};
+
 /** A component: what is cached, loaded, shared and evicted as one. */
 struct hst_component {
     char *id;                              /**< "MODEL:ROLE" */
     char *role;                            /**< "unet", "vae", "text_encoder", "lora", ... */
     struct hst_model *model;               /**< borrowed: it owns this component */
-    struct hst_component_tensor *tensors;  /**< owned array, ordered by (file, offset) */
-    size_t tensor_count;                   /**< of tensors */
+    struct hst_component_tensor *tensors;  /**< owned array, ordered by (file, offset); NULL while it is not held (layout.h) */
+    size_t tensor_count;                   /**< tensors it has, held or not */
+    unsigned holders;                      /**< who needs the tensors: jobs and residencies */
+    uint64_t ram_bytes;                    /**< what its tensors take in RAM, rounded to pages */
+    struct hst_component_dtype *dtypes;    /**< its tensors by element type, in order of the table of types; owned */
+    size_t dtype_count;                    /**< of dtypes */
     uint64_t size_bytes;                   /**< sum of the tensors' bytes */
     uint64_t parameters;                   /**< sum of the tensors' elements */
     const char *precision;                 /**< of most bytes: fp32 fp16 bf16 fp8 ...; "mixed" below 90%; static */
@@ -89,6 +115,8 @@ struct hst_model {
     struct hst_verdict verdict; /**< why */
     struct hst_hint *hints;   /**< what is said about it; owned */
     size_t hint_count;        /**< of hints */
+    struct hst_metadata *metadata; /**< what the files say of themselves, up to a limit; owned, with its texts */
+    size_t metadata_count;    /**< of metadata */
     struct hst_model_file *files; /**< owned */
     size_t file_count;        /**< of files */
     struct hst_component *components; /**< owned */

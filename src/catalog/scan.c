@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "catalog/draft.h"
 #include "catalog/internal.h"
+#include "catalog/layout.h"
 #include "catalog/limits.h"
 #include "catalog/probe.h"
 #include "catalog/suffix.h"
@@ -81,6 +82,7 @@ static void parse_work(void *arg)
     const struct hst_candidate *candidate = parse->candidate;
     parse->status = candidate->is_folder ? hst_probe_folder(candidate->path, &parse->model, &parse->error)
                                          : hst_probe_file(candidate->path, &parse->model, &parse->error);
+    if (parse->status == HST_OK) hst_layout_release_all(parse->model); /* read again by who needs them */
 }
 
 /* It could not be read at all: say so in its place, unless it is being written (then the next scan sees it) or is gone. */

@@ -25,6 +25,7 @@ struct hst_part {
     struct hst_loaded_entry *ready;   /**< its future entry, until published */
     uint64_t filled_bytes;            /**< brought in so far */
     bool referenced;                  /**< the job keeps the residency from being evicted */
+    bool laid_out;                    /**< the job holds the component's tensors */
 };
 
 /** What a journal entry undoes. */

@@ -1,5 +1,6 @@
 /* Jobs: what was asked for, and how it stands. */
 #include "base/cleanup.h"
+#include "catalog/layout.h"
 #include "load/internal.h"
 #include "load/limits.h"
 #include "os/clock.h"
@@ -203,11 +204,21 @@ static struct hst_job_entry *next_startable(struct hst_loader *loader)
     return NULL;
 }
 
+/* What is in RAM holds its tensors itself. */
+static void release_layout(struct hst_job_entry *job)
+{
+    for (size_t i = 0; i < job->view.component_count; i++) {
+        if (job->parts[i].laid_out) hst_layout_release(job->view.components[i]);
+        job->parts[i].laid_out = false;
+    }
+}
+
 void hst_job_end(struct hst_job_entry *job)
 {
     struct hst_loader *loader = job->loader;
     job->view.loading_ms = (double)(hst_clock_wall_ns() - (int64_t)job->view.started_wall_ns) / 1e6;
     loader->active--;
+    release_layout(job);
     hst_job_tell(job);
     if (job->ended != NULL) job->ended(job->context, &job->view);
     for (struct hst_job_entry *next; (next = next_startable(loader));)

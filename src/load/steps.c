@@ -1,5 +1,6 @@
 /* The five steps. Each is a row: run begins it, more goes on when its operations have come back, commit makes it final. */
 #include "base/cleanup.h"
+#include "catalog/layout.h"
 #include "load/internal.h"
 #include "os/clock.h"
 
@@ -17,41 +18,60 @@ __attribute__((format(printf, 2, 3))) static void say(struct hst_job_entry *job,
 
 /* ---- validate ---- */
 
-/* Files being compared with what was parsed, on a thread. */
+/* Files being compared with what was parsed, and read again where nobody holds their tensors, on a thread. */
 struct check {
     struct hst_job_entry *job;
+    struct hst_reread *reread;
     int status;
     struct hst_error error;
 };
 
-static bool uses_file(const struct hst_job *job, size_t file)
+static void free_check(struct check *check)
 {
-    for (size_t i = 0; i < job->component_count; i++)
-        for (size_t j = 0; j < job->components[i]->tensor_count; j++)
-            if (job->components[i]->tensors[j].file == file) return true;
-    return false;
-}
-
-static int check_file(const struct hst_model_file *file, struct hst_error *err)
-{
-    struct hst_file_id id;
-    HST_AUTO(hst_closep) int fd = hst_file_open(file->path, &id, err);
-    if (fd < 0) return fd;
-    return hst_file_id_equal(&id, &file->id) ? HST_OK : hst_error_set(err, HST_E_FILE_CHANGED, "%s changed since it was scanned", file->path);
+    hst_reread_free(check->reread);
+    free(check);
 }
 
 static void check_work(void *arg)
 {
     struct check *check = arg;
-    const struct hst_job *job = &check->job->view;
-    for (size_t i = 0; check->status == HST_OK && i < job->model->file_count; i++)
-        if (uses_file(job, i)) check->status = check_file(&job->model->files[i], &check->error);
+    check->status = hst_reread_run(check->reread, &check->error);
+}
+
+/* From here to the end of the job its components have their tensors. */
+static int hold_all(struct hst_job_entry *job, struct hst_reread *reread, struct hst_error *err)
+{
+    for (size_t i = 0; i < job->view.component_count; i++) {
+        if (job->parts[i].laid_out) continue;
+        HST_TRY(hst_layout_hold(job->view.components[i], reread, err));
+        job->parts[i].laid_out = true;
+    }
+    return HST_OK;
 }
 
 static void check_done(void *arg)
 {
-    HST_AUTO(hst_freep) struct check *check = arg;
-    hst_step_settle(check->job, check->status, &check->error);
+    struct check *check = arg;
+    struct hst_job_entry *job = check->job;
+    struct hst_error error = check->error;
+    int status = check->status;
+    if (status == HST_OK) status = hold_all(job, check->reread, &error);
+    free_check(check);
+    hst_step_settle(job, status, &error);
+}
+
+/* What nobody holds is read; what somebody holds stays from now on. */
+static int ask(struct hst_job_entry *job, struct check *check, struct hst_error *err)
+{
+    HST_TRY(hst_reread_new(job->view.model, &check->reread, err));
+    for (size_t i = 0; i < job->view.component_count; i++) {
+        struct hst_component *component = job->view.components[i];
+        hst_reread_want(check->reread, component);
+        job->parts[i].laid_out = component->holders > 0;
+        if (job->parts[i].laid_out) hst_layout_share(component);
+    }
+    if (hst_exec_submit(job->loader->exec, check_work, check_done, check) == HST_OK) return HST_OK;
+    return hst_error_nomem(err);
 }
 
 static int check_model(const struct hst_job_entry *job, struct hst_error *err)
@@ -85,9 +105,10 @@ static int validate(struct hst_job_entry *job, struct hst_error *err)
     struct check *check = calloc(1, sizeof *check);
     if (check == NULL) return hst_error_nomem(err);
     check->job = job;
-    if (hst_exec_submit(job->loader->exec, check_work, check_done, check) < 0) {
-        free(check);
-        return hst_error_nomem(err);
+    int status = ask(job, check, err);
+    if (status < 0) {
+        free_check(check);
+        return status;
     }
     job->pending++;
     say(job, "%zu components of %s, files as they were scanned", job->view.component_count, job->view.model->id);

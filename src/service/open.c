@@ -1,5 +1,6 @@
 /* Handing weights over: made resident if they are not, leased, described. */
 #include "base/cleanup.h"
+#include "catalog/layout.h"
 #include "service/index.h"
 #include "service/internal.h"
 #include "service/jsonx.h"
@@ -51,13 +52,6 @@ static int make_room(struct target *target, struct hst_error *err)
     return target->components != NULL && target->roles != NULL ? HST_OK : hst_error_nomem(err);
 }
 
-static bool lies_in(const struct hst_component *component, size_t file)
-{
-    for (size_t i = 0; i < component->tensor_count; i++)
-        if (component->tensors[i].file == file) return true;
-    return false;
-}
-
 static int find_by_file(const struct hst_service *service, const struct hst_file_id *id, struct target *target, struct hst_error *err)
 {
     size_t file;
@@ -65,7 +59,7 @@ static int find_by_file(const struct hst_service *service, const struct hst_file
     if (target->model == NULL) return hst_error_set(err, HST_E_MODEL_NOT_FOUND, "the catalog knows no model with this file");
     HST_TRY(make_room(target, err));
     for (size_t i = 0; i < target->model->component_count; i++)
-        if (lies_in(&target->model->components[i], file)) add(target, &target->model->components[i]);
+        if (hst_layout_touches(&target->model->components[i], file)) add(target, &target->model->components[i]);
     return HST_OK;
 }
 

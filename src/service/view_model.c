@@ -12,16 +12,12 @@ static json_t *verdict_of(const struct hst_verdict *verdict)
                      "needs_hint", hst_jsonx_texts((const char *const *)verdict->needs_hint, verdict->needs_hint_count));
 }
 
-/* What the headers of its files say about themselves; the first file that has a key wins. */
+/* What the headers of its files say about themselves. */
 static json_t *metadata_of(const struct hst_model *model)
 {
     json_t *metadata = json_object();
-    for (size_t i = 0; i < model->file_count; i++) {
-        const struct hst_tensor_table *table = model->files[i].table;
-        for (size_t j = 0; table != NULL && j < table->metadata_count; j++)
-            if (json_object_get(metadata, table->metadata[j].key) == NULL)
-                json_object_set_new(metadata, table->metadata[j].key, hst_jsonx_text(table->metadata[j].value));
-    }
+    for (size_t i = 0; i < model->metadata_count; i++)
+        json_object_set_new(metadata, model->metadata[i].key, hst_jsonx_text(model->metadata[i].value));
     return metadata;
 }
 

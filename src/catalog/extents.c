@@ -1,4 +1,4 @@
-#include "cache/extents.h"
+#include "catalog/extents.h"
 
 #include "base/checked.h"
 

@@ -1,5 +1,5 @@
-#ifndef HST_CACHE_EXTENTS_H
-#define HST_CACHE_EXTENTS_H
+#ifndef HST_CATALOG_EXTENTS_H
+#define HST_CATALOG_EXTENTS_H
 /** @file
  * Where a component's bytes lie: its tensors' ranges, rounded to pages and merged. Pure arithmetic. */
 #include "catalog/model.h"
