@@ -1,6 +1,7 @@
 """What the benchmarks share: model files, a hoistd, measured processes, the state of the page cache, and the machine's own limits."""
 import concurrent.futures
 import json
+import math
 import mmap
 import os
 import pathlib
@@ -37,6 +38,33 @@ def write_model(path, count, total_bytes):
             file.write(noise.integers(0, 1 << 63, each // 8, dtype=numpy.uint64).tobytes())
     path.with_suffix(".part").rename(path)
     return path
+
+
+def sdxl_tensors(count):
+    """Names and shapes of `count` tensors as an SDXL checkpoint has them: a UNet, a VAE and two text encoders."""
+    yield "model.diffusion_model.input_blocks.0.0.weight", [320, 4, 3, 3]
+    yield "model.diffusion_model.input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight", [640, 2048]
+    for i in range(count - 2):
+        if i < 0.7 * count:
+            yield f"model.diffusion_model.output_blocks.{i // 40}.1.transformer_blocks.{i % 40}.attn1.to_q.weight", [640, 640]
+        elif i < 0.8 * count:
+            yield f"first_stage_model.decoder.up.{i // 50}.block.{i % 50}.conv1.weight", [128, 128]
+        else:
+            yield f"conditioner.embedders.{i // (0.9 * count):.0f}.transformer.text_model.encoder.layers.{i}.self_attn.q_proj.weight", [768, 768]
+
+
+def write_checkpoints(folder, number, count):
+    """`number` checkpoints of `count` tensors each: headers as they are, data that takes no room on the disk."""
+    header, end = {}, 0
+    for name, shape in sdxl_tensors(count):
+        begin, end = end, end + 2 * math.prod(shape)
+        header[name] = {"dtype": "F16", "shape": shape, "data_offsets": [begin, end]}
+    text = json.dumps(header).encode()
+    folder.mkdir(exist_ok=True)
+    for i in range(number):
+        with open(folder / f"checkpoint-{i:05}.safetensors", "wb") as file:
+            file.write(struct.pack("<Q", len(text)) + text)
+            file.truncate(8 + len(text) + end)
 
 
 def write_torch(path):

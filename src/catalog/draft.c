@@ -285,17 +285,23 @@ static void keep_pair(struct hst_model *model, const struct hst_metadata *pair, 
     *ret_text += key + value;
 }
 
-/* Pairs and texts lie in one piece of memory: most models have a few short ones. */
-static int keep_metadata(struct hst_model *model, struct hst_error *err)
+/* Room for what the tables say: pairs, and then their texts. @return bytes of the texts */
+static size_t count_metadata(const struct hst_model *model, size_t *ret_pairs)
 {
-    size_t pairs = 0, bytes = 0;
+    size_t bytes = 0, pairs = 0;
     for (size_t i = 0; i < model->file_count; i++) {
         const struct hst_tensor_table *table = model->files[i].table;
         for (size_t j = 0; table != NULL && j < table->metadata_count; j++, pairs++)
             bytes += strlen(table->metadata[j].key) + strlen(table->metadata[j].value) + 2;
     }
-    if (pairs > HST_METADATA_PAIRS_MAX) pairs = HST_METADATA_PAIRS_MAX;
-    if (bytes > HST_METADATA_BYTES_MAX) bytes = HST_METADATA_BYTES_MAX;
+    *ret_pairs = pairs < HST_METADATA_PAIRS_MAX ? pairs : HST_METADATA_PAIRS_MAX;
+    return bytes < HST_METADATA_BYTES_MAX ? bytes : HST_METADATA_BYTES_MAX;
+}
+
+/* Pairs and texts lie in one piece of memory: most models have a few short ones. */
+static int keep_metadata(struct hst_model *model, struct hst_error *err)
+{
+    size_t pairs, bytes = count_metadata(model, &pairs);
     model->metadata = malloc(pairs * sizeof *model->metadata + bytes + 1);
     if (model->metadata == NULL) return hst_error_nomem(err);
     char *text = (char *)(model->metadata + pairs), *end = text + bytes;

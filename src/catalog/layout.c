@@ -5,29 +5,30 @@
 #include <assert.h>
 
 /* The component of each tensor of a file's table, by its place in the table. */
-static uint32_t *mark_owners(const struct hst_model *model, uint32_t file)
+static uint16_t *mark_owners(const struct hst_model *model, uint32_t file)
 {
     const struct hst_tensor_table *table = model->files[file].table;
-    uint32_t *owners = malloc((table->count + 1) * sizeof *owners);
+    uint16_t *owners = malloc((table->count + 1) * sizeof *owners);
     for (size_t i = 0; owners != NULL && i < table->count; i++)
         owners[i] = HST_NO_COMPONENT;
     for (size_t i = 0; owners != NULL && i < model->component_count; i++)
         for (size_t j = 0; j < model->components[i].tensor_count; j++) {
             const struct hst_component_tensor *row = &model->components[i].tensors[j];
-            if (row->file == file) owners[row->tensor - table->tensors] = (uint32_t)i;
+            if (row->file == file) owners[row->tensor - table->tensors] = (uint16_t)i;
         }
     return owners;
 }
 
 /* Shorten the list of owners to runs. With NULL for the runs they are only counted. */
-static size_t make_runs(const uint32_t *owners, size_t count, struct hst_tensor_run *runs)
+static size_t make_runs(const uint16_t *owners, size_t count, struct hst_tensor_run *runs)
 {
+    struct hst_tensor_run run = {0};
     size_t made = 0;
     for (size_t i = 0; i < count; i++) {
-        bool same = i > 0 && owners[i] == owners[i - 1];
-        if (!same && runs != NULL) runs[made] = (struct hst_tensor_run){owners[i], 0};
+        bool same = run.count > 0 && run.count < UINT16_MAX && owners[i] == run.component;
+        run = (struct hst_tensor_run){owners[i], same ? run.count + 1 : 1};
         made += !same;
-        if (runs != NULL) runs[made - 1].count++;
+        if (runs != NULL) runs[made - 1] = run;
     }
     return made;
 }
@@ -36,7 +37,7 @@ static int record_file(struct hst_model *model, uint32_t index, struct hst_error
 {
     struct hst_model_file *file = &model->files[index];
     if (file->table == NULL) return HST_OK;
-    HST_AUTO(hst_freep) uint32_t *owners = mark_owners(model, index);
+    HST_AUTO(hst_freep) uint16_t *owners = mark_owners(model, index);
     if (owners == NULL) return hst_error_nomem(err);
     size_t count = make_runs(owners, file->table->count, NULL);
     file->runs = calloc(count + 1, sizeof *file->runs);
@@ -68,6 +69,7 @@ static void count_holders(struct hst_component *component)
 
 int hst_layout_record(struct hst_model *model, struct hst_error *err)
 {
+    assert(model->component_count < HST_NO_COMPONENT); /* roles are from tables of ours, or HST_PARTS_MAX at most */
     for (uint32_t i = 0; i < model->file_count; i++)
         HST_TRY(record_file(model, i, err));
     for (size_t i = 0; i < model->component_count; i++)

@@ -19,11 +19,11 @@ enum hst_model_state {
 
 /** Tensors of a file that follow each other in its table and belong to the same component. */
 struct hst_tensor_run {
-    uint32_t component; /**< index into the model's components; HST_NO_COMPONENT = they belong to none */
-    uint32_t count;     /**< tensors */
+    uint16_t component; /**< index into the model's components; HST_NO_COMPONENT = they belong to none */
+    uint16_t count;     /**< tensors; a longer run is several */
 };
 /** The component of tensors that belong to none. */
-#define HST_NO_COMPONENT UINT32_MAX
+#define HST_NO_COMPONENT UINT16_MAX
 
 /** A file of a model. */
 struct hst_model_file {
