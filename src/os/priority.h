@@ -1,0 +1,9 @@
+#ifndef HST_OS_PRIORITY_H
+#define HST_OS_PRIORITY_H
+/** @file
+ * How much a thread's work matters to the machine. */
+
+/** From now on the calling thread computes and reads only when nobody else wants to (SCHED_IDLE, I/O class idle). There is no way back for
+ * it; where the kernel refuses, it stays as it is. Cheap when it was called before. */
+void hst_priority_background(void);
+#endif
