@@ -17,4 +17,10 @@
 #define HST_METADATA_PAIRS_MAX 512u
 /** Bytes of metadata that are kept of a model: all of it for most; of a trainer's statistics, what comes first. */
 #define HST_METADATA_BYTES_MAX 65536u
+/** Names that are told of a list that may be long: as many as a person reads. */
+#define HST_NAMES_KEPT 20u
+/** Bytes of a file that are read and looked at as one: few calls, and it is cancelled within milliseconds. A multiple of every element's size. */
+#define HST_FULLREAD_PIECE UINT64_C(4194304)
+/** Alignment of the memory they are read into: that of a page. */
+#define HST_FULLREAD_ALIGNMENT 4096u
 #endif
