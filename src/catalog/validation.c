@@ -64,7 +64,8 @@ static void check_structure(struct hst_validation *validation)
     if (model->state != HST_MODEL_OK)
         take_problem(validation, &model->problem);
     else
-        say(validation, HST_CHECK_STRUCTURE, HST_CHECK_OK, "%zu tensors in %zu files, every byte accounted for", count_tensors(model), model->file_count);
+        say(validation, HST_CHECK_STRUCTURE, HST_CHECK_OK, "%zu tensors, %zu file%s, every byte accounted for", count_tensors(model), model->file_count,
+            model->file_count == 1 ? "" : "s");
 }
 
 /* ---- completeness ---- */
@@ -99,9 +100,10 @@ static void judge_halves(struct hst_validation *validation)
         say(validation, HST_CHECK_COMPLETENESS, bad, "%llu low-rank pairs do not fit each other, the first is %.200s", (unsigned long long)halves->unequal.count,
             halves->unequal.texts[0]);
     else if (halves->pairs > 0)
-        say(validation, HST_CHECK_COMPLETENESS, HST_CHECK_OK, "%llu low-rank pairs, both halves of each", (unsigned long long)halves->pairs);
+        say(validation, HST_CHECK_COMPLETENESS, HST_CHECK_OK, "both halves of %llu low-rank pairs are there", (unsigned long long)halves->pairs);
     else
-        say(validation, HST_CHECK_COMPLETENESS, HST_CHECK_OK, "%zu components, no file of them is missing", validation->model->component_count);
+        say(validation, HST_CHECK_COMPLETENESS, HST_CHECK_OK, "%zu component%s, no file is missing", validation->model->component_count,
+            validation->model->component_count == 1 ? "" : "s");
 }
 
 /* ---- values ---- */
@@ -142,8 +144,10 @@ static void judge_values(struct hst_validation *validation)
             (unsigned long long)sums.infinite, (unsigned long long)sums.zero_weights, sums.first);
     else if (sums.scanned == 0 && sums.undecoded > 0)
         say(validation, HST_CHECK_VALUES, HST_CHECK_OK, "no tensor is zeros alone; values of packed blocks are not decoded");
+    else if (sums.zero > 0)
+        say(validation, HST_CHECK_VALUES, HST_CHECK_OK, "no NaN, nothing infinite; %llu small or untrained tensors are zeros alone", (unsigned long long)sums.zero);
     else
-        say(validation, HST_CHECK_VALUES, HST_CHECK_OK, "no NaN, nothing infinite; %llu tensors are zeros alone, as such tensors may be", (unsigned long long)sums.zero);
+        say(validation, HST_CHECK_VALUES, HST_CHECK_OK, "no NaN, nothing infinite, no tensor of zeros alone");
 }
 
 /* ---- hash ---- */
@@ -219,6 +223,22 @@ int hst_validation_run(const struct hst_validation_wish *wish, struct hst_valida
     else
         *ret_validation = validation;
     return status;
+}
+
+static bool same_files(const struct hst_model *a, const struct hst_model *b)
+{
+    if (a->file_count != b->file_count) return false;
+    for (size_t i = 0; i < a->file_count; i++)
+        if (!hst_file_id_equal(&a->files[i].id, &b->files[i].id)) return false;
+    return true;
+}
+
+bool hst_validation_compare(struct hst_validation *validation, const struct hst_model *scanned)
+{
+    bool same = validation->model != NULL && same_files(validation->model, scanned);
+    if (!same && validation->checks[HST_CHECK_STRUCTURE].state == HST_CHECK_OK)
+        say(validation, HST_CHECK_STRUCTURE, HST_CHECK_WARNING, "its files changed since they were scanned: what is there now is well-formed, and a scan will take it up");
+    return same;
 }
 
 bool hst_validation_is_valid(const struct hst_validation *validation)

@@ -52,6 +52,8 @@ struct hst_validation_wish {
 /** Validate. A model that is not valid, or not there, is a result; an error is what kept us from finding out: HST_E_CANCELLED, HST_E_NOMEM,
  * HST_E_IO, HST_E_FILE_CHANGED (written meanwhile). *ret_validation owned by the caller. */
 int hst_validation_run(const struct hst_validation_wish *wish, struct hst_validation **ret_validation, struct hst_error *err);
+/** Compare with the model as it was scanned: a file that is another one by now is a warning. @return are they the same files? */
+bool hst_validation_compare(struct hst_validation *validation, const struct hst_model *scanned);
 /** Did no check fail? */
 bool hst_validation_is_valid(const struct hst_validation *validation);
 /** Name of a check: structure completeness values hash. */

@@ -33,6 +33,7 @@ enum hst_option_id {
     HST_OPTION_LEVEL,     /**< --optimize LEVEL */
     HST_OPTION_ALL,       /**< --all */
     HST_OPTION_SINCE,     /**< --since ID */
+    HST_OPTION_DEEP,      /**< --deep */
     HST_OPTION_COUNT,     /**< how many */
 };
 
@@ -79,6 +80,9 @@ static inline bool hst_given(const struct hst_arguments *arguments, enum hst_opt
 {
     return arguments->values[option] != NULL;
 }
+
+/** Print what a model is, for people. */
+void hst_command_print_model(const json_t *model);
 
 int hst_command_scan(const struct hst_arguments *arguments);   /**< hoist scan */
 int hst_command_ls(const struct hst_arguments *arguments);     /**< hoist ls */

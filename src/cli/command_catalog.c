@@ -1,4 +1,4 @@
-/* hoist scan, ls, show, verify: what there is. */
+/* hoist scan, ls, show: what there is. */
 #include "cli/program.h"
 #include "cli/talk.h"
 #include "cli/term.h"
@@ -100,7 +100,7 @@ static void print_components(const json_t *components)
     json_decref(rows);
 }
 
-static void print_model(const json_t *model)
+void hst_command_print_model(const json_t *model)
 {
     static const char *const lines[] = {"name", "type", "family", "variant", "format", "precision", "path", "state"};
     const json_t *verdict = json_object_get(model, "verdict");
@@ -128,22 +128,9 @@ int hst_command_show(const struct hst_arguments *arguments)
     if (hst_given(arguments, HST_OPTION_JSON))
         hst_term_json(model);
     else
-        print_model(model);
+        hst_command_print_model(model);
     json_decref(model);
     return HST_EXIT_DONE;
-}
-
-int hst_command_verify(const struct hst_arguments *arguments)
-{
-    json_t *model;
-    int code = hst_program_ask("verifying failed", (const char *const[]){"--verify", arguments->rest[0], NULL}, &model);
-    if (model == NULL) return code;
-    if (hst_given(arguments, HST_OPTION_JSON))
-        hst_term_json(model);
-    else
-        print_model(model);
-    json_decref(model);
-    return code;
 }
 
 static void print_scan(const json_t *scan)

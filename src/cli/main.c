@@ -21,6 +21,7 @@ const struct hst_option hst_options[HST_OPTION_COUNT] = {
     [HST_OPTION_DRY_RUN] = {"dry-run", NULL, "only say what would be done"},
     [HST_OPTION_LEVEL] = {"optimize", "LEVEL", "speed, balanced or memory"},
     [HST_OPTION_ALL] = {"all", NULL, "everything that nobody holds"},
+    [HST_OPTION_DEEP] = {"deep", NULL, "read every byte: look for NaN and zeros, compare stated hashes"},
     [HST_OPTION_SINCE] = {"since", "ID", "kept events after this one first"},
 };
 
@@ -30,8 +31,10 @@ const struct hst_command hst_commands[] = {
      HST_ARGUMENTS_MAX / 2, hst_command_scan},
     {"ls", "", "list the models", "", BIT(TYPE) | BIT(FAMILY) | BIT(SEARCH), 0, 0, hst_command_ls},
     {"show", "MODEL", "say what a model is, and why", "", 0, 1, 1, hst_command_show},
-    {"verify", "FILE", "check a model file or folder", "Prints format, verdict, and what is wrong at which byte. Needs no daemon. Exits 0, or 5 when it is not usable.", 0, 1, 1,
-     hst_command_verify},
+    {"verify", "MODEL_OR_FILE", "check a model, or a model file or folder",
+     "Prints format, verdict, what is wrong at which byte, and what is missing. A file or folder needs no daemon; a model of the catalog is checked by it. NaN, infinities, weights of zeros "
+     "alone and a stated hash of the tensors that does not agree are warnings. Exits 0, or 5 when it is not usable.",
+     BIT(DEEP), 1, 1, hst_command_verify},
     {"cache", "MODEL", "bring a model into RAM", "", LOADING & ~BIT(DEVICE), 1, 1, hst_command_cache},
     {"evict", "MODEL", "free the RAM of a model", "What is in use stays, and is named.", BIT(COMPONENT) | BIT(ALL), 0, 1, hst_command_evict},
     {"load", "MODEL", "load a model to a device", "Five steps: validate, estimate, allocate, load, status. When one fails, everything is as it was before.", LOADING | BIT(DRY_RUN), 1, 1,

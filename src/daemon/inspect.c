@@ -25,11 +25,18 @@ static int fail(const struct hst_error *err)
 int hst_inspect_verify(const struct hst_settings *settings)
 {
     struct hst_error err = {0};
-    struct hst_model *model;
-    if (hst_catalog_inspect(hst_settings_get(settings, "verify"), &model, &err) < 0) return fail(&err);
-    print(hst_view_plain_model(model));
-    int code = model->state == HST_MODEL_OK ? 0 : hst_status_info(model->problem.status)->exit_code;
-    hst_model_unref(model);
+    struct hst_validation *validation;
+    struct hst_validation_wish wish = {.path = hst_settings_get(settings, "verify"), .deep = hst_settings_get(settings, "deep") != NULL};
+    if (hst_validation_run(&wish, &validation, &err) < 0) return fail(&err);
+    int code = hst_validation_is_valid(validation) ? 0 : hst_status_info(validation->problem.status < 0 ? validation->problem.status : HST_E_INVALID_FILE)->exit_code;
+    if (validation->model == NULL) {
+        fail(&validation->problem);
+    } else {
+        json_t *view = hst_view_plain_model(validation->model);
+        json_object_set_new(view, "validation", hst_view_validation(validation));
+        print(view);
+    }
+    hst_validation_free(validation);
     return code;
 }
 

@@ -22,7 +22,7 @@ struct kind {
     static void add_##bits(struct hst_values *values, const struct kind *kind, const void *bytes, size_t size_bytes)                   \
     {                                                                                                                                  \
         const uint##bits##_t *x = bytes, most = (uint##bits##_t)-1 >> 1, finite = (uint##bits##_t)kind->finite;                        \
-        const uint##bits##_t lacks = (uint##bits##_t)(most - finite), infinity = kind->has_infinity ? (uint##bits##_t)(finite + 1) : 0; \
+        const uint##bits##_t lacks = (uint##bits##_t)(most - finite), infinity = (uint##bits##_t)(finite + 1);                               \
         size_t count = size_bytes / sizeof *x;                                                                                         \
         uint##bits##_t any = 0, beyond = 0;                                                                                            \
         for (size_t i = 0; i < count; i++) {                                                                                           \
@@ -30,11 +30,14 @@ struct kind {
             beyond |= (uint##bits##_t)((x[i] & most) + lacks);                                                                         \
         }                                                                                                                              \
         values->nonzero = values->nonzero || any != 0;                                                                                 \
+        size_t above = 0, infinite = 0;                                                                                                \
         for (size_t i = 0; beyond > most && i < count; i++) {                                                                          \
-            bool is_beyond = (x[i] & most) > finite, infinite = is_beyond && (x[i] & most) == infinity;                                \
-            values->infinite += infinite;                                                                                              \
-            values->nan += is_beyond && !infinite;                                                                                     \
+            above += (x[i] & most) > finite;                                                                                           \
+            infinite += (x[i] & most) == infinity;                                                                                     \
         }                                                                                                                              \
+        if (!kind->has_infinity) infinite = 0;                                                                                         \
+        values->infinite += infinite;                                                                                                  \
+        values->nan += above - infinite;                                                                                               \
     }
 ADD(8)
 ADD(16)

@@ -18,3 +18,11 @@ void hst_priority_background(void)
     (void)setpriority(PRIO_PROCESS, 0, 19);
     (void)syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_CLASS_IDLE << IOPRIO_CLASS_SHIFT);
 }
+
+void hst_priority_low(void)
+{
+    static _Thread_local bool done;
+    if (done) return;
+    done = true;
+    (void)setpriority(PRIO_PROCESS, 0, 10);
+}

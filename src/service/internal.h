@@ -26,6 +26,8 @@ struct hst_service_progress {
     uint64_t ns;              /**< when */
 };
 
+struct hst_validations;
+
 /** The service. */
 struct hst_service {
     struct hst_service_config config; /**< as given */
@@ -40,6 +42,7 @@ struct hst_service {
     struct hst_map indexes;    /**< encoded indexes by what is in them (index.c) */
     struct hst_service_counts counts; /**< since start */
     struct hst_service_progress progress; /**< see there */
+    struct hst_validations *validations; /**< that run, and those that ended lately (validations.c); NULL until the first */
     bool scan_again;           /**< a scan was asked for while one ran */
 };
 

@@ -15,4 +15,10 @@
 #define HST_ROUTE_PATH_MAX 4096u
 /** Entries of a list field: as many components as a large catalog has. */
 #define HST_FIELD_ITEMS_MAX 4096u
+/** Threads that validate: one reads a disk, the other answers what needs only headers meanwhile. */
+#define HST_VALIDATION_THREADS 2u
+/** Validations that may wait or run: beyond that somebody asks without listening. */
+#define HST_VALIDATIONS_ACTIVE_MAX 256u
+/** Validations that are kept after their end: a page of a large catalog, some kilobytes each. */
+#define HST_VALIDATIONS_KEPT 256u
 #endif

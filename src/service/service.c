@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "service/index.h"
 #include "service/internal.h"
+#include "service/validations.h"
 #include "service/verbs.h"
 
 #include <stdio.h>
@@ -10,7 +11,7 @@
 
 static int add_verbs(struct hst_service *service, struct hst_error *err)
 {
-    static const struct hst_route *const tables[] = {hst_verbs_catalog, hst_verbs_load, hst_verbs_cache, hst_verbs_memory, hst_verbs_system};
+    static const struct hst_route *const tables[] = {hst_verbs_catalog, hst_verbs_load, hst_verbs_cache, hst_verbs_memory, hst_verbs_system, hst_verbs_validate};
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++)
         HST_TRY(hst_service_add_routes(service, tables[i], NULL, err));
     return HST_OK;
@@ -52,6 +53,7 @@ void hst_service_free(struct hst_service *service)
     hst_batch_orphan_all(service);
     hst_open_fail_all(service, &stopping);
     hst_call_fail_all(service, &stopping);
+    hst_validations_free(service);
     hst_events_fini(&service->events);
     hst_index_forget_all(service);
     hst_router_fini(&service->router);

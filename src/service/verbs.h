@@ -14,4 +14,6 @@ extern const struct hst_route hst_verbs_cache[];
 extern const struct hst_route hst_verbs_memory[];
 /** Health, metrics, the API's own description (verbs_system.c). */
 extern const struct hst_route hst_verbs_system[];
+/** Validation of models (verbs_validate.c). */
+extern const struct hst_route hst_verbs_validate[];
 #endif

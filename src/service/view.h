@@ -2,12 +2,17 @@
 #define HST_SERVICE_VIEW_H
 /** @file
  * Models, components, devices and jobs as JSON objects (contract section 5.1). New references; NULL when out of memory. */
+#include "catalog/validation.h"
 #include "service/service.h"
 
 /** A model as its files tell: without what is cached or loaded. */
 json_t *hst_view_plain_model(const struct hst_model *model);
 /** A model, and where it is. */
 json_t *hst_view_model(const struct hst_service *service, const struct hst_model *model);
+/** What is wrong with a file: code, text, and the byte where it is known. */
+json_t *hst_view_problem(const struct hst_error *problem);
+/** What a validation found: valid, checks[], files[], duration_ms, bytes_read. */
+json_t *hst_view_validation(const struct hst_validation *validation);
 /** A component, and where it is. */
 json_t *hst_view_component(const struct hst_service *service, const struct hst_component *component);
 /** Who holds a component: an array. */

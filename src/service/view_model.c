@@ -21,7 +21,7 @@ static json_t *metadata_of(const struct hst_model *model)
     return metadata;
 }
 
-static json_t *problem_of(const struct hst_error *problem)
+json_t *hst_view_problem(const struct hst_error *problem)
 {
     json_t *view = json_pack("{s:s, s:o}", "code", hst_status_info(problem->status)->code, "text", hst_jsonx_text(problem->text));
     if (problem->has_offset) json_object_set_new(view, "offset", hst_jsonx_size(problem->offset));
@@ -53,7 +53,7 @@ static json_t *head_of(const struct hst_model *model)
     json_object_set_new(view, "compatibility", json_object());
     json_object_set_new(view, "verdict", verdict_of(&model->verdict));
     json_object_set_new(view, "state", json_string(hst_model_state_name(model->state)));
-    if (model->problem.status < 0) json_object_set_new(view, "problem", problem_of(&model->problem));
+    if (model->problem.status < 0) json_object_set_new(view, "problem", hst_view_problem(&model->problem));
     return view;
 }
 
