@@ -2,7 +2,6 @@
 
 #include "base/cleanup.h"
 #include "base/map.h"
-#include "catalog/keys.h"
 #include "formats/limits.h"
 
 #include <stdio.h>
@@ -50,7 +49,7 @@ bool hst_halves_is_up(const char *tensor_name)
 
 static bool same_rank(const struct hst_tensor *down, const struct hst_tensor *up)
 {
-    return down->rank < 2 || up->rank < 2 || hst_keys_dim(down, 0) == hst_keys_dim(up, 1);
+    return down->rank < 2 || up->rank < 2 || down->shape[0] == up->shape[1];
 }
 
 /* Look at a tensor as one half of a pair of row `i`. */

@@ -74,7 +74,7 @@ static void check_structure(struct hst_validation *validation)
 static int list_missing_parts(struct hst_validation *validation, const char *path, struct hst_error *err)
 {
     struct hst_parts parts;
-    if (validation->problem.status != HST_E_INCOMPLETE_MODEL || !hst_parts_of(path, &parts)) return HST_OK;
+    if (!hst_parts_of(path, &parts)) return HST_OK;
     HST_AUTO(hst_freep) char *part = strdup(path);
     if (part == NULL) return hst_error_nomem(err);
     for (unsigned number = 1; number <= parts.count; number++) {
@@ -83,6 +83,7 @@ static int list_missing_parts(struct hst_validation *validation, const char *pat
         HST_AUTO(hst_closep) int fd = hst_file_open(part, &id, NULL);
         if (fd == HST_E_FILE_MISSING) HST_TRY(hst_names_add(&validation->missing_files, part, err));
     }
+    if (validation->missing_files.count == 0) return HST_OK;
     say(validation, HST_CHECK_COMPLETENESS, HST_CHECK_FAILED, "%llu of %u parts are missing", (unsigned long long)validation->missing_files.count, parts.count);
     return HST_OK;
 }
@@ -184,10 +185,20 @@ static int read_all(struct hst_validation *validation, const struct hst_validati
     return HST_OK;
 }
 
+/* Something is missing: name all of it. */
+static int list_missing(struct hst_validation *validation, const char *path, struct hst_error *err)
+{
+    if (validation->problem.status != HST_E_INCOMPLETE_MODEL) return HST_OK;
+    HST_TRY(list_missing_parts(validation, path, err));
+    HST_TRY(hst_halves_check(validation->model, &validation->halves, err));
+    if (validation->halves.missing.count > 0) judge_halves(validation);
+    return HST_OK;
+}
+
 static int check_all(struct hst_validation *validation, const struct hst_validation_wish *wish, struct hst_error *err)
 {
     check_structure(validation);
-    if (validation->model->state != HST_MODEL_OK) return list_missing_parts(validation, wish->path, err);
+    if (validation->model->state != HST_MODEL_OK) return list_missing(validation, wish->path, err);
     HST_TRY(hst_halves_check(validation->model, &validation->halves, err));
     judge_halves(validation);
     if (wish->deep) return read_all(validation, wish, err);
