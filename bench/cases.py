@@ -255,4 +255,13 @@ def large_catalog(stage):
     return found["total_models"], after - before, found["scan"]["duration_ms"] / 1000
 
 
-CASES = {"c1": c1, "c2": c2, "c3": c3, "c4": c4, "c5": c5, "c9": c9}
+def values(stage):
+    """How fast a deep validation counts NaN, infinities and zeros, beside adding the same bytes up."""
+    del stage
+    done = subprocess.run([BUILD / "bench-values"], capture_output=True, text=True, check=True)
+    speeds = {name: float(speed) for name, speed in (line.split() for line in done.stdout.splitlines())}
+    limit = speeds.pop("memory")
+    return [row(f"values of {name}, 256 MiB", f"{speed:.1f} GiB/s", "", "", None, f"read and added up {limit:.1f} GiB/s") for name, speed in speeds.items()]
+
+
+CASES = {"c1": c1, "c2": c2, "c3": c3, "c4": c4, "c5": c5, "c9": c9, "values": values}

@@ -52,17 +52,24 @@ static bool same_rank(const struct hst_tensor *down, const struct hst_tensor *up
     return down->rank < 2 || up->rank < 2 || down->shape[0] == up->shape[1];
 }
 
-/* Look at a tensor as one half of a pair of row `i`. */
-static int check_as(const struct hst_map *by_name, const struct hst_tensor *tensor, size_t i, struct hst_halves *halves, struct hst_error *err)
+/* Look at a tensor as the first half of a pair of row `i`. */
+static int check_down(const struct hst_map *by_name, const struct hst_tensor *tensor, size_t i, struct hst_halves *halves, struct hst_error *err)
 {
     char other[HST_NAME_MAX + 64];
-    const char *up = swap_end(tensor->name, ends[i].down, ends[i].up, other, sizeof other);
-    const struct hst_tensor *half = up != NULL ? hst_map_get_str(by_name, up) : NULL;
-    if (up != NULL && half == NULL) return hst_names_add(&halves->missing, up, err);
-    if (half != NULL) halves->pairs++;
-    if (half != NULL && ends[i].has_rank && !same_rank(tensor, half)) return hst_names_add(&halves->unequal, tensor->name, err);
-    const char *down = swap_end(tensor->name, ends[i].up, ends[i].down, other, sizeof other);
-    return down != NULL && hst_map_get_str(by_name, down) == NULL ? hst_names_add(&halves->missing, down, err) : HST_OK;
+    const char *name = swap_end(tensor->name, ends[i].down, ends[i].up, other, sizeof other);
+    const struct hst_tensor *up = name != NULL ? hst_map_get_str(by_name, name) : NULL;
+    if (name == NULL) return HST_OK;
+    if (up == NULL) return hst_names_add(&halves->missing, name, err);
+    halves->pairs++;
+    return ends[i].has_rank && !same_rank(tensor, up) ? hst_names_add(&halves->unequal, tensor->name, err) : HST_OK;
+}
+
+/* And as the second: here it only matters whether the first is there. */
+static int check_up(const struct hst_map *by_name, const struct hst_tensor *tensor, size_t i, struct hst_halves *halves, struct hst_error *err)
+{
+    char other[HST_NAME_MAX + 64];
+    const char *name = swap_end(tensor->name, ends[i].up, ends[i].down, other, sizeof other);
+    return name != NULL && hst_map_get_str(by_name, name) == NULL ? hst_names_add(&halves->missing, name, err) : HST_OK;
 }
 
 static int index_names(const struct hst_model *model, struct hst_map *by_name, struct hst_error *err)
@@ -81,8 +88,10 @@ int hst_halves_check(const struct hst_model *model, struct hst_halves *halves, s
     size_t cursor = 0;
     HST_TRY(index_names(model, &by_name, err));
     for (const struct hst_tensor *tensor; (tensor = hst_map_next(&by_name, &cursor));)
-        for (size_t i = 0; i < ENDS; i++)
-            HST_TRY(check_as(&by_name, tensor, i, halves, err));
+        for (size_t i = 0; i < ENDS; i++) {
+            HST_TRY(check_down(&by_name, tensor, i, halves, err));
+            HST_TRY(check_up(&by_name, tensor, i, halves, err));
+        }
     return HST_OK;
 }
 

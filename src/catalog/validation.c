@@ -153,24 +153,29 @@ static void judge_values(struct hst_validation *validation)
 
 /* ---- hash ---- */
 
+/* The worst hash that does not agree: one of a file before one of tensors. NULL when all do. */
+static const struct hst_stated *find_wrong(const struct hst_fullread *reading)
+{
+    const struct hst_stated *wrong = NULL;
+    for (size_t i = 0; i < reading->stated_count; i++) {
+        const struct hst_stated *stated = &reading->stated[i];
+        if (!hst_stated_agrees(stated) && (wrong == NULL || !stated->of_tensors)) wrong = stated;
+    }
+    return wrong;
+}
+
 /* Tools that convert a model copy the old hash of its tensors along: that says little. The name of a blob is made of the file itself. */
 static void judge_hashes(struct hst_validation *validation)
 {
-    size_t count = validation->reading.stated_count, wrong = 0;
-    bool of_file = false;
-    const struct hst_stated *first = NULL;
-    for (size_t i = 0; i < count; i++) {
-        const struct hst_stated *stated = &validation->reading.stated[i];
-        if (hst_stated_agrees(stated)) continue;
-        wrong++;
-        of_file = of_file || !stated->of_tensors;
-        if (first == NULL) first = stated;
-    }
-    if (count == 0) say(validation, HST_CHECK_HASH, HST_CHECK_SKIPPED, "the model states no hash");
-    if (count > 0 && wrong == 0) say(validation, HST_CHECK_HASH, HST_CHECK_OK, "%zu stated hashes agree", count);
-    if (wrong > 0)
-        say(validation, HST_CHECK_HASH, of_file ? HST_CHECK_FAILED : HST_CHECK_WARNING, "%s states %.16s..., but it is %.16s...%s", first->where, first->stated, first->found,
-            of_file ? "" : " (a tool may have rewritten the model and kept the old one)");
+    const struct hst_stated *wrong = find_wrong(&validation->reading);
+    size_t count = validation->reading.stated_count;
+    if (wrong != NULL)
+        say(validation, HST_CHECK_HASH, wrong->of_tensors ? HST_CHECK_WARNING : HST_CHECK_FAILED, "%s states %.16s..., but it is %.16s...%s", wrong->where, wrong->stated,
+            wrong->found, wrong->of_tensors ? " (a tool may have rewritten the model and kept the old one)" : "");
+    else if (count > 0)
+        say(validation, HST_CHECK_HASH, HST_CHECK_OK, "%zu stated hash%s", count, count == 1 ? " agrees" : "es agree");
+    else
+        say(validation, HST_CHECK_HASH, HST_CHECK_SKIPPED, "the model states no hash");
 }
 
 /* ---- the run ---- */
