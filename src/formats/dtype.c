@@ -53,8 +53,12 @@ static const struct hst_dtype_info table[] = {
     {HST_DTYPE_MXFP4, "MXFP4", "mxfp4", 32, 17},
     {HST_DTYPE_NVFP4, "NVFP4", "nvfp4", 64, 36},
     {HST_DTYPE_Q1_0, "Q1_0", "q1_0", 128, 18},
+    {HST_DTYPE_I4, "I4", "int4", 2, 1, true},
+    {HST_DTYPE_U4, "U4", "uint4", 2, 1, true},
+    {HST_DTYPE_I2, "I2", "int2", 4, 1, true},
+    {HST_DTYPE_U2, "U2", "uint2", 4, 1, true},
 };
-/* Two runs of numbers: safetensors' from 1, GGML's from 64, so that a client can tell by its number that a type is packed. */
+/* Two runs of numbers: safetensors' from 1, those of GGML and ONNX from 64, so that a client can tell by its number that a type is packed. */
 enum { ROWS = sizeof table / sizeof table[0], PLAIN_ROWS = 22, PACKED_FIRST = 64 };
 _Static_assert(ROWS == HST_DTYPE_ROWS, "HST_DTYPE_ROWS is the number of rows");
 
@@ -90,6 +94,7 @@ enum hst_dtype hst_dtype_parse(const char *name, size_t length)
 bool hst_dtype_bytes(enum hst_dtype dtype, uint64_t elements, uint64_t *ret_bytes)
 {
     const struct hst_dtype_info *info = hst_dtype_info(dtype);
-    bool fits = elements % info->block == 0 && hst_checked_mul(elements / info->block, info->block_bytes, ret_bytes);
+    bool begun = elements % info->block != 0;
+    bool fits = (!begun || info->padded) && hst_checked_mul(elements / info->block + begun, info->block_bytes, ret_bytes);
     return fits && *ret_bytes <= INT64_MAX; /* no file is longer */
 }

@@ -1,8 +1,8 @@
 #ifndef HST_FORMATS_DTYPE_H
 #define HST_FORMATS_DTYPE_H
 /** @file
- * Element types: those of safetensors in its words (22), and the quantised ones of GGML in its words. Some are packed: only a whole block of
- * elements has bytes. */
+ * Element types: those of safetensors in its words (22), the quantised ones of GGML in its words, and the small integers of ONNX. Some are
+ * packed: only a whole block of elements has bytes. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -57,6 +57,10 @@ enum hst_dtype {
     HST_DTYPE_MXFP4 = 87, /**< GGML: blocks of 32 elements in 17 bytes */
     HST_DTYPE_NVFP4 = 88, /**< GGML: blocks of 64 elements in 36 bytes */
     HST_DTYPE_Q1_0 = 89, /**< GGML: blocks of 128 elements in 18 bytes */
+    HST_DTYPE_I4 = 90,   /**< ONNX: signed 4 bits, 2 elements in a byte, the first in its low bits */
+    HST_DTYPE_U4 = 91,   /**< ONNX: unsigned 4 bits, as I4 */
+    HST_DTYPE_I2 = 92,   /**< ONNX: signed 2 bits, 4 elements in a byte, the first in its lowest bits */
+    HST_DTYPE_U2 = 93,   /**< ONNX: unsigned 2 bits, as I2 */
 };
 
 /** A row of the table of types. */
@@ -66,10 +70,11 @@ struct hst_dtype_info {
     const char *precision; /**< what users call it: fp32 fp16 bf16 fp8 ... */
     unsigned block;        /**< elements that are packed together; 1 = every element has bytes of its own */
     unsigned block_bytes;  /**< that they take */
+    bool padded;           /**< a last block that is not full takes them, too; else there is none */
 };
 
 /** Rows of the table: dense numbers of the types, for arrays. */
-#define HST_DTYPE_ROWS 48u
+#define HST_DTYPE_ROWS 52u
 
 /** The row of a type, or NULL for a number that is none. */
 const struct hst_dtype_info *hst_dtype_info(enum hst_dtype dtype);
@@ -81,6 +86,6 @@ size_t hst_dtype_row(enum hst_dtype dtype);
 unsigned hst_dtype_bits(const struct hst_dtype_info *info);
 /** The type of safetensors with this name (exact, not NUL-ended), or 0. */
 enum hst_dtype hst_dtype_parse(const char *name, size_t length);
-/** Bytes of `elements` elements; false when it overflows or they are no whole number of blocks. */
+/** Bytes of `elements` elements; false when it overflows, or they are no whole number of blocks and the type has no padding. */
 bool hst_dtype_bytes(enum hst_dtype dtype, uint64_t elements, uint64_t *ret_bytes);
 #endif

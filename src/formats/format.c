@@ -2,12 +2,13 @@
 
 #include "base/checked.h"
 #include "formats/gguf.h"
+#include "formats/onnx.h"
 #include "formats/safetensors.h"
 #include "formats/torch.h"
 
 #include <string.h>
 
-const struct hst_format *const hst_formats[] = {&hst_safetensors_format, &hst_gguf_format, &hst_torch_format, NULL};
+const struct hst_format *const hst_formats[] = {&hst_safetensors_format, &hst_gguf_format, &hst_torch_format, &hst_onnx_format, NULL};
 
 enum { HEAD_BYTES = 4096 };
 

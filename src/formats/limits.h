@@ -19,6 +19,20 @@
 #define HST_PICKLE_VALUES_MAX 4000000u
 /** Nesting of dicts in which tensors are looked for. */
 #define HST_PICKLE_DEPTH_MAX 8u
+/** Nesting of protobuf messages: the limit of protobuf's own readers. */
+#define HST_PROTOBUF_DEPTH_MAX 100u
+/** Fields of a protobuf file that are looked at: graphs of 100,000 nodes have some 3 million, and this many take a tenth of a second. */
+#define HST_PROTOBUF_FIELDS_MAX 10000000u
+/** Bytes of a metadata value of an ONNX file that is kept; longer ones are kept as empty. */
+#define HST_ONNX_TEXT_MAX 16384u
+/** Bytes of the numbers of an ONNX initializer that may be left out as a constant of the graph: scales and zero points of 4,096 channels. */
+#define HST_ONNX_CONSTANT_MAX 65536u
+/** Bytes of the path of external data, and of one name in it: those of Linux. */
+#define HST_ONNX_LOCATION_MAX 4095u
+/** As HST_ONNX_LOCATION_MAX, of one name. */
+#define HST_ONNX_LOCATION_NAME_MAX 255u
+/** Files of external data of one model: exporters that write a file a tensor make some 700 for a UNet. */
+#define HST_EXTERNALS_MAX 1024u
 /** Tensors of one file: the largest known checkpoints have some 100,000; a million empty ones cost the reference 950 MB. */
 #define HST_TENSORS_MAX 500000u
 /** Dimensions of a tensor: PyTorch and NumPy allow 64. */

@@ -22,6 +22,9 @@ const char *hst_tensor_table_metadata(const struct hst_tensor_table *table, cons
 void hst_tensor_table_free(struct hst_tensor_table *table)
 {
     if (table == NULL) return;
+    for (size_t i = 0; i < table->external_count; i++) /* an external table has none of its own */
+        hst_tensor_table_free(table->externals[i].table);
+    free(table->externals);
     hst_arena_free(table->arena);
     free(table->tensors);
     free(table->metadata);

@@ -22,6 +22,17 @@ struct hst_metadata {
     const char *value; /**< UTF-8, NUL-ended; owned by the table */
 };
 
+struct hst_tensor_table;
+
+/** Another file that holds the bytes of some of the tensors that a file describes (external data of ONNX). */
+struct hst_external {
+    const char *location;   /**< path below the folder of the file: relative, without empty, "." or ".." parts; owned by the describing table */
+    const char *sha1;       /**< 40 lower-case hexadecimal digits that the SHA-1 of the file should have, or NULL; owned like location */
+    uint64_t least_bytes;   /**< the file has at least this many: here its last tensor ends */
+    bool exact;             /**< the file has exactly as many: a tensor reaches to its end */
+    struct hst_tensor_table *table; /**< the tensors in it, their offsets counted in it; owned, may be taken */
+};
+
 /** The table. */
 struct hst_tensor_table {
     const char *format;            /**< name of the format that made it (static) */
@@ -30,7 +41,9 @@ struct hst_tensor_table {
     struct hst_metadata *metadata; /**< `metadata_count` pairs */
     size_t metadata_count;         /**< pairs */
     uint64_t data_offset;          /**< first byte of the data in the file */
-    uint64_t file_size_bytes;      /**< of the whole file */
+    uint64_t file_size_bytes;      /**< of the whole file; 0 in the table of an external file, which the parser does not see */
+    struct hst_external *externals; /**< files that hold the other tensors it describes; owned */
+    size_t external_count;         /**< of externals */
     void *arena;                   /**< private to formats/ */
 };
 

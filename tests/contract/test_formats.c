@@ -10,7 +10,7 @@
 /* A good file of each format, from the fuzz corpus (tests/fuzz/seeds.py). A format without a row fails every_format_has_a_sample. */
 static const struct {
     const char *format, *file;
-} samples[] = {{"safetensors", "two"}, {"gguf", "gguf"}, {"torch", "torch-zip"}, {"torch", "torch-stream"}};
+} samples[] = {{"safetensors", "two"}, {"gguf", "gguf"}, {"torch", "torch-zip"}, {"torch", "torch-stream"}, {"onnx", "onnx"}, {"onnx", "onnx-nested"}};
 #define SAMPLES (sizeof samples / sizeof samples[0])
 
 struct bytes {

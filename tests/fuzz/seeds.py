@@ -28,6 +28,45 @@ def gguf(pairs=(), tensors=(), data=b"", version=3):
     return head + b"\0" * (-len(head) % 32) + data
 
 
+def varint(value):
+    """A protobuf number."""
+    value %= 1 << 64
+    head = b""
+    while value > 127:
+        head += bytes([value & 127 | 128])
+        value >>= 7
+    return head + bytes([value])
+
+
+def message(*fields):
+    """A protobuf message of (number, int or bytes) pairs."""
+    return b"".join(varint(number << 3 | 2) + varint(len(value)) + value if isinstance(value, bytes) else varint(number << 3) + varint(value) for number, value in fields)
+
+
+def initializer(name, kind, dims, *fields):
+    """A TensorProto."""
+    return message((1, b"".join(varint(size) for size in dims)), (2, kind), *fields, (8, name))
+
+
+def elsewhere(**pairs):
+    """Fields of a TensorProto whose bytes are in another file."""
+    return [(13, message((1, key.encode()), (2, value.encode()))) for key, value in pairs.items()] + [(14, 1)]
+
+
+def onnx(*graph, version=8):
+    """Bytes of an ONNX file: fields of its graph, and after it only what it must have."""
+    return message((1, version), (2, b"seeds"), (14, message((1, b"k"), (2, b"v"))), (7, message((2, b"g"), *graph)), (8, message((1, b""), (2, 17))))
+
+
+def onnx_nested(depth):
+    """A graph with an initializer in an attribute of a node, in as many graphs around it; the innermost attribute has a list of graphs, too."""
+    inner = message((5, initializer(b"w", 2, [1], (9, b"x"))))
+    inner = message((1, message((5, message((1, b"body"), (6, inner), (11, inner), (11, inner))))))
+    for _ in range(depth - 1):
+        inner = message((1, b""), (1, message((5, message((1, b"body"), (6, inner))))))
+    return message((1, 8), (7, inner), (8, message((2, 17))))
+
+
 def index(segments=((0, 0, 4096, 0),), roles=("unet",), tensors=((0, 4, 11, 2, 0, 0, 0, 0, 16),), shapes=(2, 2), strings=b"unet\0name\0"):
     """Bytes of a hand-over index: see src/proto/index.h."""
     strings += b"\0" * (-len(strings) % 8)
@@ -53,6 +92,12 @@ SEEDS = {
         "pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n",
         "gguf": gguf([(b"general.architecture", 8, struct.pack("<Q", 5) + b"llama"), (b"n", 4, struct.pack("<I", 7)), (b"t", 9, struct.pack("<IQ", 5, 2) + bytes(8))],
                      [(b"a", [32, 2], 2, 0), (b"b", [4], 0, 64)], bytes(64 + 16)), "gguf-empty": gguf(version=2), "gguf-big": gguf(version=3 << 24),
+        "onnx": onnx((5, initializer(b"a", 1, [2, 2], (9, bytes(16)))), (5, initializer(b"b", 1, [2], (4, bytes(8)))), (5, initializer(b"c", 21, [3], (9, b"\x21\x03"))),
+                     (5, initializer(b"z", 3, [], (5, varint(-3))))),
+        "onnx-external": onnx((5, initializer(b"a", 16, [4], *elsewhere(location="w.bin", offset="8", length="8", checksum="0" * 40))),
+                              (5, initializer(b"b", 10, [4], *elsewhere(location="sub/w.bin")))),
+        "onnx-nested": onnx_nested(2), "onnx-deep": onnx_nested(30), "onnx-old": message((1, 1), (7, message((5, initializer(b"a", 11, [1], (10, bytes(8))))))),
+        "onnx-sparse": onnx((15, message((1, initializer(b"s", 1, [1], (9, bytes(4)))))), (10, b"doc")),
         "escapes": safetensors(b'{"\\u00e4\\ud83d\\ude00":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}', b"x"),
     },
     "json": {
