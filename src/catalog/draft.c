@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "catalog/extents.h"
+#include "catalog/externals.h"
 #include "catalog/layout.h"
 #include "catalog/limits.h"
 #include "catalog/parts.h"
@@ -122,19 +123,28 @@ static int parse(int fd, struct hst_model_file *file, struct hst_error *err)
     return HST_OK;
 }
 
+int hst_draft_add_file(struct hst_model *model, const char *path, struct hst_model_file **ret_file, struct hst_error *err)
+{
+    HST_TRY(grow(&model->files, model->file_count, sizeof *model->files, err));
+    struct hst_model_file *file = &model->files[model->file_count];
+    *file = (struct hst_model_file){.header = (uint32_t)model->file_count};
+    HST_TRY(hst_draft_text(&file->path, path, err));
+    model->file_count++;
+    *ret_file = file;
+    return HST_OK;
+}
+
 int hst_draft_file(struct hst_model *model, int dir_fd, const char *folder, const char *path, uint32_t *ret_file, struct hst_error *err)
 {
     char full[4096];
-    HST_TRY(grow(&model->files, model->file_count, sizeof *model->files, err));
-    struct hst_model_file *file = &model->files[model->file_count];
-    *file = (struct hst_model_file){0};
+    struct hst_model_file *file;
     snprintf(full, sizeof full, "%s%s%s", dir_fd >= 0 ? folder : "", dir_fd >= 0 ? "/" : "", path);
-    HST_TRY(hst_draft_text(&file->path, full, err));
-    model->file_count++;
+    HST_TRY(hst_draft_add_file(model, full, &file, err));
     HST_AUTO(hst_closep) int fd = dir_fd >= 0 ? hst_file_open_beneath(dir_fd, path, &file->id, err) : hst_file_open(path, &file->id, err);
     if (fd < 0) return fd;
-    *ret_file = (uint32_t)model->file_count - 1;
-    return parse(fd, file, err);
+    *ret_file = file->header;
+    HST_TRY(parse(fd, file, err));
+    return hst_externals_open(model, *ret_file, err);
 }
 
 int hst_draft_reread(const struct hst_model_file *file, int fd, struct hst_tensor_table **ret_table, struct hst_error *err)
@@ -174,10 +184,10 @@ int hst_draft_tensor(struct hst_component *component, uint32_t file, const struc
 int hst_draft_whole_file(struct hst_model *model, uint32_t file, const char *role, struct hst_error *err)
 {
     struct hst_component *component;
-    const struct hst_tensor_table *table = model->files[file].table;
     HST_TRY(hst_draft_component(model, role, &component, err));
-    for (size_t i = 0; i < table->count; i++)
-        HST_TRY(hst_draft_tensor(component, file, &table->tensors[i], err));
+    for (uint32_t i = file; i < model->file_count && model->files[i].header == file; i++)
+        for (size_t j = 0; j < model->files[i].table->count; j++)
+            HST_TRY(hst_draft_tensor(component, i, &model->files[i].table->tensors[j], err));
     return HST_OK;
 }
 

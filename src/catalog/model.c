@@ -39,6 +39,7 @@ static void free_parts(struct hst_model *model)
         hst_tensor_table_free(model->files[i].table);
         free(model->files[i].runs);
         free(model->files[i].path);
+        free(model->files[i].sha1);
     }
     for (size_t i = 0; i < model->hint_count; i++) {
         free(model->hints[i].key);

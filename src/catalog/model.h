@@ -34,6 +34,8 @@ struct hst_model_file {
     struct hst_tensor_run *runs;    /**< what the table is made of; owned */
     size_t run_count;               /**< of runs */
     unsigned holders;               /**< components that lie in it and are held */
+    uint32_t header;                /**< index of the file that describes its tensors: its own, but for external data of ONNX, which comes right after it */
+    char *sha1;                     /**< 40 hexadecimal digits that its SHA-1 should have, as its header says; NULL = it says nothing; owned */
 };
 
 /** A tensor of a component. */

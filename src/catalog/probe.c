@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "catalog/catalog.h"
+#include "catalog/externals.h"
 #include "catalog/families.h"
 #include "catalog/parts.h"
 #include "catalog/pipeline.h"
@@ -76,15 +77,22 @@ static bool is_verdict(int status)
     return strcmp(hst_status_info(status)->category, "format") == 0;
 }
 
-/* End a draft: `status` is what reading it gave. */
-static int finish(struct hst_model *draft, int status, const struct hst_error *why, struct hst_model **ret_model, struct hst_error *err)
+/* Make what reading the model gave a verdict on it, or an error. */
+static int settle(struct hst_model *model, int status, const struct hst_error *why, struct hst_error *err)
 {
-    HST_AUTO(hst_model_unrefp) struct hst_model *model = draft;
     if (status < 0 && !is_verdict(status)) {
         if (err != NULL) *err = *why;
         return status;
     }
     if (status < 0) hst_draft_invalid(model, why);
+    return HST_OK;
+}
+
+/* End a draft: `status` is what reading it gave. */
+static int finish(struct hst_model *draft, int status, const struct hst_error *why, struct hst_model **ret_model, struct hst_error *err)
+{
+    HST_AUTO(hst_model_unrefp) struct hst_model *model = draft;
+    HST_TRY(settle(model, status, why, err));
     HST_TRY(hst_draft_finish(model, err));
     *ret_model = hst_steal(&model);
     return HST_OK;
@@ -148,7 +156,19 @@ int hst_probe_folder(const char *path, struct hst_model **ret_model, struct hst_
     return finish(model, status, &why, ret_model, err);
 }
 
+/* What a scan leaves out, since it takes as long as reading the files. */
+static int verify(struct hst_model *model, struct hst_error *err)
+{
+    struct hst_error why = {0};
+    int status = model->state == HST_MODEL_OK ? hst_externals_verify(model, &why) : HST_OK;
+    return settle(model, status, &why, err);
+}
+
 int hst_catalog_inspect(const char *path, struct hst_model **ret_model, struct hst_error *err)
 {
-    return hst_folder_exists(path) ? hst_probe_folder(path, ret_model, err) : hst_probe_file(path, ret_model, err);
+    HST_AUTO(hst_model_unrefp) struct hst_model *model = NULL;
+    HST_TRY(hst_folder_exists(path) ? hst_probe_folder(path, &model, err) : hst_probe_file(path, &model, err));
+    HST_TRY(verify(model, err));
+    *ret_model = hst_steal(&model);
+    return HST_OK;
 }

@@ -18,7 +18,7 @@ static const struct {
 } errnos[] = {
     {ENOENT, HST_E_FILE_MISSING}, {ENOTDIR, HST_E_FILE_MISSING}, {ESTALE, HST_E_FILE_MISSING}, {EACCES, HST_E_PERMISSION},
     {EPERM, HST_E_PERMISSION},    {EROFS, HST_E_PERMISSION},     {ENOSPC, HST_E_NO_SPACE},     {EDQUOT, HST_E_NO_SPACE},
-    {ENOMEM, HST_E_NOMEM},        {ELOOP, HST_E_INVALID_FILE},   {EXDEV, HST_E_INVALID_FILE},
+    {ENOMEM, HST_E_NOMEM},        {ELOOP, HST_E_INVALID_FILE},   {EXDEV, HST_E_INVALID_FILE},  {ENXIO, HST_E_INVALID_FILE}, /* a socket */
 };
 
 int hst_file_errno(struct hst_error *err, int errno_value, const char *what, const char *path)

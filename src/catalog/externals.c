@@ -1,0 +1,110 @@
+#include "catalog/externals.h"
+
+#include "base/checked.h"
+#include "base/cleanup.h"
+#include "os/folder.h"
+
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { CHUNK = 1 << 20, SHA1_BYTES = 20 };
+
+/* What opening it gave, as a verdict on the model: the file alone does not say that it belongs to one. */
+static int judge_open(int status, const struct hst_external *external, struct hst_error *err)
+{
+    if (status == HST_E_FILE_MISSING) return hst_error_set(err, HST_E_INCOMPLETE_MODEL, "set: the external data %.200s is missing", external->location);
+    if (status == HST_E_INVALID_FILE)
+        return hst_error_set(err, HST_E_INVALID_FILE, "path: the external data %.200s leads out of its folder, or is not a regular file", external->location);
+    return status;
+}
+
+static int check_size(const struct hst_external *external, const struct hst_file_id *id, struct hst_error *err)
+{
+    bool fits = external->exact ? id->size_bytes == external->least_bytes : id->size_bytes >= external->least_bytes;
+    if (fits) return HST_OK;
+    return hst_error_set(err, id->size_bytes < external->least_bytes ? HST_E_TRUNCATED : HST_E_INVALID_FILE,
+                         "size: the external data %.200s has %llu bytes; its tensors end at %llu", external->location, (unsigned long long)id->size_bytes,
+                         (unsigned long long)external->least_bytes);
+}
+
+static int add(struct hst_model *model, uint32_t header, int dir_fd, const char *folder, struct hst_external *external, struct hst_error *err)
+{
+    char path[8192];
+    struct hst_file_id id;
+    struct hst_model_file *file;
+    HST_AUTO(hst_closep) int fd = hst_file_open_beneath(dir_fd, external->location, &id, err);
+    if (fd < 0) return judge_open(fd, external, err);
+    HST_TRY(check_size(external, &id, err));
+    snprintf(path, sizeof path, "%s/%s", folder, external->location);
+    HST_TRY(hst_draft_add_file(model, path, &file, err));
+    file->id = id;
+    file->raw = true;
+    file->header = header;
+    file->table = hst_steal(&external->table);
+    file->table->file_size_bytes = id.size_bytes;
+    return hst_draft_text(&file->sha1, external->sha1, err);
+}
+
+int hst_externals_open(struct hst_model *model, uint32_t file, struct hst_error *err)
+{
+    const struct hst_tensor_table *table = model->files[file].table;
+    if (table->external_count == 0) return HST_OK;
+    HST_AUTO(hst_freep) char *folder = strdup(model->files[file].path);
+    if (folder == NULL) return hst_error_nomem(err);
+    char *slash = strrchr(folder, '/');
+    if (slash != NULL) *slash = '\0';
+    HST_AUTO(hst_closep) int dir_fd = hst_folder_open(slash == NULL ? "." : slash == folder ? "/" : folder, err);
+    if (dir_fd < 0) return dir_fd;
+    for (size_t i = 0; i < table->external_count; i++)
+        HST_TRY(add(model, file, dir_fd, slash == NULL ? "." : folder, &table->externals[i], err));
+    return HST_OK;
+}
+
+/* ---- checksums ---- */
+
+static int digest(int fd, uint64_t size_bytes, EVP_MD_CTX *hash, uint8_t *chunk, struct hst_error *err)
+{
+    for (uint64_t at = 0; at < size_bytes; at += CHUNK) {
+        size_t length = (size_t)hst_min_u64(CHUNK, size_bytes - at);
+        HST_TRY(hst_file_read_at(fd, at, chunk, length, err));
+        if (EVP_DigestUpdate(hash, chunk, length) != 1) return hst_error_nomem(err);
+    }
+    return HST_OK;
+}
+
+static void free_hash(EVP_MD_CTX **hash)
+{
+    EVP_MD_CTX_free(*hash);
+}
+
+/* The SHA-1 of the file as text. */
+static int hash_file(const struct hst_model_file *file, char out[2 * SHA1_BYTES + 1], struct hst_error *err)
+{
+    struct hst_file_id id;
+    uint8_t raw[SHA1_BYTES];
+    HST_AUTO(free_hash) EVP_MD_CTX *hash = EVP_MD_CTX_new();
+    HST_AUTO(hst_freep) uint8_t *chunk = malloc(CHUNK);
+    if (hash == NULL || chunk == NULL || EVP_DigestInit_ex(hash, EVP_sha1(), NULL) != 1) return hst_error_nomem(err);
+    HST_AUTO(hst_closep) int fd = hst_file_open(file->path, &id, err);
+    if (fd < 0) return fd;
+    if (!hst_file_id_equal(&id, &file->id)) return hst_error_set(err, HST_E_FILE_CHANGED, "%s changed while it was verified", file->path);
+    HST_TRY(digest(fd, id.size_bytes, hash, chunk, err));
+    if (EVP_DigestFinal_ex(hash, raw, NULL) != 1) return hst_error_nomem(err);
+    for (size_t i = 0; i < SHA1_BYTES; i++)
+        snprintf(out + 2 * i, 3, "%02x", raw[i]);
+    return HST_OK;
+}
+
+int hst_externals_verify(const struct hst_model *model, struct hst_error *err)
+{
+    char found[2 * SHA1_BYTES + 1];
+    for (size_t i = 0; i < model->file_count; i++) {
+        const struct hst_model_file *file = &model->files[i];
+        if (file->sha1 == NULL) continue;
+        HST_TRY(hash_file(file, found, err));
+        if (strcmp(found, file->sha1) != 0)
+            return hst_error_set(err, HST_E_INVALID_FILE, "checksum: the SHA-1 of %.200s is %s, not %s", file->path, found, file->sha1);
+    }
+    return HST_OK;
+}
