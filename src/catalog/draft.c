@@ -144,7 +144,7 @@ int hst_draft_file(struct hst_model *model, int dir_fd, const char *folder, cons
     if (fd < 0) return fd;
     *ret_file = file->header;
     HST_TRY(parse(fd, file, err));
-    return hst_externals_open(model, *ret_file, err);
+    return hst_externals_open(model, *ret_file, dir_fd, path, err);
 }
 
 int hst_draft_reread(const struct hst_model_file *file, int fd, struct hst_tensor_table **ret_table, struct hst_error *err)

@@ -28,36 +28,56 @@ static int check_size(const struct hst_external *external, const struct hst_file
                          (unsigned long long)external->least_bytes);
 }
 
-static int add(struct hst_model *model, uint32_t header, int dir_fd, const char *folder, struct hst_external *external, struct hst_error *err)
+/* Where the external data of a file is looked for. */
+struct place {
+    int dir_fd;         /* beneath this one */
+    const char *below;  /* in this folder of it, "" or with a slash at its end */
+    const char *folder; /* of the model file, with a slash at its end */
+    uint32_t header;    /* the model file */
+};
+
+static int add(struct hst_model *model, const struct place *place, struct hst_external *external, struct hst_error *err)
 {
     char path[8192];
     struct hst_file_id id;
     struct hst_model_file *file;
-    HST_AUTO(hst_closep) int fd = hst_file_open_beneath(dir_fd, external->location, &id, err);
+    snprintf(path, sizeof path, "%s%s", place->below, external->location);
+    HST_AUTO(hst_closep) int fd = hst_file_open_beneath(place->dir_fd, path, &id, err);
     if (fd < 0) return judge_open(fd, external, err);
     HST_TRY(check_size(external, &id, err));
-    snprintf(path, sizeof path, "%s/%s", folder, external->location);
+    snprintf(path, sizeof path, "%s%s", place->folder, external->location);
     HST_TRY(hst_draft_add_file(model, path, &file, err));
     file->id = id;
     file->raw = true;
-    file->header = header;
+    file->header = place->header;
     file->table = hst_steal(&external->table);
     file->table->file_size_bytes = id.size_bytes;
     return hst_draft_text(&file->sha1, external->sha1, err);
 }
 
-int hst_externals_open(struct hst_model *model, uint32_t file, struct hst_error *err)
+/* The path without its last part, with the slash at its end; "" when there is none. */
+static char *folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return strndup(path, slash != NULL ? (size_t)(slash - path) + 1 : 0);
+}
+
+int hst_externals_open(struct hst_model *model, uint32_t file, int dir_fd, const char *path, struct hst_error *err)
 {
     const struct hst_tensor_table *table = model->files[file].table;
     if (table->external_count == 0) return HST_OK;
-    HST_AUTO(hst_freep) char *folder = strdup(model->files[file].path);
-    if (folder == NULL) return hst_error_nomem(err);
-    char *slash = strrchr(folder, '/');
-    if (slash != NULL) *slash = '\0';
-    HST_AUTO(hst_closep) int dir_fd = hst_folder_open(slash == NULL ? "." : slash == folder ? "/" : folder, err);
-    if (dir_fd < 0) return dir_fd;
+    HST_AUTO(hst_freep) char *folder = folder_of(model->files[file].path);
+    HST_AUTO(hst_freep) char *below = folder_of(path);
+    if (folder == NULL || below == NULL) return hst_error_nomem(err);
+    struct place place = {dir_fd, below, folder, file};
+    HST_AUTO(hst_closep) int opened = dir_fd < 0 ? hst_folder_open(folder[0] != '\0' ? folder : ".", err) : -1;
+    if (dir_fd < 0 && opened < 0) return opened;
+    if (dir_fd < 0) {
+        place.dir_fd = opened;
+        place.below = "";
+    }
     for (size_t i = 0; i < table->external_count; i++)
-        HST_TRY(add(model, file, dir_fd, slash == NULL ? "." : folder, &table->externals[i], err));
+        HST_TRY(add(model, &place, &table->externals[i], err));
     return HST_OK;
 }
 

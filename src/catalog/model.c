@@ -63,6 +63,14 @@ void hst_model_unref(struct hst_model *model)
     free(model);
 }
 
+bool hst_model_is_same(const struct hst_model *model, const struct hst_model *before)
+{
+    if (model->state != before->state || model->file_count != before->file_count || strcmp(model->problem.text, before->problem.text) != 0) return false;
+    for (size_t i = 0; i < model->file_count; i++)
+        if (!hst_file_id_equal(&model->files[i].id, &before->files[i].id)) return false;
+    return true;
+}
+
 struct hst_component *hst_model_component(const struct hst_model *model, const char *role)
 {
     for (size_t i = 0; i < model->component_count; i++)

@@ -105,6 +105,19 @@ static bool is_foreign(const struct parse *parse)
     return vague && parse->status == HST_OK && parse->model->problem.status == HST_E_UNKNOWN_FORMAT;
 }
 
+static bool names_others(const char *path)
+{
+    const struct hst_suffix *suffix = hst_suffix_of(path);
+    return suffix != NULL && suffix->names_others;
+}
+
+/* Was it read again only for the files that it names, which the walk does not see? */
+static bool is_reread(const struct hst_entry *entry, const struct hst_candidate *candidate)
+{
+    bool known = entry->model != NULL && entry->model->state != HST_MODEL_MISSING;
+    return known && entry->stamp == 0 && entry->fingerprint == candidate->fingerprint && names_others(candidate->path);
+}
+
 static void integrate(struct parse *parse)
 {
     if (is_foreign(parse)) { /* forgotten at the end of the scan, and looked at again by the next */
@@ -119,12 +132,18 @@ static void integrate(struct parse *parse)
         catalog->scan.status.errors++;
         return;
     }
+    bool reread = is_reread(entry, candidate);
+    catalog->scan.status.errors += !good;
+    if (reread && hst_model_is_same(parse->model, entry->model)) return;
+    entry->generation += reread;
+    catalog->scan.status.files_changed += reread;
     entry->device = candidate->device;
     entry->inode = candidate->inode;
     entry->fingerprint = candidate->fingerprint;
-    good = hst_entry_publish(catalog, entry, hst_steal(&parse->model), NULL) == HST_OK && good;
-    entry->stamp = good ? candidate->stamp : 0; /* 0: what failed outside of the content is tried again by the next scan */
-    catalog->scan.status.errors += !good;
+    bool published = hst_entry_publish(catalog, entry, hst_steal(&parse->model), NULL) == HST_OK;
+    /* 0: what failed outside of the content is tried again by the next scan, and so is what names other files */
+    entry->stamp = good && published && !names_others(candidate->path) ? candidate->stamp : 0;
+    catalog->scan.status.errors += !published;
 }
 
 static void parse_done(void *arg)
