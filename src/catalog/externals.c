@@ -62,23 +62,23 @@ static char *folder_of(const char *path)
     return strndup(path, slash != NULL ? (size_t)(slash - path) + 1 : 0);
 }
 
+static int add_all(struct hst_model *model, const struct place *place, struct hst_error *err)
+{
+    const struct hst_tensor_table *table = model->files[place->header].table;
+    for (size_t i = 0; i < table->external_count; i++)
+        HST_TRY(add(model, place, &table->externals[i], err));
+    return HST_OK;
+}
+
 int hst_externals_open(struct hst_model *model, uint32_t file, int dir_fd, const char *path, struct hst_error *err)
 {
-    const struct hst_tensor_table *table = model->files[file].table;
-    if (table->external_count == 0) return HST_OK;
+    if (model->files[file].table->external_count == 0) return HST_OK;
     HST_AUTO(hst_freep) char *folder = folder_of(model->files[file].path);
     HST_AUTO(hst_freep) char *below = folder_of(path);
     if (folder == NULL || below == NULL) return hst_error_nomem(err);
-    struct place place = {dir_fd, below, folder, file};
-    HST_AUTO(hst_closep) int opened = dir_fd < 0 ? hst_folder_open(folder[0] != '\0' ? folder : ".", err) : -1;
-    if (dir_fd < 0 && opened < 0) return opened;
-    if (dir_fd < 0) {
-        place.dir_fd = opened;
-        place.below = "";
-    }
-    for (size_t i = 0; i < table->external_count; i++)
-        HST_TRY(add(model, &place, &table->externals[i], err));
-    return HST_OK;
+    if (dir_fd >= 0) return add_all(model, &(struct place){dir_fd, below, folder, file}, err);
+    HST_AUTO(hst_closep) int opened = hst_folder_open(folder[0] != '\0' ? folder : ".", err);
+    return opened < 0 ? opened : add_all(model, &(struct place){opened, "", folder, file}, err);
 }
 
 /* ---- checksums ---- */

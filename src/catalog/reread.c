@@ -24,24 +24,64 @@ void hst_reread_want(struct hst_reread *reread, const struct hst_component *comp
 {
     for (size_t i = 0; i < reread->model->file_count; i++) {
         if (!hst_layout_touches(component, i)) continue;
-        reread->checked[i] = true;
+        reread->checked[i] = reread->checked[reread->model->files[i].header] = true;
         reread->wanted[i] = reread->wanted[i] || component->holders == 0;
     }
 }
 
-static int read_file(const struct hst_model_file *file, bool wanted, struct hst_tensor_table **ret_table, struct hst_error *err)
+/* @return an fd of the file as it was scanned */
+static int open_same(const struct hst_model_file *file, struct hst_error *err)
 {
     struct hst_file_id id;
     HST_AUTO(hst_closep) int fd = hst_file_open(file->path, &id, err);
     if (fd < 0) return fd;
     if (!hst_file_id_equal(&id, &file->id)) return hst_error_set(err, HST_E_FILE_CHANGED, "%s changed since it was scanned", file->path);
-    return wanted ? hst_draft_reread(file, fd, ret_table, err) : HST_OK;
+    return hst_steal_fd(&fd);
+}
+
+/* The file after the last one whose tensors this one describes: its own, and those in external data right behind it. */
+static size_t group_end(const struct hst_model *model, size_t header)
+{
+    size_t end = header + 1;
+    while (end < model->file_count && model->files[end].header == header)
+        end++;
+    return end;
+}
+
+static bool wants_any(const struct hst_reread *reread, size_t from, size_t end)
+{
+    for (size_t i = from; i < end; i++)
+        if (reread->wanted[i]) return true;
+    return false;
+}
+
+/* Read one file again; hand its table over, and those of its external data. */
+static int read_group(struct hst_reread *reread, size_t header, size_t end, struct hst_error *err)
+{
+    const struct hst_model_file *files = reread->model->files;
+    HST_AUTO(hst_closep) int fd = open_same(&files[header], err);
+    if (fd < 0) return fd;
+    HST_TRY(hst_draft_reread(&files[header], fd, &reread->tables[header], err));
+    struct hst_tensor_table *table = reread->tables[header];
+    for (size_t i = header + 1; i < end; i++) {
+        if (i - header > table->external_count) return hst_error_set(err, HST_E_FILE_CHANGED, "%s is not as it was scanned", files[header].path);
+        reread->tables[i] = hst_steal(&table->externals[i - header - 1].table);
+        reread->tables[i]->file_size_bytes = files[i].id.size_bytes;
+    }
+    return HST_OK;
 }
 
 int hst_reread_run(struct hst_reread *reread, struct hst_error *err)
 {
-    for (size_t i = 0; i < reread->model->file_count; i++)
-        if (reread->checked[i]) HST_TRY(read_file(&reread->model->files[i], reread->wanted[i], &reread->tables[i], err));
+    const struct hst_model *model = reread->model;
+    for (size_t i = 0; i < model->file_count; i++) {
+        HST_AUTO(hst_closep) int fd = reread->checked[i] ? open_same(&model->files[i], err) : -1;
+        if (reread->checked[i] && fd < 0) return fd;
+    }
+    for (size_t i = 0, end; i < model->file_count; i = end) {
+        end = group_end(model, i);
+        if (wants_any(reread, i, end)) HST_TRY(read_group(reread, i, end, err));
+    }
     return HST_OK;
 }
 

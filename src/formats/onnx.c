@@ -518,32 +518,37 @@ static int parse_file(const struct hst_source *source, struct hst_tensor_table *
     return status;
 }
 
-/* How the fields of a model are written; 0 = there is none of this number. */
+/* How the fields of a model after its version are written; 0 = there is none of this number. */
 static bool is_of_model(const struct hst_protobuf_field *field)
 {
-    static const uint8_t wires[FIELDS] = {[1] = NUMBER, [2] = BYTES, [3] = BYTES, [4] = BYTES, [5] = NUMBER, [6] = BYTES, [7] = BYTES,
+    static const uint8_t wires[FIELDS] = {[2] = BYTES, [3] = BYTES, [4] = BYTES, [5] = NUMBER, [6] = BYTES, [7] = BYTES,
                                           [8] = BYTES, [14] = BYTES, [20] = BYTES, [25] = BYTES, [26] = BYTES};
     return field->number < FIELDS && (wires[field->number] & 1u << field->wire) != 0;
 }
 
-/* The version of the format comes first; what follows are fields of a model, up to its graph or as far as can be seen. */
+/* The version of the format comes first, and once; 128 of them are enough for as long as there is ONNX. */
+static bool begins(const uint8_t *head, size_t length)
+{
+    return length >= 2 && head[0] == MODEL_IR_VERSION << 3 && head[1] > 0 && head[1] < 128;
+}
+
+/* What follows the version are fields of a model, up to its graph or as far as can be seen. */
 static bool sniff(const uint8_t *head, size_t length, uint64_t file_size)
 {
     uint8_t window[64];
     struct hst_source_bytes bytes = {head, length};
     struct hst_source source = hst_source_memory(&bytes);
     struct hst_protobuf reader;
-    struct hst_protobuf_field field;
-    if (length < 2 || head[0] != MODEL_IR_VERSION << 3 || head[1] == 0 || head[1] > 127) return false;
+    struct hst_protobuf_field field = {0};
+    if (!begins(head, length)) return false;
     hst_protobuf_init(&reader, &source, window, sizeof window, NULL);
-    int status = 1;
-    for (size_t fields = 0; status > 0; fields++) {
+    int status = hst_protobuf_next(&reader, &field);
+    while (status > 0 && field.number != MODEL_GRAPH) {
         status = hst_protobuf_next(&reader, &field);
-        if (status == 0) return fields > 1 && file_size > length;
-        if (!is_of_model(&field) || (fields == 0) != (field.number == MODEL_IR_VERSION)) return false;
-        if (field.number == MODEL_GRAPH) return true;
+        if (status == 0) return file_size > length;
+        if (!is_of_model(&field)) return false;
     }
-    return field.length <= file_size - field.offset; /* it reaches beyond what can be seen */
+    return field.number == MODEL_GRAPH || field.length <= file_size - field.offset; /* it reaches beyond what can be seen */
 }
 
 const struct hst_format hst_onnx_format = {.name = "onnx", .raw = true, .sniff = sniff, .parse = parse_file};

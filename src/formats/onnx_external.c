@@ -148,18 +148,24 @@ int hst_onnx_externals_find(struct hst_onnx_externals *externals, const struct h
     return agree(file, place, at, err);
 }
 
+/* A tensor without a length reaches to the end of the file: no other may lie behind it. */
+static bool is_consistent(const struct hst_onnx_external *file, uint64_t end, bool is_last)
+{
+    if (is_last && end < file->least_bytes) return false;
+    return !file->exact || end <= file->least_bytes;
+}
+
 int hst_onnx_external_place(struct hst_onnx_external *file, const struct hst_onnx_place *place, struct hst_tensor *tensor, uint64_t at, struct hst_error *err)
 {
-    uint64_t end, known = file->least_bytes;
+    uint64_t end = place->offset + tensor->size_bytes; /* neither of which is longer than a file */
     if (place->has_length && place->length != tensor->size_bytes)
         return hst_error_at(err, HST_E_INVALID_FILE, at, "size: the external bytes of '%.64s' do not fit its type and shape", tensor->name);
-    if (!hst_checked_add(place->offset, tensor->size_bytes, &end) || end > INT64_MAX)
+    if (end > INT64_MAX)
         return hst_error_at(err, HST_E_INVALID_FILE, at, "overflow: '%.64s' ends beyond any file", tensor->name);
-    bool is_last = !place->has_length; /* it reaches to the end of the file, and so does every other that says nothing of its length */
-    if ((is_last && end < known) || (file->exact && end > known))
+    if (!is_consistent(file, end, !place->has_length))
         return hst_error_at(err, HST_E_INVALID_FILE, at, "size: another tensor lies behind '%.64s', which says that it is the last in %.64s", tensor->name, file->location);
-    file->least_bytes = hst_max_u64(known, end);
-    file->exact = file->exact || is_last;
+    file->least_bytes = hst_max_u64(file->least_bytes, end);
+    file->exact = file->exact || !place->has_length;
     tensor->offset = place->offset;
     return HST_OK;
 }

@@ -66,9 +66,13 @@ def place(initializer, location, **arguments):
     return initializer, data
 
 
+def weights():
+    """Tensors of several types, none of whose bytes begin where their type would like it."""
+    return [tensor(f"layers.{i}.weight", kind, [7, 13]) for i, kind in enumerate(["FLOAT", "BFLOAT16", "INT8", "DOUBLE"] * 10)]
+
+
 def files(folder):
     """One model in each way of saving it."""
-    weights = lambda: [tensor(f"layers.{i}.weight", kind, [7, 13]) for i, kind in enumerate(["FLOAT", "BFLOAT16", "INT8", "DOUBLE"] * 10)]
     onnx.save(model(*every_type()), folder / "types.onnx")
     onnx.save(model(helper.make_tensor("floats", TensorProto.FLOAT, [3], [1.5, -2, 3]), helper.make_tensor("doubles", TensorProto.DOUBLE, [2], [1e300, -1]),
                     helper.make_tensor("complex", TensorProto.COMPLEX64, [1], [1 + 2j]), helper.make_tensor("zero_point", TensorProto.INT8, [], [-3])), folder / "typed.onnx")

@@ -378,6 +378,18 @@ static void nesting_has_an_end(void **state) /* OX-031 */
     refuse(model_of(graph), HST_E_LIMIT_EXCEEDED, "depth");
 }
 
+static void an_attribute_with_a_graph_has_a_sound_name(void **state)
+{
+    struct bytes node = {0}, attribute = {0};
+    (void)state;
+    put_data(&attribute, 1, "a\0b", 3);
+    put_message(&attribute, ATTRIBUTE_GRAPH, (struct bytes){0});
+    put_message(&node, ATTRIBUTE, attribute);
+    struct bytes graph = {0};
+    put_message(&graph, NODE, node);
+    refuse(model_of(graph), HST_E_INVALID_FILE, "NUL");
+}
+
 static void a_long_way_has_an_end(void **state)
 {
     char name[HST_NAME_MAX / 2];
@@ -407,7 +419,8 @@ static void external_data_has_a_table_of_its_own(void **state) /* OX-003, OX-016
         uint64_t least;
         bool exact;
     } cases[] = {{"sub/w.bin", "16", "8", "sub/w.bin", 24, false}, {"./w", NULL, NULL, "w", 8, true}, {"./././w", "0", "8", "w", 8, false},
-                 {"..w/...", "007", NULL, "..w/...", 15, true}};
+                 {"..w/...", "007", NULL, "..w/...", 15, true},
+                 {".w/ab", "1", "8", ".w/ab", 9, false}, {"a/b", "1", "8", "a/b", 9, false}};
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct hst_tensor_table *table = accept_external(cases[i].location, cases[i].offset, cases[i].length);
@@ -683,6 +696,7 @@ int main(void)
         cmocka_unit_test(names_that_are_none_are_refused),
         cmocka_unit_test(initializers_of_inner_graphs_are_named_by_their_way),
         cmocka_unit_test(nesting_has_an_end),
+        cmocka_unit_test(an_attribute_with_a_graph_has_a_sound_name),
         cmocka_unit_test(a_long_way_has_an_end),
         cmocka_unit_test(external_data_has_a_table_of_its_own),
         cmocka_unit_test(paths_that_leave_the_folder_are_refused_unseen),
