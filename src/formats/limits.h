@@ -31,8 +31,8 @@
 #define HST_ONNX_LOCATION_MAX 4095u
 /** As HST_ONNX_LOCATION_MAX, of one name. */
 #define HST_ONNX_LOCATION_NAME_MAX 255u
-/** Files of external data of one model: exporters that write a file a tensor make some 700 for a UNet. */
-#define HST_EXTERNALS_MAX 1024u
+/** Files of external data of one model: exporters that write a file a tensor make some 700 for a UNet, and so many can still be handed over at once. */
+#define HST_EXTERNALS_MAX 1000u
 /** Tensors of one file: the largest known checkpoints have some 100,000; a million empty ones cost the reference 950 MB. */
 #define HST_TENSORS_MAX 500000u
 /** Dimensions of a tensor: PyTorch and NumPy allow 64. */

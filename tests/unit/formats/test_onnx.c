@@ -543,7 +543,7 @@ static void files_are_counted(void **state) /* OX-020 */
         put_number(&initializer, DATA_LOCATION, 1);
         put_message(&graph, INITIALIZER, initializer);
     }
-    refuse(model_of(graph), HST_E_LIMIT_EXCEEDED, "limit: external data lies in more than 1024 files");
+    refuse(model_of(graph), HST_E_LIMIT_EXCEEDED, "limit: external data lies in more than 1000 files");
 }
 
 /* ---- the model ---- */
