@@ -36,23 +36,28 @@ struct place {
     uint32_t header;    /* the model file */
 };
 
+static int open_external(const struct place *place, const struct hst_external *external, struct hst_file_id *ret_id, struct hst_error *err)
+{
+    char path[8192];
+    snprintf(path, sizeof path, "%s%s", place->below, external->location);
+    HST_AUTO(hst_closep) int fd = hst_file_open_beneath(place->dir_fd, path, ret_id, err);
+    return fd < 0 ? judge_open(fd, external, err) : check_size(external, ret_id, err);
+}
+
+/* The file is one of the model even when it cannot be opened: whoever sees that the model has external data looks at it again. */
 static int add(struct hst_model *model, const struct place *place, struct hst_external *external, struct hst_error *err)
 {
     char path[8192];
-    struct hst_file_id id;
     struct hst_model_file *file;
-    snprintf(path, sizeof path, "%s%s", place->below, external->location);
-    HST_AUTO(hst_closep) int fd = hst_file_open_beneath(place->dir_fd, path, &id, err);
-    if (fd < 0) return judge_open(fd, external, err);
-    HST_TRY(check_size(external, &id, err));
     snprintf(path, sizeof path, "%s%s", place->folder, external->location);
     HST_TRY(hst_draft_add_file(model, path, &file, err));
-    file->id = id;
     file->raw = true;
     file->header = place->header;
     file->table = hst_steal(&external->table);
-    file->table->file_size_bytes = id.size_bytes;
-    return hst_draft_text(&file->sha1, external->sha1, err);
+    HST_TRY(hst_draft_text(&file->sha1, external->sha1, err));
+    HST_TRY(open_external(place, external, &file->id, err));
+    file->table->file_size_bytes = file->id.size_bytes;
+    return HST_OK;
 }
 
 /* The path without its last part, with the slash at its end; "" when there is none. */

@@ -63,6 +63,13 @@ void hst_model_unref(struct hst_model *model)
     free(model);
 }
 
+bool hst_model_has_externals(const struct hst_model *model)
+{
+    for (size_t i = 0; i < model->file_count; i++)
+        if (model->files[i].header != i) return true;
+    return false;
+}
+
 bool hst_model_is_same(const struct hst_model *model, const struct hst_model *before)
 {
     if (model->state != before->state || model->file_count != before->file_count || strcmp(model->problem.text, before->problem.text) != 0) return false;

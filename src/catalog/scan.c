@@ -105,17 +105,11 @@ static bool is_foreign(const struct parse *parse)
     return vague && parse->status == HST_OK && parse->model->problem.status == HST_E_UNKNOWN_FORMAT;
 }
 
-static bool names_others(const char *path)
-{
-    const struct hst_suffix *suffix = hst_suffix_of(path);
-    return suffix != NULL && suffix->names_others;
-}
-
-/* Was it read again only for the files that it names, which the walk does not see? */
+/* Was it read again only for its external data, which the walk does not see? */
 static bool is_reread(const struct hst_entry *entry, const struct hst_candidate *candidate)
 {
     bool known = entry->model != NULL && entry->model->state != HST_MODEL_MISSING;
-    return known && entry->stamp == 0 && entry->fingerprint == candidate->fingerprint && names_others(candidate->path);
+    return known && entry->stamp == 0 && entry->fingerprint == candidate->fingerprint && hst_model_has_externals(entry->model);
 }
 
 static void integrate(struct parse *parse)
@@ -140,9 +134,9 @@ static void integrate(struct parse *parse)
     entry->device = candidate->device;
     entry->inode = candidate->inode;
     entry->fingerprint = candidate->fingerprint;
+    bool settled = good && !hst_model_has_externals(parse->model);
     bool published = hst_entry_publish(catalog, entry, hst_steal(&parse->model), NULL) == HST_OK;
-    /* 0: what failed outside of the content is tried again by the next scan, and so is what names other files */
-    entry->stamp = good && published && !names_others(candidate->path) ? candidate->stamp : 0;
+    entry->stamp = settled && published ? candidate->stamp : 0; /* 0: what failed outside of the content, and external data, is looked at again by the next scan */
     catalog->scan.status.errors += !published;
 }
 

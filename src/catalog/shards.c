@@ -22,12 +22,14 @@ static const struct {
     /* Older ones that torch.save wrote. */
     {"pytorch_model.bin.index.json", true, NULL},                   {"pytorch_model.bin", false, NULL},
     {"diffusion_pytorch_model.bin", false, NULL},
+    /* In a pipeline; in other folders each ONNX file is a model of its own. */
+    {"model.onnx", false, NULL},
 };
-enum { CANDIDATES = sizeof candidates / sizeof candidates[0] };
+enum { CANDIDATES = sizeof candidates / sizeof candidates[0], OF_PIPELINES = 1 };
 
 bool hst_shards_has_weights(int dir_fd)
 {
-    for (size_t i = 0; i < CANDIDATES; i++)
+    for (size_t i = 0; i < CANDIDATES - OF_PIPELINES; i++)
         if (hst_folder_has(dir_fd, candidates[i].name)) return true;
     return false;
 }

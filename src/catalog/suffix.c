@@ -4,7 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
-static const struct hst_suffix suffixes[] = {{".safetensors", false}, {".sft", false}, {".gguf", false}, {".onnx", false, true}, {".ckpt", true}, {".pt", true}, {".pth", true}, {".bin", true}};
+static const struct hst_suffix suffixes[] = {{".safetensors", false}, {".sft", false}, {".gguf", false}, {".onnx", false}, {".ckpt", true}, {".pt", true}, {".pth", true}, {".bin", true}};
 
 const struct hst_suffix *hst_suffix_of(const char *name)
 {

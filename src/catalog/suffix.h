@@ -8,7 +8,6 @@
 struct hst_suffix {
     const char *text; /**< with its dot */
     bool vague;       /**< other things have it, too: a file that is no model is none of ours */
-    bool names_others; /**< its files may name other files, which no walk sees: every scan reads them again */
 };
 
 /** The suffix that the name ends in (any case, something before it), or NULL. */

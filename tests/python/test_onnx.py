@@ -84,6 +84,17 @@ def files(folder):
     (folder / "sub").mkdir()
     (folder / "sub" / "w.bin").write_bytes(data)
     onnx.save(model(below, tensor("here", "FLOAT", [3])), folder / "below.onnx")
+    pipeline(folder / "pipeline")
+
+
+def pipeline(folder):
+    """A pipeline as diffusers exports it: a folder a component, a large one with its weights beside it."""
+    for role in ("unet", "vae_decoder"):
+        (folder / role).mkdir(parents=True)
+    write_external(model(*weights()), folder / "unet" / "model.onnx", location="weights.pb")
+    onnx.save(model(tensor("decoder.weight", "FLOAT16", [3, 5])), folder / "vae_decoder" / "model.onnx")
+    index = {"_class_name": "OnnxStableDiffusionPipeline", "unet": ["diffusers", "OnnxRuntimeModel"], "vae_decoder": ["diffusers", "OnnxRuntimeModel"]}
+    (folder / "model_index.json").write_text(json.dumps(index))
 
 
 def names_of(graph, way=""):
@@ -114,8 +125,8 @@ def daemon(tmp_path_factory):
 
 def test_each_file_is_one_model_and_what_belongs_to_it_is_none(daemon):
     found = {entry["model_id"]: entry for entry in daemon.data("GET", "/api/model/available")["models"]}
-    assert set(found) == {"types", "typed", "nested", "one-file", "many-files", "below"}
-    assert all((entry["state"], entry["format"]) == ("ok", "onnx") for entry in found.values()), found
+    assert set(found) == {"types", "typed", "nested", "one-file", "many-files", "below", "pipeline"}
+    assert all((entry["state"], entry["format"]) == ("ok", "diffusers" if name == "pipeline" else "onnx") for name, entry in found.items()), found
     assert found["one-file"]["size_bytes"] == sum((daemon.library / f"one-file.onnx{end}").stat().st_size for end in ("", "_data"))
     metadata = found["types"]["metadata"]
     assert metadata["onnx.producer_name"] == "test_onnx" and metadata["onnx.opset.ai.onnx"] == "21" and metadata["origin"] == "$(touch canary)"
@@ -133,6 +144,14 @@ def test_every_tensor_is_what_onnx_reads(daemon, path):
             view = opened.raw(name)
             assert (view.dtype, view.shape) == (TYPES[TensorProto.DataType.Name(found.data_type)][0], tuple(found.dims)), name
             assert bytes(memoryview(view)) == bytes_of(found, file.parent), name
+
+
+def test_components_of_a_pipeline(daemon):
+    with daemon.client() as client, client.open("pipeline") as opened:
+        assert sorted(opened.components) == ["unet", "vae_decoder"]
+        for role in opened.components:
+            expected = names_of(onnx.load(daemon.library / "pipeline" / role / "model.onnx").graph)
+            assert {name: bytes(memoryview(opened.raw(name, role))) for name in opened.keys(role)} == {name: found.raw_data for name, found in expected.items()}
 
 
 def test_arrays_are_those_of_onnx(daemon):
