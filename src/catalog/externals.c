@@ -13,9 +13,9 @@ enum { CHUNK = 1 << 20, SHA1_BYTES = 20 };
 /* What opening it gave, as a verdict on the model: the file alone does not say that it belongs to one. */
 static int judge_open(int status, const struct hst_external *external, struct hst_error *err)
 {
-    if (status == HST_E_FILE_MISSING) return hst_error_set(err, HST_E_INCOMPLETE_MODEL, "set: the external data %.200s is missing", external->location);
+    if (status == HST_E_FILE_MISSING) return hst_error_set(err, HST_E_INCOMPLETE_MODEL, "set: the external data '%.64s' is missing", external->location);
     if (status == HST_E_INVALID_FILE)
-        return hst_error_set(err, HST_E_INVALID_FILE, "path: the external data %.200s leads out of its folder, or is not a regular file", external->location);
+        return hst_error_set(err, HST_E_INVALID_FILE, "path: the external data '%.64s' leads out of its folder, or is not a regular file", external->location);
     return status;
 }
 
@@ -24,7 +24,7 @@ static int check_size(const struct hst_external *external, const struct hst_file
     bool fits = external->exact ? id->size_bytes == external->least_bytes : id->size_bytes >= external->least_bytes;
     if (fits) return HST_OK;
     return hst_error_set(err, id->size_bytes < external->least_bytes ? HST_E_TRUNCATED : HST_E_INVALID_FILE,
-                         "size: the external data %.200s has %llu bytes; its tensors end at %llu", external->location, (unsigned long long)id->size_bytes,
+                         "size: the external data '%.64s' has %llu bytes; its tensors end at %llu", external->location, (unsigned long long)id->size_bytes,
                          (unsigned long long)external->least_bytes);
 }
 
@@ -129,7 +129,7 @@ int hst_externals_verify(const struct hst_model *model, struct hst_error *err)
         if (file->sha1 == NULL) continue;
         HST_TRY(hash_file(file, found, err));
         if (strcmp(found, file->sha1) != 0)
-            return hst_error_set(err, HST_E_INVALID_FILE, "checksum: the SHA-1 of %.200s is %s, not %s", file->path, found, file->sha1);
+            return hst_error_set(err, HST_E_INVALID_FILE, "checksum: the SHA-1 of '%.64s' is %s, not %s", strrchr(file->path, '/') + 1, found, file->sha1);
     }
     return HST_OK;
 }

@@ -131,7 +131,7 @@ static int agree(struct hst_onnx_external *file, const struct hst_onnx_place *pl
 {
     if (place->sha1[0] == '\0') return HST_OK;
     if (file->sha1[0] != '\0' && strcmp(file->sha1, place->sha1) != 0)
-        return hst_error_at(err, HST_E_INVALID_FILE, at, "checksum: two tensors in %.64s name different ones", file->location);
+        return hst_error_at(err, HST_E_INVALID_FILE, at, "checksum: two tensors in '%.64s' name different ones", file->location);
     memcpy(file->sha1, place->sha1, sizeof file->sha1);
     return HST_OK;
 }
@@ -163,7 +163,7 @@ int hst_onnx_external_place(struct hst_onnx_external *file, const struct hst_onn
     if (end > INT64_MAX)
         return hst_error_at(err, HST_E_INVALID_FILE, at, "overflow: '%.64s' ends beyond any file", tensor->name);
     if (!is_consistent(file, end, !place->has_length))
-        return hst_error_at(err, HST_E_INVALID_FILE, at, "size: another tensor lies behind '%.64s', which says that it is the last in %.64s", tensor->name, file->location);
+        return hst_error_at(err, HST_E_INVALID_FILE, at, "size: another tensor lies behind '%.64s', which says that it is the last", tensor->name);
     file->least_bytes = hst_max_u64(file->least_bytes, end);
     file->exact = file->exact || !place->has_length;
     tensor->offset = place->offset;
