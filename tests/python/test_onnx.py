@@ -293,6 +293,8 @@ def test_verify_compares_the_checksum_and_a_scan_reads_headers_only(tmp_path):
     assert verdict_on(tmp_path, checksum=hashlib.sha1(b"12345678").hexdigest()) is None
     problem = verdict_on(tmp_path, checksum=hashlib.sha1(b"12345679").hexdigest())
     assert problem["code"] == "invalid_file" and problem["text"].startswith("checksum: ")
+    done = subprocess.run([HOIST, "verify", "m.onnx"], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 5 and "the SHA-1 of 'w.bin' is " in done.stdout
     scanned = subprocess.run([HOIST, "scan", tmp_path, "--json"], capture_output=True, text=True, check=True)
     assert json.loads(scanned.stdout)["models"][0]["state"] == "ok"
 
