@@ -5,10 +5,10 @@
 #include "catalog/externals.h"
 #include "catalog/layout.h"
 #include "catalog/limits.h"
+#include "catalog/parser.h"
 #include "catalog/parts.h"
 #include "catalog/slug.h"
 #include "catalog/suffix.h"
-#include "formats/format.h"
 #include "os/hold.h"
 
 #include <stdarg.h>
@@ -105,18 +105,12 @@ int hst_draft_hint(struct hst_model *model, enum hst_hint_source source, const c
     return hst_draft_text(&hint->value, value, err);
 }
 
-static int read_fd(void *context, uint64_t offset, void *buffer, size_t length, struct hst_error *err)
-{
-    return hst_file_read_at(*(int *)context, offset, buffer, length, err);
-}
-
 /* Parse the open file and check that it did not change meanwhile. */
 static int parse(int fd, struct hst_model_file *file, struct hst_error *err)
 {
     const struct hst_format *format;
     struct hst_file_id after;
-    struct hst_source source = {file->id.size_bytes, read_fd, &fd};
-    HST_TRY(hst_format_parse(&source, &format, &file->table, err));
+    HST_TRY(hst_parser_parse(fd, file->id.size_bytes, &format, &file->table, err));
     file->raw = format->raw;
     HST_TRY(hst_file_identify(fd, &after, err));
     if (!hst_file_id_equal(&after, &file->id)) return hst_error_set(err, HST_E_FILE_CHANGED, "%s is being written", file->path);
