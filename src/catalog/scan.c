@@ -5,6 +5,7 @@
 #include "catalog/internal.h"
 #include "catalog/layout.h"
 #include "catalog/limits.h"
+#include "catalog/parser.h"
 #include "catalog/probe.h"
 #include "catalog/suffix.h"
 #include "os/clock.h"
@@ -52,6 +53,13 @@ static void tell(struct hst_catalog *catalog, bool always)
     listener->progress(listener->context, &status);
 }
 
+/* What parsed has nothing to do until the next scan. */
+static void rest_work(void *arg)
+{
+    (void)arg;
+    hst_parser_rest();
+}
+
 static void end_scan(struct hst_catalog *catalog)
 {
     struct hst_scan *scan = &catalog->scan;
@@ -60,6 +68,7 @@ static void end_scan(struct hst_catalog *catalog)
     for (size_t i = 0; i < catalog->config.root_count; i++)
         hst_walk_fini(&scan->walks[i]);
     free(hst_steal(&scan->walks));
+    if (!catalog->stopping) (void)hst_exec_submit(catalog->exec, rest_work, NULL, NULL);
     tell(catalog, true);
 }
 
@@ -85,10 +94,13 @@ static void parse_work(void *arg)
     if (parse->status == HST_OK) hst_layout_release_all(parse->model); /* read again by who needs them */
 }
 
-/* It could not be read at all: say so in its place, unless it is being written (then the next scan sees it) or is gone. */
+/* It could not be read at all: say so in its place, unless it is being written (then the next scan sees it) or is gone, or nobody
+ * came to read it. */
 static int make_unreadable(struct parse *parse)
 {
-    if (parse->status == HST_E_FILE_CHANGED || parse->status == HST_E_FILE_MISSING || parse->status == HST_E_NOMEM) return parse->status;
+    static const int of_ours[] = {HST_E_FILE_CHANGED, HST_E_FILE_MISSING, HST_E_NOMEM, HST_E_WORKER_UNAVAILABLE, HST_E_SHUTTING_DOWN};
+    for (size_t i = 0; i < sizeof of_ours / sizeof of_ours[0]; i++)
+        if (parse->status == of_ours[i]) return parse->status;
     HST_AUTO(hst_model_unrefp) struct hst_model *model = NULL;
     HST_TRY(hst_draft_new(parse->candidate->path, "unknown", &model, NULL));
     hst_draft_invalid(model, &parse->error);
@@ -121,7 +133,7 @@ static void integrate(struct parse *parse)
     struct hst_catalog *catalog = parse->catalog;
     struct hst_entry *entry = parse->entry;
     const struct hst_candidate *candidate = parse->candidate;
-    bool good = parse->status == HST_OK;
+    bool good = parse->status == HST_OK, failed = good && parse->model->problem.status == HST_E_PARSER_FAILED;
     if (!good && make_unreadable(parse) < 0) {
         catalog->scan.status.errors++;
         return;
@@ -134,7 +146,7 @@ static void integrate(struct parse *parse)
     entry->device = candidate->device;
     entry->inode = candidate->inode;
     entry->fingerprint = candidate->fingerprint;
-    bool settled = good && !hst_model_has_externals(parse->model);
+    bool settled = good && !failed && !hst_model_has_externals(parse->model);
     bool published = hst_entry_publish(catalog, entry, hst_steal(&parse->model), NULL) == HST_OK;
     entry->stamp = settled && published ? candidate->stamp : 0; /* 0: what failed outside of the content, and external data, is looked at again by the next scan */
     catalog->scan.status.errors += !published;

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "cache/cache.h"
 #include "catalog/catalog.h"
+#include "daemon/parsing.h"
 #include "daemon/paths.h"
 #include "daemon/roots.h"
 #include "daemon/size.h"
@@ -44,6 +45,7 @@ struct daemon {
     struct hst_cache *cache;
     struct hst_device *devices[DEVICES_MAX];
     size_t device_count;
+    struct hst_scanner *scanner;
     struct hst_catalog *catalog;
     struct hst_loader *loader;
     struct hst_service *service;
@@ -115,6 +117,21 @@ static void stop_devices(struct daemon *daemon)
         hst_device_free(daemon->devices[i]);
 }
 
+static int start_parsing(struct daemon *daemon, struct hst_error *err)
+{
+    char text[HST_ERROR_TEXT_MAX];
+    HST_TRY(hst_parsing_begin(daemon->settings, &daemon->scanner, err));
+    bool whole = daemon->scanner != NULL && hst_scanner_sandbox(daemon->scanner).protections == HST_SANDBOX_ALL;
+    hst_parsing_describe(daemon->scanner, text, sizeof text);
+    hst_log(whole ? HST_LOG_INFO : HST_LOG_WARN, "sandbox", "%s", text);
+    return HST_OK;
+}
+
+static void stop_parsing(struct daemon *daemon)
+{
+    hst_parsing_end(daemon->scanner);
+}
+
 static int start_catalog(struct daemon *daemon, struct hst_error *err)
 {
     HST_AUTO(hst_roots_fini) struct hst_roots roots = {0};
@@ -133,6 +150,7 @@ static int start_catalog(struct daemon *daemon, struct hst_error *err)
 
 static void stop_catalog(struct daemon *daemon)
 {
+    if (daemon->scanner != NULL) hst_scanner_stop(daemon->scanner); /* its threads may wait for a file */
     hst_catalog_free(daemon->catalog);
 }
 
@@ -298,9 +316,9 @@ static const struct {
     void (*stop)(struct daemon *daemon);
 } parts[] = {
     {"signals", start_signals, stop_signals}, {"state", start_state, stop_state},       {"cache", start_cache, stop_cache},
-    {"devices", start_devices, stop_devices}, {"catalog", start_catalog, stop_catalog}, {"loader", start_loader, stop_loader},
-    {"service", start_service, stop_service}, {"socket", start_wire, stop_wire},        {"http", start_http, stop_http},
-    {"metrics", start_metrics, stop_metrics}, {"workers", start_workers, stop_workers},
+    {"devices", start_devices, stop_devices}, {"sandbox", start_parsing, stop_parsing}, {"catalog", start_catalog, stop_catalog},
+    {"loader", start_loader, stop_loader},    {"service", start_service, stop_service}, {"socket", start_wire, stop_wire},
+    {"http", start_http, stop_http},          {"metrics", start_metrics, stop_metrics}, {"workers", start_workers, stop_workers},
 };
 enum { PARTS = sizeof parts / sizeof parts[0] };
 

@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "catalog/catalog.h"
+#include "daemon/parsing.h"
 #include "daemon/roots.h"
 #include "service/view.h"
 
@@ -22,7 +23,7 @@ static int fail(const struct hst_error *err)
     return hst_status_info(err->status)->exit_code;
 }
 
-int hst_inspect_verify(const struct hst_settings *settings)
+static int verify(const struct hst_settings *settings)
 {
     struct hst_error err = {0};
     struct hst_validation *validation;
@@ -62,7 +63,7 @@ static int scan_and_print(uv_loop_t *loop, struct hst_catalog *catalog)
     return scan.errors > 0 ? 1 : 0;
 }
 
-int hst_inspect_scan(const struct hst_settings *settings)
+static int scan(const struct hst_settings *settings)
 {
     HST_AUTO(hst_roots_fini) struct hst_roots roots = {0};
     struct hst_error err = {0};
@@ -76,4 +77,25 @@ int hst_inspect_scan(const struct hst_settings *settings)
     hst_catalog_free(catalog);
     uv_loop_close(&loop);
     return code;
+}
+
+/* Either of them, with hoist-scan to parse. */
+static int inspect(const struct hst_settings *settings, int (*run)(const struct hst_settings *settings))
+{
+    struct hst_scanner *scanner;
+    struct hst_error err = {0};
+    if (hst_parsing_begin(settings, &scanner, &err) < 0) return fail(&err);
+    int code = run(settings);
+    hst_parsing_end(scanner);
+    return code;
+}
+
+int hst_inspect_verify(const struct hst_settings *settings)
+{
+    return inspect(settings, verify);
+}
+
+int hst_inspect_scan(const struct hst_settings *settings)
+{
+    return inspect(settings, scan);
 }

@@ -49,3 +49,17 @@ int hst_paths_python(const struct hst_settings *settings, char out[HST_PATH_MAX]
     HST_TRY(join(out, folder, "/../.venv/bin/python3", err));
     return hst_process_may_run(out) ? HST_OK : join(out, "python3", "", err);
 }
+
+int hst_paths_scan(char out[HST_PATH_MAX], struct hst_error *err)
+{
+    static const char *const places[] = {"/hoist-scan", "/../" HOIST_LIBEXECDIR "/hoist-scan"};
+    const char *given = from_environment("HOIST_SCAN");
+    char folder[HST_PATH_MAX];
+    if (given != NULL) return join(out, given, "", err);
+    HST_TRY(hst_process_program_folder(folder, sizeof folder, err));
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        HST_TRY(join(out, folder, places[i], err));
+        if (hst_process_may_run(out)) return HST_OK;
+    }
+    return hst_error_set(err, HST_E_CONFIG, "hoist-scan, which parses model files in a sandbox, is missing: it belongs beside hoistd or to %s", out);
+}

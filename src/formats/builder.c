@@ -2,6 +2,7 @@
 
 #include "base/checked.h"
 #include "base/cleanup.h"
+#include "base/utf8.h"
 #include "formats/limits.h"
 
 #include <string.h>
@@ -38,6 +39,7 @@ static int take_name(struct hst_builder *builder, struct hst_map *seen, const ch
 {
     if (length > HST_NAME_MAX) return hst_error_set(err, HST_E_LIMIT_EXCEEDED, "limit: a name is longer than %u bytes", HST_NAME_MAX);
     if (memchr(name, '\0', length) != NULL) return hst_error_set(err, HST_E_INVALID_FILE, "name: a name contains a NUL");
+    if (!hst_utf8_valid(name, length)) return hst_error_set(err, HST_E_INVALID_FILE, "utf8: a name is no UTF-8");
     if (hst_map_get(seen, name, length) != NULL)
         return hst_error_set(err, HST_E_INVALID_FILE, "duplicate: '%.*s' appears twice", (int)hst_min_u64(length, 64), name);
     char *copy = hst_builder_text(builder, name, length);

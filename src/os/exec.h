@@ -19,7 +19,7 @@ typedef void (*hst_exec_fn)(void *arg);
 /** Start `threads` threads named `name` (at most 15 bytes) whose completions run on `loop`. Owned by the caller: hst_exec_free. */
 int hst_exec_new(uv_loop_t *loop, const char *name, unsigned threads, struct hst_exec **ret_exec, struct hst_error *err);
 
-/** Run `work(arg)` on the pool and then `done(arg)` on the loop thread. From the loop thread only.
+/** Run `work(arg)` on the pool and then `done(arg)` (unless NULL) on the loop thread. From the loop thread only.
  * @return 0 or HST_E_NOMEM, and then neither is called */
 int hst_exec_submit(struct hst_exec *exec, hst_exec_fn work, hst_exec_fn done, void *arg);
 

@@ -115,6 +115,7 @@ static int read_error(struct hst_cursor *bytes, struct hst_error *err)
     const uint8_t *text = hst_cursor_take(bytes, length);
     int status = negated > 0 && negated < INT32_MAX ? -(int)negated : 0;
     if (text == NULL || !is_parsers(status) || length >= HST_ERROR_TEXT_MAX) return bad(err, "no parser gives such an error");
+    if (status == HST_E_NOMEM) return hst_error_set(err, HST_E_LIMIT_EXCEEDED, "limit: reading it takes more memory than a parser may have");
     return has_offset != 0 ? hst_error_at(err, status, offset, "%.*s", (int)length, (const char *)text)
                            : hst_error_set(err, status, "%.*s", (int)length, (const char *)text);
 }

@@ -43,8 +43,8 @@ int hst_answer_read_request(const void *bytes, size_t length, uint64_t *ret_size
 uint64_t hst_answer_limit(uint64_t file_size_bytes);
 /** Append an answer: the table when `status` is HST_OK, else the error. */
 void hst_answer_put(struct hst_strbuf *out, int status, const struct hst_error *why, const struct hst_format *format, const struct hst_tensor_table *table);
-/** Read an answer for a file of this size. @return HST_OK with a table (owned), the status of what is wrong with the file, HST_E_NOMEM when the
- * parser ran out of memory, or HST_E_PROTOCOL when no parser says such a thing */
+/** Read an answer for a file of this size. @return HST_OK with a table (owned), the status of what is wrong with the file (a parser that
+ * ran out of memory is HST_E_LIMIT_EXCEEDED), HST_E_NOMEM when memory is short here, or HST_E_PROTOCOL when no parser says such a thing */
 int hst_answer_read(const void *bytes, size_t length, uint64_t file_size_bytes, const struct hst_format **ret_format,
                     struct hst_tensor_table **ret_table, struct hst_error *err);
 #endif

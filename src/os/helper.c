@@ -1,0 +1,152 @@
+#include "os/helper.h"
+
+#include "base/cleanup.h"
+#include "os/clock.h"
+#include "os/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+
+/* One that was asked to exit does so at once; one that was killed hangs only in a disk that does not answer, and then it is left behind. */
+enum { EXIT_MS = 1000, LEAVE_MS = 1000 };
+
+/* Of the environment, what tells sanitizers where to report. */
+static char **make_environment(void)
+{
+    static const char *const kept[] = {"ASAN_OPTIONS=", "UBSAN_OPTIONS=", "TSAN_OPTIONS=", "LSAN_OPTIONS="};
+    extern char **environ;
+    size_t count = 0;
+    char **list = calloc(sizeof kept / sizeof kept[0] + 1, sizeof *list);
+    for (size_t i = 0; list != NULL && i < sizeof kept / sizeof kept[0]; i++)
+        for (char **variable = environ; *variable != NULL; variable++)
+            if (strncmp(*variable, kept[i], strlen(kept[i])) == 0) list[count++] = *variable;
+    return list;
+}
+
+static int set_files(posix_spawn_file_actions_t *files, int fd)
+{
+    int error = posix_spawn_file_actions_addopen(files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    if (error == 0) error = posix_spawn_file_actions_addopen(files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+    return error == 0 ? posix_spawn_file_actions_adddup2(files, fd, HST_HELPER_FD) : error;
+}
+
+static int set_attributes(posix_spawnattr_t *attributes)
+{
+    sigset_t none, all;
+    sigemptyset(&none);
+    sigfillset(&all);
+    posix_spawnattr_setsigmask(attributes, &none);
+    posix_spawnattr_setsigdefault(attributes, &all);
+    posix_spawnattr_setpgroup(attributes, 0);
+    return posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+}
+
+/* @return 0 or an errno */
+static int spawn(const char *program, int fd, pid_t *ret_pid)
+{
+    char *arguments[] = {(char *)program, NULL};
+    posix_spawn_file_actions_t files;
+    posix_spawnattr_t attributes;
+    HST_AUTO(hst_freep) char **environment = make_environment();
+    if (environment == NULL) return ENOMEM;
+    posix_spawn_file_actions_init(&files);
+    posix_spawnattr_init(&attributes);
+    int error = set_files(&files, fd);
+    if (error == 0) error = set_attributes(&attributes);
+    if (error == 0) error = posix_spawn(ret_pid, program, &files, &attributes, arguments, environment);
+    posix_spawn_file_actions_destroy(&files);
+    posix_spawnattr_destroy(&attributes);
+    return error;
+}
+
+int hst_helper_start(const char *program, struct hst_helper *ret_helper, struct hst_error *err)
+{
+    int ends[2];
+    pid_t pid = 0;
+    int error = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0 ? errno : 0;
+    if (error != 0) return hst_error_set(err, HST_E_WORKER_UNAVAILABLE, "cannot start %s: %s", program, strerror(error));
+    error = spawn(program, ends[1], &pid);
+    close(ends[1]);
+    if (error == 0) {
+        *ret_helper = (struct hst_helper){pid, ends[0]};
+        return HST_OK;
+    }
+    close(ends[0]);
+    return hst_error_set(err, HST_E_WORKER_UNAVAILABLE, "cannot start %s: %s", program, strerror(error));
+}
+
+uint64_t hst_helper_cpu_ms(const struct hst_helper *helper)
+{
+    clockid_t clock;
+    struct timespec used;
+    if (clock_getcpuclockid(helper->pid, &clock) != 0 || clock_gettime(clock, &used) < 0) return 0;
+    return (uint64_t)used.tv_sec * 1000 + (uint64_t)used.tv_nsec / 1000000;
+}
+
+void hst_helper_dismiss(struct hst_helper *helper)
+{
+    hst_closep(&helper->fd);
+}
+
+/* Wait at most so long. @return did it end? Then *ret_signal is what killed it, or 0 */
+static bool wait_for(struct hst_helper *helper, unsigned ms, int *ret_signal)
+{
+    uint64_t deadline = hst_clock_ns() + ms * UINT64_C(1000000);
+    int status = 0;
+    pid_t got;
+    while ((got = waitpid(helper->pid, &status, WNOHANG)) == 0 && hst_clock_ns() < deadline)
+        poll(NULL, 0, 1);
+    *ret_signal = got == helper->pid && WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    return got != 0;
+}
+
+int hst_helper_kill(struct hst_helper *helper)
+{
+    int signal_number = SIGKILL;
+    hst_helper_dismiss(helper);
+    if (helper->pid > 0) {
+        kill(helper->pid, SIGKILL);
+        wait_for(helper, LEAVE_MS, &signal_number);
+    }
+    helper->pid = 0;
+    return signal_number;
+}
+
+void hst_helper_reap(struct hst_helper *helper)
+{
+    int signal_number;
+    hst_helper_dismiss(helper);
+    if (helper->pid > 0 && wait_for(helper, EXIT_MS, &signal_number)) helper->pid = 0;
+    hst_helper_kill(helper);
+}
+
+void hst_helper_settle(const char *name)
+{
+    static const int typed[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+    hst_process_harden();
+    prctl(PR_SET_NAME, name);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (size_t i = 0; i < sizeof typed / sizeof typed[0]; i++)
+        signal(typed[i], SIG_IGN);
+}
+
+const char *hst_helper_signal_name(int signal_number)
+{
+    static const struct {
+        int number;
+        const char *name;
+    } names[] = {{SIGSEGV, "SIGSEGV"}, {SIGBUS, "SIGBUS"}, {SIGABRT, "SIGABRT"}, {SIGFPE, "SIGFPE"}, {SIGILL, "SIGILL"}, {SIGTRAP, "SIGTRAP"},
+                 {SIGKILL, "SIGKILL"}, {SIGXCPU, "SIGXCPU"}, {SIGSYS, "SIGSYS: it asked the kernel for what it may not have"}};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (names[i].number == signal_number) return names[i].name;
+    return "a signal";
+}

@@ -1,0 +1,31 @@
+#ifndef HST_OS_HELPER_H
+#define HST_OS_HELPER_H
+/** @file
+ * A program of our own that works for us in a process of its own, with one end of a SOCK_SEQPACKET pair as its fd 3 and nothing else of
+ * ours but stderr. Any thread; libuv's processes are not touched. */
+#include "base/error.h"
+
+/** Which fd of the helper is its end of the pair. */
+#define HST_HELPER_FD 3
+
+/** A running helper. */
+struct hst_helper {
+    int pid; /**< of the process; 0 = none */
+    int fd;  /**< our end, non-blocking; -1 = closed */
+};
+
+/** Start the program (no arguments, no environment, a process group of its own, no signal blocked or ignored). HST_E_WORKER_UNAVAILABLE. */
+int hst_helper_start(const char *program, struct hst_helper *ret_helper, struct hst_error *err);
+/** Processor time it has used, in ms; 0 when that is not known. */
+uint64_t hst_helper_cpu_ms(const struct hst_helper *helper);
+/** Close our end, which asks it to exit. */
+void hst_helper_dismiss(struct hst_helper *helper);
+/** Wait for one that was dismissed, or kill it after a moment. */
+void hst_helper_reap(struct hst_helper *helper);
+/** Kill it, or learn what has ended it. @return the signal it died of (SIGKILL when it lived), 0 when it exited by itself */
+int hst_helper_kill(struct hst_helper *helper);
+/** What a helper does about its parent: it ends with it, hides its memory, and does not die of what is typed at the parent's terminal. */
+void hst_helper_settle(const char *name);
+/** Name of a signal for people ("SIGSEGV"), or "signal". */
+const char *hst_helper_signal_name(int signal_number);
+#endif

@@ -1,0 +1,127 @@
+#include "scanner/scanner.h"
+
+#include "base/cleanup.h"
+#include "scanner/limits.h"
+#include "scanner/reader.h"
+
+#include <pthread.h>
+#include <string.h>
+
+struct hst_scanner {
+    char *program;
+    struct hst_reader_patience patience;
+    struct hst_parser parser;
+    struct hst_sandbox sandbox; /* of the first process */
+    atomic_bool stopping;
+    pthread_mutex_t lock; /* guards idle, idle_count */
+    struct hst_reader *idle[HST_SCANNER_IDLE_MAX];
+    size_t idle_count;
+};
+
+/* Take an idle process; NULL when there is none. */
+static struct hst_reader *take_idle(struct hst_scanner *scanner)
+{
+    pthread_mutex_lock(&scanner->lock);
+    struct hst_reader *reader = scanner->idle_count > 0 ? scanner->idle[--scanner->idle_count] : NULL;
+    pthread_mutex_unlock(&scanner->lock);
+    return reader;
+}
+
+/* An idle process that is still good, or a new one. */
+static int take(struct hst_scanner *scanner, struct hst_reader **ret_reader, struct hst_error *err)
+{
+    for (struct hst_reader *reader; (reader = take_idle(scanner)) != NULL; hst_reader_free(reader)) {
+        if (!hst_reader_is_good(reader)) continue;
+        *ret_reader = reader;
+        return HST_OK;
+    }
+    return hst_reader_start(scanner->program, &scanner->patience, ret_reader, err);
+}
+
+static void give_back(struct hst_scanner *scanner, struct hst_reader *reader)
+{
+    bool kept = false;
+    if (hst_reader_is_good(reader)) {
+        pthread_mutex_lock(&scanner->lock);
+        kept = scanner->idle_count < HST_SCANNER_IDLE_MAX;
+        if (kept) scanner->idle[scanner->idle_count++] = reader;
+        pthread_mutex_unlock(&scanner->lock);
+    }
+    if (!kept) hst_reader_free(reader);
+}
+
+static int parse(void *context, int fd, uint64_t size_bytes, const struct hst_format **ret_format, struct hst_tensor_table **ret_table,
+                 struct hst_error *err)
+{
+    struct hst_scanner *scanner = context;
+    int status = HST_E_UNREACHABLE;
+    for (int tries = 0; tries < HST_SCANNER_TRIES && status == HST_E_UNREACHABLE; tries++) {
+        struct hst_reader *reader;
+        HST_TRY(take(scanner, &reader, err));
+        status = hst_reader_ask(reader, &scanner->patience, fd, size_bytes, ret_format, ret_table, err);
+        give_back(scanner, reader);
+    }
+    if (status != HST_E_UNREACHABLE) return status;
+    return hst_error_set(err, HST_E_PARSER_FAILED, "sandbox: the parser's process was killed, %d times", HST_SCANNER_TRIES);
+}
+
+/* All are asked to exit before the first is waited for. */
+static void rest(void *context)
+{
+    struct hst_reader *readers[HST_SCANNER_IDLE_MAX];
+    size_t count = 0;
+    while (count < HST_SCANNER_IDLE_MAX && (readers[count] = take_idle(context)) != NULL)
+        hst_reader_dismiss(readers[count++]);
+    for (size_t i = 0; i < count; i++)
+        hst_reader_free(readers[i]);
+}
+
+static int start_first(struct hst_scanner *scanner, struct hst_error *err)
+{
+    struct hst_reader *reader;
+    if (scanner->program == NULL) return hst_error_nomem(err);
+    HST_TRY(take(scanner, &reader, err));
+    scanner->sandbox = hst_reader_sandbox(reader);
+    give_back(scanner, reader);
+    return HST_OK;
+}
+
+int hst_scanner_new(const struct hst_scanner_config *config, struct hst_scanner **ret_scanner, struct hst_error *err)
+{
+    struct hst_scanner *scanner = calloc(1, sizeof *scanner);
+    if (scanner == NULL) return hst_error_nomem(err);
+    scanner->program = strdup(config->program);
+    scanner->patience = (struct hst_reader_patience){config->timeout_ms, config->cpu_ms > 0 ? config->cpu_ms : HST_SCANNER_FILE_CPU_MS, &scanner->stopping};
+    scanner->parser = (struct hst_parser){parse, rest, scanner};
+    pthread_mutex_init(&scanner->lock, NULL);
+    int status = start_first(scanner, err);
+    if (status < 0)
+        hst_scanner_free(scanner);
+    else
+        *ret_scanner = scanner;
+    return status;
+}
+
+struct hst_sandbox hst_scanner_sandbox(const struct hst_scanner *scanner)
+{
+    return scanner->sandbox;
+}
+
+const struct hst_parser *hst_scanner_parser(const struct hst_scanner *scanner)
+{
+    return &scanner->parser;
+}
+
+void hst_scanner_stop(struct hst_scanner *scanner)
+{
+    atomic_store(&scanner->stopping, true);
+}
+
+void hst_scanner_free(struct hst_scanner *scanner)
+{
+    if (scanner == NULL) return;
+    rest(scanner);
+    pthread_mutex_destroy(&scanner->lock);
+    free(scanner->program);
+    free(scanner);
+}
