@@ -20,6 +20,4 @@
 #define HST_SCANNER_LOOK_MS 100
 /** Processes that wait for the next file: as many as threads scan at most. */
 #define HST_SCANNER_IDLE_MAX 16u
-/** Processes that a file may lose to somebody else's SIGKILL before it is taken for the reason: the kernel may have been out of memory. */
-#define HST_SCANNER_TRIES 2
 #endif

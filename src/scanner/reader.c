@@ -55,12 +55,12 @@ static int next_packet(struct hst_reader *reader, struct wait *wait, struct hst_
 
 /* ---- asking ---- */
 
-static int send_request(const struct hst_reader *reader, struct wait *wait, int fd, uint64_t size_bytes, struct hst_error *err)
+static int send_request(const struct hst_reader *reader, struct wait *wait, const struct hst_reader_file *file, struct hst_error *err)
 {
     uint8_t request[HST_ANSWER_REQUEST_BYTES];
-    struct hst_seqpacket_parts packet = {.head = request, .head_length = sizeof request, .fds = &fd, .fd_count = 1};
+    struct hst_seqpacket_parts packet = {.head = request, .head_length = sizeof request, .fds = &file->fd, .fd_count = 1};
     int sent;
-    hst_answer_put_request(size_bytes, request);
+    hst_answer_put_request(file->size_bytes, request);
     while ((sent = hst_seqpacket_send(reader->helper.fd, &packet, err)) == HST_SEQPACKET_AGAIN)
         if (!hst_seqpacket_wait(reader->helper.fd, true, HST_SCANNER_LOOK_MS)) HST_TRY(look(reader, wait, err));
     return sent < 0 ? sent : HST_OK;
@@ -87,22 +87,21 @@ static int read_long(struct hst_reader *reader, struct wait *wait, uint64_t leng
     return receive_rest(reader, wait, length - here, answer, err);
 }
 
-static int converse(struct hst_reader *reader, struct wait *wait, int fd, uint64_t size_bytes, const struct hst_format **ret_format,
-                    struct hst_tensor_table **ret_table, struct hst_error *err)
+static int converse(struct hst_reader *reader, struct wait *wait, struct hst_reader_file *file, struct hst_error *err)
 {
     HST_AUTO(hst_strbuf_fini) struct hst_strbuf answer = {0};
     uint64_t length = 0;
-    HST_TRY(send_request(reader, wait, fd, size_bytes, err));
+    HST_TRY(send_request(reader, wait, file, err));
     int first = next_packet(reader, wait, err);
     HST_TRY(first);
     if ((size_t)first >= sizeof length) memcpy(&length, reader->packet, sizeof length);
     length = le64toh(length);
-    if (length == 0 || length > hst_answer_limit(size_bytes)) return hst_error_set(err, HST_E_PROTOCOL, "an answer has no length that can be");
+    if (length == 0 || length > hst_answer_limit(file->size_bytes)) return hst_error_set(err, HST_E_PROTOCOL, "an answer has no length that can be");
     if ((uint64_t)first != hst_min_u64(length + sizeof length, sizeof reader->packet)) return hst_error_set(err, HST_E_PROTOCOL, "a packet has the wrong length");
     size_t here = (size_t)first - sizeof length;
-    if (here == length) return hst_answer_read(reader->packet + sizeof length, here, size_bytes, ret_format, ret_table, err);
+    if (here == length) return hst_answer_read(reader->packet + sizeof length, here, file->size_bytes, &file->format, &file->table, err);
     HST_TRY(read_long(reader, wait, length, here, &answer, err));
-    return hst_answer_read(answer.text, answer.length, size_bytes, ret_format, ret_table, err);
+    return hst_answer_read(answer.text, answer.length, file->size_bytes, &file->format, &file->table, err);
 }
 
 /* The process is gone: what of? */
@@ -120,13 +119,12 @@ static int call_nonsense(struct hst_error *err)
     return err != NULL ? hst_error_set(err, HST_E_PARSER_FAILED, "sandbox: the parser's answer is none: %.400s", what) : HST_E_PARSER_FAILED;
 }
 
-int hst_reader_ask(struct hst_reader *reader, const struct hst_reader_patience *patience, int fd, uint64_t size_bytes,
-                   const struct hst_format **ret_format, struct hst_tensor_table **ret_table, struct hst_error *err)
+int hst_reader_ask(struct hst_reader *reader, const struct hst_reader_patience *patience, struct hst_reader_file *file, struct hst_error *err)
 {
     static const int broken[] = {HST_E_UNREACHABLE, HST_E_PROTOCOL, HST_E_PARSER_FAILED, HST_E_SHUTTING_DOWN, HST_E_NOMEM};
     struct wait wait = {.patience = patience, .began_ns = hst_clock_ns()};
     reader->files++;
-    int status = converse(reader, &wait, fd, size_bytes, ret_format, ret_table, err);
+    int status = converse(reader, &wait, file, err);
     for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
         if (status != broken[i]) continue;
         int signal_number = hst_helper_kill(&reader->helper);
@@ -173,6 +171,11 @@ struct hst_sandbox hst_reader_sandbox(const struct hst_reader *reader)
 bool hst_reader_is_good(const struct hst_reader *reader)
 {
     return reader->helper.pid > 0 && reader->files < HST_SCANNER_FILES_MAX && !hst_seqpacket_wait(reader->helper.fd, false, 0);
+}
+
+bool hst_reader_is_new(const struct hst_reader *reader)
+{
+    return reader->files == 0;
 }
 
 void hst_reader_dismiss(struct hst_reader *reader)

@@ -16,16 +16,25 @@ struct hst_reader_patience {
     const atomic_bool *stopping; /**< wait no longer; borrowed */
 };
 
+/** A file to be parsed, and what came of it. */
+struct hst_reader_file {
+    int fd;                           /**< open for reading; borrowed */
+    uint64_t size_bytes;              /**< of the file */
+    const struct hst_format *format;  /**< out */
+    struct hst_tensor_table *table;   /**< out; owned by the caller */
+};
+
 /** Start one and wait until it is ready. HST_E_WORKER_UNAVAILABLE, HST_E_SHUTTING_DOWN. *ret_reader owned: hst_reader_free. */
 int hst_reader_start(const char *program, const struct hst_reader_patience *patience, struct hst_reader **ret_reader, struct hst_error *err);
 /** What it took from itself. */
 struct hst_sandbox hst_reader_sandbox(const struct hst_reader *reader);
 /** Can it be asked for another file? Not when it died, and not when it has read its share. */
 bool hst_reader_is_good(const struct hst_reader *reader);
-/** Let it parse an open file of this size. HST_E_PARSER_FAILED when it died of it, hangs or talks nonsense; HST_E_UNREACHABLE when somebody
- * else killed it, and then another one may be asked; HST_E_SHUTTING_DOWN. Else as hst_format_parse. */
-int hst_reader_ask(struct hst_reader *reader, const struct hst_reader_patience *patience, int fd, uint64_t size_bytes,
-                   const struct hst_format **ret_format, struct hst_tensor_table **ret_table, struct hst_error *err);
+/** Has it read no file yet? Then what it does wrong is the fault of the first. */
+bool hst_reader_is_new(const struct hst_reader *reader);
+/** Let it parse a file. HST_E_PARSER_FAILED when it died of it, hangs or talks nonsense; HST_E_UNREACHABLE when somebody killed it;
+ * HST_E_SHUTTING_DOWN. Else as hst_format_parse. */
+int hst_reader_ask(struct hst_reader *reader, const struct hst_reader_patience *patience, struct hst_reader_file *file, struct hst_error *err);
 /** Ask it to exit; hst_reader_free waits for it. So many exit at once. */
 void hst_reader_dismiss(struct hst_reader *reader);
 /** End it and free. NULL is fine. */

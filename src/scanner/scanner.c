@@ -28,9 +28,9 @@ static struct hst_reader *take_idle(struct hst_scanner *scanner)
 }
 
 /* An idle process that is still good, or a new one. */
-static int take(struct hst_scanner *scanner, struct hst_reader **ret_reader, struct hst_error *err)
+static int take(struct hst_scanner *scanner, bool want_new, struct hst_reader **ret_reader, struct hst_error *err)
 {
-    for (struct hst_reader *reader; (reader = take_idle(scanner)) != NULL; hst_reader_free(reader)) {
+    for (struct hst_reader *reader; !want_new && (reader = take_idle(scanner)) != NULL; hst_reader_free(reader)) {
         if (!hst_reader_is_good(reader)) continue;
         *ret_reader = reader;
         return HST_OK;
@@ -50,19 +50,31 @@ static void give_back(struct hst_scanner *scanner, struct hst_reader *reader)
     if (!kept) hst_reader_free(reader);
 }
 
+/* Ask one process. *ret_again = what went wrong may be the fault of another: of a file that the process read before, or of who killed it. */
+static int ask_one(struct hst_scanner *scanner, bool want_new, struct hst_reader_file *file, bool *ret_again, struct hst_error *err)
+{
+    struct hst_reader *reader;
+    *ret_again = false;
+    HST_TRY(take(scanner, want_new, &reader, err));
+    bool is_new = hst_reader_is_new(reader);
+    int status = hst_reader_ask(reader, &scanner->patience, file, err);
+    give_back(scanner, reader);
+    *ret_again = status == HST_E_UNREACHABLE || (status == HST_E_PARSER_FAILED && !is_new);
+    return status;
+}
+
 static int parse(void *context, int fd, uint64_t size_bytes, const struct hst_format **ret_format, struct hst_tensor_table **ret_table,
                  struct hst_error *err)
 {
-    struct hst_scanner *scanner = context;
-    int status = HST_E_UNREACHABLE;
-    for (int tries = 0; tries < HST_SCANNER_TRIES && status == HST_E_UNREACHABLE; tries++) {
-        struct hst_reader *reader;
-        HST_TRY(take(scanner, &reader, err));
-        status = hst_reader_ask(reader, &scanner->patience, fd, size_bytes, ret_format, ret_table, err);
-        give_back(scanner, reader);
-    }
-    if (status != HST_E_UNREACHABLE) return status;
-    return hst_error_set(err, HST_E_PARSER_FAILED, "sandbox: the parser's process was killed, %d times", HST_SCANNER_TRIES);
+    struct hst_reader_file file = {.fd = fd, .size_bytes = size_bytes};
+    bool again;
+    int status = ask_one(context, false, &file, &again, err);
+    if (again) status = ask_one(context, true, &file, &again, err);
+    if (status == HST_E_UNREACHABLE) return hst_error_set(err, HST_E_PARSER_FAILED, "sandbox: the parser's process was killed twice");
+    HST_TRY(status);
+    *ret_format = file.format;
+    *ret_table = file.table;
+    return HST_OK;
 }
 
 /* All are asked to exit before the first is waited for. */
@@ -80,7 +92,7 @@ static int start_first(struct hst_scanner *scanner, struct hst_error *err)
 {
     struct hst_reader *reader;
     if (scanner->program == NULL) return hst_error_nomem(err);
-    HST_TRY(take(scanner, &reader, err));
+    HST_TRY(take(scanner, true, &reader, err));
     scanner->sandbox = hst_reader_sandbox(reader);
     give_back(scanner, reader);
     return HST_OK;
