@@ -173,11 +173,6 @@ bool hst_reader_is_good(const struct hst_reader *reader)
     return reader->helper.pid > 0 && reader->files < HST_SCANNER_FILES_MAX && !hst_seqpacket_wait(reader->helper.fd, false, 0);
 }
 
-bool hst_reader_is_new(const struct hst_reader *reader)
-{
-    return reader->files == 0;
-}
-
 void hst_reader_dismiss(struct hst_reader *reader)
 {
     hst_helper_dismiss(&reader->helper);

@@ -30,8 +30,6 @@ int hst_reader_start(const char *program, const struct hst_reader_patience *pati
 struct hst_sandbox hst_reader_sandbox(const struct hst_reader *reader);
 /** Can it be asked for another file? Not when it died, and not when it has read its share. */
 bool hst_reader_is_good(const struct hst_reader *reader);
-/** Has it read no file yet? Then what it does wrong is the fault of the first. */
-bool hst_reader_is_new(const struct hst_reader *reader);
 /** Let it parse a file. HST_E_PARSER_FAILED when it died of it, hangs or talks nonsense; HST_E_UNREACHABLE when somebody killed it;
  * HST_E_SHUTTING_DOWN. Else as hst_format_parse. */
 int hst_reader_ask(struct hst_reader *reader, const struct hst_reader_patience *patience, struct hst_reader_file *file, struct hst_error *err);

@@ -50,16 +50,17 @@ static void give_back(struct hst_scanner *scanner, struct hst_reader *reader)
     if (!kept) hst_reader_free(reader);
 }
 
-/* Ask one process. *ret_again = what went wrong may be the fault of another: of a file that the process read before, or of who killed it. */
+/* Ask one process. *ret_again = what went wrong may be the fault of another: of a file that the process read before, of who killed it, of a
+ * moment without memory. */
 static int ask_one(struct hst_scanner *scanner, bool want_new, struct hst_reader_file *file, bool *ret_again, struct hst_error *err)
 {
     struct hst_reader *reader;
-    *ret_again = false;
-    HST_TRY(take(scanner, want_new, &reader, err));
-    bool is_new = hst_reader_is_new(reader);
-    int status = hst_reader_ask(reader, &scanner->patience, file, err);
+    int status = take(scanner, want_new, &reader, err);
+    *ret_again = status == HST_E_WORKER_UNAVAILABLE;
+    HST_TRY(status);
+    status = hst_reader_ask(reader, &scanner->patience, file, err);
     give_back(scanner, reader);
-    *ret_again = status == HST_E_UNREACHABLE || (status == HST_E_PARSER_FAILED && !is_new);
+    *ret_again = status == HST_E_UNREACHABLE || status == HST_E_PARSER_FAILED;
     return status;
 }
 

@@ -2,7 +2,7 @@
 #define HST_SCANNER_SCANNER_H
 /** @file
  * The parsers in processes of their own: each hoist-scan gets an open file and gives a table, may do nothing else (os/sandbox.h), and is
- * replaced when it dies, hangs or talks nonsense. Then the file at fault is HST_E_PARSER_FAILED, and the next one is read by another process.
+ * replaced when it dies, hangs or talks nonsense. A file that makes a second, new one fail as well is at fault: HST_E_PARSER_FAILED.
  *
  *   a thread that reads a file takes one:   idle --> busy --> idle      (or a new one: starting --> busy)
  *   it failed, or has read its share:                busy --> gone

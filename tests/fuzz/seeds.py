@@ -76,6 +76,19 @@ def index(segments=((0, 0, 4096, 0),), roles=("unet",), tensors=((0, 4, 11, 2, 0
     return struct.pack(f"<{8 + len(words)}Q", *head, *words) + strings
 
 
+def answer(tensors=(), metadata=(), data_offset=64, number=1):
+    """An answer of a parser's process: see src/proto/answer.h and table.h; tensors of (name, dtype, shape, offset)."""
+    table = struct.pack("<IIQ", len(metadata), len(tensors), data_offset)
+    table += b"".join(struct.pack("<II", len(key), len(value)) + key + value for key, value in metadata)
+    table += b"".join(struct.pack(f"<IIIQ{len(shape)}Q", len(name), dtype, len(shape), offset, *shape) + name for name, dtype, shape, offset in tensors)
+    return struct.pack("<I", number) + table
+
+
+def refusal(status, text, offset=None):
+    """An answer that says what is wrong."""
+    return struct.pack("<IIIQ", 0, status, offset is not None, offset or 0) + text
+
+
 def frame(kind, body=b"", fds=0):
     """A packet of the socket."""
     return struct.pack("<HHIII", kind, 0, 1, len(body), fds) + body
@@ -99,6 +112,13 @@ SEEDS = {
         "onnx-nested": onnx_nested(2), "onnx-deep": onnx_nested(30), "onnx-old": message((1, 1), (7, message((5, initializer(b"a", 11, [1], (10, bytes(8))))))),
         "onnx-sparse": onnx((15, message((1, initializer(b"s", 1, [1], (9, bytes(4)))))), (10, b"doc")),
         "escapes": safetensors(b'{"\\u00e4\\ud83d\\ude00":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}', b"x"),
+    },
+    "answer": {
+        "empty": b"", "none": answer(), "one": answer([(b"a", 18, (2, 2), 64)]), "metadata": answer([(b"a", 5, (7,), 64)], [(b"format", b"pt")]),
+        "gguf": answer([(b"a", 64, (32, 2), 64), (b"b", 15, (), 100)], number=2), "torch": answer([(b"a", 18, (1,), 64), (b"b", 18, (1,), 64)], number=3),
+        "beyond": answer([(b"a", 18, (1024,), 64)]), "zero": answer([(b"a", 18, (0, 1 << 63, 4), 64)]), "order": answer([(b"a", 5, (1,), 65), (b"b", 5, (1,), 64)]),
+        "twice": answer([(b"a", 5, (1,), 64), (b"a", 5, (1,), 65)]), "truncated": refusal(31, b"it ends", 7), "unsafe": refusal(33, b"os.system"),
+        "memory": refusal(1, b""), "foreign": refusal(73, b"stopping"),
     },
     "json": {
         "object": b'{"a": [1, -2.5e3, true, false, null, "\\u00e4\\ud83d\\ude00\\n"], "b": {}}', "deep": b"[" * 70 + b"]" * 70, "lone": b'"\\udc00"',

@@ -34,26 +34,26 @@ static bool is_alone(void)
 }
 
 /* A scanner with the program of this name in the build folder. */
-static struct hst_scanner *start(const char *name, unsigned timeout_ms)
+static struct hst_scanner *start(const char *name, unsigned timeout_ms, unsigned cpu_ms)
 {
     char folder[1024], program[1200];
     struct hst_scanner *scanner = NULL;
     struct hst_error err = {0};
     assert_int_equal(hst_process_program_folder(folder, sizeof folder, NULL), 0);
     snprintf(program, sizeof program, "%s/%s", folder, name);
-    if (hst_scanner_new(&(struct hst_scanner_config){program, timeout_ms, 300}, &scanner, &err) < 0) fail_msg("%s", err.text);
+    if (hst_scanner_new(&(struct hst_scanner_config){program, timeout_ms, cpu_ms}, &scanner, &err) < 0) fail_msg("%s", err.text);
     return scanner;
 }
 
 static int start_real(void **state)
 {
-    *state = start("../hoist-scan", 20000);
+    *state = start("../hoist-scan", 20000, 0);
     return 0;
 }
 
 static int start_false(void **state)
 {
-    *state = start("false-scan", 700);
+    *state = start("false-scan", 500, 0);
     return 0;
 }
 
@@ -157,7 +157,7 @@ static void threads_read_side_by_side(void **state)
 static void every_way_to_fail_is_the_files_own(void **state)
 {
     static const char *const ways[][2] = {
-        {"crash", "SIGSEGV"},    {"kill", "killed"},      {"leave", "without an answer"}, {"hang", "no answer came"},     {"spin", "processor time"},
+        {"crash", "SIGSEGV"},    {"kill", "killed"},      {"leave", "without an answer"}, {"hang", "no answer came"},
         {"nonsense", "no such format"}, {"little", "length"}, {"promise", "length"},       {"half", "without an answer"}, {"dribble", "length"},
         {"lie", "outside of the file"}, {"files", "file descriptors"},
     };
@@ -217,6 +217,18 @@ static void one_that_is_killed_at_work_harms_no_file(void **state)
     pthread_join(thread, NULL);
 }
 
+static void one_that_computes_without_end_is_ended_by_its_processor_time(void **state)
+{
+    (void)state;
+    struct hst_scanner *scanner = start("false-scan", 60000, 50);
+    struct hst_error err = {0};
+    assert_int_equal(parse_text(scanner, "spin", &err), HST_E_PARSER_FAILED);
+    assert_non_null(strstr(err.text, "50 ms of processor time"));
+    parse_good(scanner);
+    hst_scanner_free(scanner);
+    assert_true(is_alone());
+}
+
 static void *stop_soon(void *scanner)
 {
     usleep(50000);
@@ -227,7 +239,7 @@ static void *stop_soon(void *scanner)
 static void a_stop_does_not_wait_for_a_file(void **state)
 {
     (void)state;
-    struct hst_scanner *scanner = start("false-scan", 60000);
+    struct hst_scanner *scanner = start("false-scan", 60000, 0);
     pthread_t thread;
     uint64_t began = hst_clock_ns();
     pthread_create(&thread, NULL, stop_soon, scanner);
@@ -272,6 +284,7 @@ int main(void)
         REAL(it_is_protected),
         FALSE_ONE(every_way_to_fail_is_the_files_own),
         FALSE_ONE(what_it_says_unasked_is_no_answer_to_the_next_file),
+        cmocka_unit_test(one_that_computes_without_end_is_ended_by_its_processor_time),
         cmocka_unit_test(a_stop_does_not_wait_for_a_file),
         cmocka_unit_test(without_a_program_there_is_no_scanner),
     };
