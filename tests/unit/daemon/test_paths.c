@@ -78,6 +78,19 @@ static void a_path_that_does_not_fit_is_refused(void **state)
     assert_non_null(strstr(out, "python3"));
 }
 
+static void hoist_scan_is_where_the_environment_says_or_beside_the_program(void **state)
+{
+    (void)state;
+    struct hst_error err = {0};
+    setenv("HOIST_SCAN", "/x/hoist-scan", 1);
+    assert_int_equal(hst_paths_scan(out, NULL), 0);
+    assert_string_equal(out, "/x/hoist-scan");
+    setenv("HOIST_SCAN", "not absolute", 1);
+    assert_int_equal(hst_paths_scan(out, &err), HST_E_CONFIG); /* this test lies beside none */
+    assert_non_null(strstr(err.text, "hoist-scan"));
+    unsetenv("HOIST_SCAN");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -85,6 +98,7 @@ int main(void)
         cmocka_unit_test(root_has_fixed_places),
         cmocka_unit_test(others_use_the_xdg_folders),
         cmocka_unit_test(a_path_that_does_not_fit_is_refused),
+        cmocka_unit_test(hoist_scan_is_where_the_environment_says_or_beside_the_program),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     hst_settings_fini(&settings);

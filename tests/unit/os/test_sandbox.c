@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -149,6 +150,28 @@ static void landlock_takes_every_path(void **state)
     assert_int_equal(WEXITSTATUS(status), 7);
 }
 
+static void *give_up_rights(void *fd)
+{
+    char head[4];
+    bool got = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && hst_seccomp_enter();
+    return (void *)(intptr_t)(got && pread((int)(intptr_t)fd, head, 4, 0) == 4);
+}
+
+/* Paths and system calls belong to a thread: one gives them up and ends, the others keep theirs. */
+static void a_thread_alone_can_give_them_up(void **state)
+{
+    (void)state;
+    HST_AUTO(hst_closep) int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    pthread_t thread;
+    void *good;
+    if (SANITIZED) skip();
+    pthread_create(&thread, NULL, give_up_rights, (void *)(intptr_t)fd);
+    pthread_join(thread, &good);
+    assert_non_null(good);
+    HST_AUTO(hst_closep) int other = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    assert_true(other >= 0);
+}
+
 static void it_says_what_protects_it(void **state)
 {
     (void)state;
@@ -171,6 +194,7 @@ int main(void)
         cmocka_unit_test(it_can_read_what_it_holds_and_compute),
         cmocka_unit_test(its_memory_is_limited_and_its_files_are_closed),
         cmocka_unit_test(landlock_takes_every_path),
+        cmocka_unit_test(a_thread_alone_can_give_them_up),
         cmocka_unit_test(it_says_what_protects_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
