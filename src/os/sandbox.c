@@ -35,6 +35,15 @@ static void close_others(int first_fd)
         close((int)fd);
 }
 
+/* No more than this, and no more than what is allowed already. */
+static bool limit(__rlimit_resource_t resource, rlim_t most)
+{
+    struct rlimit now;
+    if (getrlimit(resource, &now) < 0) return false;
+    if (now.rlim_max < most) most = now.rlim_max;
+    return setrlimit(resource, &(struct rlimit){most, most}) == 0;
+}
+
 static bool set_limits(const struct hst_sandbox_limits *limits)
 {
     const struct {
@@ -45,7 +54,7 @@ static bool set_limits(const struct hst_sandbox_limits *limits)
     size_t count = sizeof rows / sizeof rows[0] - (RELAXED ? 1 : 0); /* without the last */
     bool set = true;
     for (size_t i = 0; i < count; i++)
-        set = setrlimit(rows[i].resource, &(struct rlimit){rows[i].most, rows[i].most}) == 0 && set;
+        set = limit(rows[i].resource, rows[i].most) && set;
     return set;
 }
 
