@@ -10,7 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Sanitizers reserve terabytes of address space, and read files of /proc when they report. */
+/* Sanitizers reserve terabytes of address space, and read files of /proc and write one when they report. */
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
 #define RELAXED true
@@ -49,9 +49,9 @@ static bool set_limits(const struct hst_sandbox_limits *limits)
     const struct {
         __rlimit_resource_t resource;
         rlim_t most;
-    } rows[] = {{RLIMIT_CPU, limits->cpu_seconds}, {RLIMIT_NOFILE, limits->fds}, {RLIMIT_FSIZE, 0}, {RLIMIT_NPROC, 0}, {RLIMIT_CORE, 0},
-                {RLIMIT_MEMLOCK, 0}, {RLIMIT_MSGQUEUE, 0}, {RLIMIT_AS, limits->memory_bytes}};
-    size_t count = sizeof rows / sizeof rows[0] - (RELAXED ? 1 : 0); /* without the last */
+    } rows[] = {{RLIMIT_CPU, limits->cpu_seconds}, {RLIMIT_NOFILE, limits->fds}, {RLIMIT_NPROC, 0}, {RLIMIT_CORE, 0}, {RLIMIT_MEMLOCK, 0},
+                {RLIMIT_MSGQUEUE, 0}, {RLIMIT_FSIZE, 0}, {RLIMIT_AS, limits->memory_bytes}};
+    size_t count = sizeof rows / sizeof rows[0] - (RELAXED ? 2 : 0); /* without the last two */
     bool set = true;
     for (size_t i = 0; i < count; i++)
         set = limit(rows[i].resource, rows[i].most) && set;
