@@ -74,19 +74,33 @@ static void send_files(int file)
     struct hst_seqpacket_parts packet = {.head = &length, .head_length = sizeof length, .body = "abcd", .body_length = 4, .fds = &file, .fd_count = 1};
     hst_seqpacket_send(FD, &packet, NULL);
 }
-static void speak_after(int file)
+static void say_invalid(void)
 {
     static const uint32_t error[] = {0, 30, 0, 0, 0};
-    (void)file;
     send_answer(sizeof error, error, sizeof error);
+}
+static void speak_after(int file)
+{
+    (void)file;
+    say_invalid();
     send_bytes("and another thing", 17);
+}
+
+/* The next file is the one that suffers. */
+static bool taken_over;
+static void take_over(int file)
+{
+    (void)file;
+    usleep(200000); /* so that another process has to read what comes meanwhile */
+    taken_over = true;
+    say_invalid();
 }
 
 static const struct {
     const char *word;
     void (*act)(int file);
 } acts[] = {{"crash", crash},   {"kill", get_killed}, {"leave", leave},   {"hang", hang},     {"spin", spin},        {"nonsense", talk_nonsense}, {"little", say_little},
-            {"promise", promise_too_much}, {"half", die_half_way}, {"dribble", dribble}, {"lie", send_lie}, {"files", send_files}, {"after", speak_after}};
+            {"promise", promise_too_much}, {"half", die_half_way}, {"dribble", dribble}, {"lie", send_lie}, {"files", send_files}, {"after", speak_after}, {"later", take_over}};
 
 static int read_fd(void *context, uint64_t offset, void *buffer, size_t length, struct hst_error *err)
 {
@@ -110,6 +124,7 @@ static void parse(int file, uint64_t size_bytes)
 static void read_one(int file, uint64_t size_bytes)
 {
     char head[17] = "";
+    if (taken_over) crash(file);
     if (pread(file, head, sizeof head - 1, 0) > 0)
         for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++)
             if (strncmp(head, acts[i].word, strlen(acts[i].word)) == 0) {

@@ -124,12 +124,43 @@ static void a_long_table_arrives_whole(void **state)
     free(header);
 }
 
+static void *take_over(void *scanner)
+{
+    assert_int_equal(parse_text(scanner, "later", NULL), HST_E_INVALID_FILE);
+    return NULL;
+}
+
+/* Two processes wait that two files have taken over: neither is asked twice. */
+static void a_file_pays_for_no_other(void **state)
+{
+    pthread_t thread;
+    pthread_create(&thread, NULL, take_over, *state);
+    take_over(*state);
+    pthread_join(thread, NULL);
+    parse_good(*state);
+    parse_good(*state);
+}
+
+/* The only child. */
+static pid_t child_of_ours(void)
+{
+    char text[64] = "";
+    FILE *file = fopen("/proc/thread-self/children", "re");
+    assert_non_null(file);
+    assert_non_null(fgets(text, sizeof text, file));
+    fclose(file);
+    return atoi(text);
+}
+
 static void a_process_reads_its_share_and_is_replaced(void **state)
 {
-    int before = count_fds();
-    for (unsigned i = 0; i < HST_SCANNER_FILES_MAX + 10; i++)
+    int before = count_fds(), first = child_of_ours();
+    for (unsigned i = 0; i < HST_SCANNER_FILES_MAX - 1; i++)
         parse_text(*state, "not a model", NULL);
+    assert_int_equal(child_of_ours(), first);
     parse_good(*state);
+    parse_good(*state);
+    assert_int_not_equal(child_of_ours(), first);
     assert_int_equal(count_fds(), before);
 }
 
@@ -178,17 +209,6 @@ static void what_it_says_unasked_is_no_answer_to_the_next_file(void **state)
         assert_int_equal(parse_text(*state, "after", NULL), HST_E_INVALID_FILE);
         parse_good(*state);
     }
-}
-
-/* The only child. */
-static pid_t child_of_ours(void)
-{
-    char text[64] = "";
-    FILE *file = fopen("/proc/thread-self/children", "re");
-    assert_non_null(file);
-    assert_non_null(fgets(text, sizeof text, file));
-    fclose(file);
-    return atoi(text);
 }
 
 static void one_that_was_killed_while_idle_harms_no_file(void **state)
@@ -283,6 +303,7 @@ int main(void)
         REAL(one_that_is_killed_at_work_harms_no_file),
         REAL(it_is_protected),
         FALSE_ONE(every_way_to_fail_is_the_files_own),
+        FALSE_ONE(a_file_pays_for_no_other),
         FALSE_ONE(what_it_says_unasked_is_no_answer_to_the_next_file),
         cmocka_unit_test(one_that_computes_without_end_is_ended_by_its_processor_time),
         cmocka_unit_test(a_stop_does_not_wait_for_a_file),
