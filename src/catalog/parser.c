@@ -20,7 +20,7 @@ static void rest_here(void *context)
     (void)context;
 }
 
-static const struct hst_parser here = {parse_here, rest_here, NULL};
+static const struct hst_parser here = {parse_here, rest_here, NULL, NULL};
 static const struct hst_parser *in_use = &here;
 
 void hst_parser_use(const struct hst_parser *parser)
@@ -32,6 +32,11 @@ int hst_parser_parse(int fd, uint64_t size_bytes, const struct hst_format **ret_
                      struct hst_error *err)
 {
     return in_use->parse(in_use->context, fd, size_bytes, ret_format, ret_table, err);
+}
+
+const char *hst_parser_protection(void)
+{
+    return in_use->protection;
 }
 
 void hst_parser_rest(void)

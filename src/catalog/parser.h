@@ -13,6 +13,7 @@ struct hst_parser {
                  struct hst_error *err);
     void (*rest)(void *context); /**< nothing more for now: give back what is only kept for speed */
     void *context;               /**< for both */
+    const char *protection;      /**< what keeps it from doing harm, for people; NULL = nothing does */
 };
 
 /** Let this one parse (borrowed), or NULL for the parsers in this process, as from the start. While no thread parses. */
@@ -20,6 +21,8 @@ void hst_parser_use(const struct hst_parser *parser);
 /** Parse by the one in use. */
 int hst_parser_parse(int fd, uint64_t size_bytes, const struct hst_format **ret_format, struct hst_tensor_table **ret_table,
                      struct hst_error *err);
+/** The protection of the one in use; borrowed, as long as it is in use. */
+const char *hst_parser_protection(void);
 /** A scan is over. Any thread but the loop's: it may take some milliseconds. */
 void hst_parser_rest(void);
 #endif

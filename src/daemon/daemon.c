@@ -119,11 +119,13 @@ static void stop_devices(struct daemon *daemon)
 
 static int start_parsing(struct daemon *daemon, struct hst_error *err)
 {
-    char text[HST_ERROR_TEXT_MAX];
     HST_TRY(hst_parsing_begin(daemon->settings, &daemon->scanner, err));
-    bool whole = daemon->scanner != NULL && hst_scanner_sandbox(daemon->scanner).protections == HST_SANDBOX_ALL;
-    hst_parsing_describe(daemon->scanner, text, sizeof text);
-    hst_log(whole ? HST_LOG_INFO : HST_LOG_WARN, "sandbox", "%s", text);
+    const char *protection = hst_parser_protection();
+    if (protection == NULL)
+        hst_log(HST_LOG_WARN, "sandbox", "model files are parsed in hoistd itself");
+    else
+        hst_log(hst_scanner_sandbox(daemon->scanner).protections == HST_SANDBOX_ALL ? HST_LOG_INFO : HST_LOG_WARN, "sandbox",
+                "model files are parsed in hoist-scan: %s", protection);
     return HST_OK;
 }
 

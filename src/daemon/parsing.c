@@ -2,7 +2,6 @@
 
 #include "daemon/paths.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 /** Longest time for a file that may be asked for: an hour. */
@@ -30,18 +29,6 @@ int hst_parsing_begin(const struct hst_settings *settings, struct hst_scanner **
     HST_TRY(hst_scanner_new(&config, ret_scanner, err));
     hst_parser_use(hst_scanner_parser(*ret_scanner));
     return HST_OK;
-}
-
-void hst_parsing_describe(const struct hst_scanner *scanner, char *out, size_t out_size)
-{
-    if (scanner == NULL) {
-        snprintf(out, out_size, "model files are parsed in hoistd itself: no sandbox");
-        return;
-    }
-    struct hst_sandbox sandbox = hst_scanner_sandbox(scanner);
-    snprintf(out, out_size, "model files are parsed in a sandbox: seccomp %s, Landlock %u, no_new_privs %s, limits %s",
-             sandbox.protections & HST_SANDBOX_SECCOMP ? "on" : "missing", sandbox.landlock,
-             sandbox.protections & HST_SANDBOX_NO_NEW_PRIVS ? "on" : "missing", sandbox.protections & HST_SANDBOX_LIMITS ? "on" : "missing");
 }
 
 void hst_parsing_end(struct hst_scanner *scanner)

@@ -9,8 +9,6 @@
 /** Start hoist-scan and let it parse for this process. *ret_scanner = NULL when the settings want the parsers here. HST_E_CONFIG,
  * HST_E_WORKER_UNAVAILABLE. */
 int hst_parsing_begin(const struct hst_settings *settings, struct hst_scanner **ret_scanner, struct hst_error *err);
-/** What protects from the parsers, as a sentence. */
-void hst_parsing_describe(const struct hst_scanner *scanner, char *out, size_t out_size);
 /** End it, after everyone who parses. NULL is fine. */
 void hst_parsing_end(struct hst_scanner *scanner);
 #endif

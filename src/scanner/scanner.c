@@ -5,6 +5,7 @@
 #include "scanner/reader.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 struct hst_scanner {
@@ -12,6 +13,7 @@ struct hst_scanner {
     struct hst_reader_patience patience;
     struct hst_parser parser;
     struct hst_sandbox sandbox; /* of the first process */
+    char protection[128];       /* the same, in words */
     atomic_bool stopping;
     pthread_mutex_t lock; /* guards idle, idle_count */
     struct hst_reader *idle[HST_SCANNER_IDLE_MAX];
@@ -89,12 +91,27 @@ static void rest(void *context)
         hst_reader_free(readers[i]);
 }
 
+static const char *in_words(const struct hst_sandbox *sandbox, enum hst_sandbox_protection protection)
+{
+    return sandbox->protections & protection ? "on" : "missing";
+}
+
+static void describe(struct hst_scanner *scanner)
+{
+    const struct hst_sandbox *sandbox = &scanner->sandbox;
+    int used = snprintf(scanner->protection, sizeof scanner->protection, "seccomp %s, no_new_privs %s, limits %s, Landlock %s",
+                        in_words(sandbox, HST_SANDBOX_SECCOMP), in_words(sandbox, HST_SANDBOX_NO_NEW_PRIVS), in_words(sandbox, HST_SANDBOX_LIMITS),
+                        in_words(sandbox, HST_SANDBOX_LANDLOCK));
+    if (sandbox->landlock > 0) snprintf(scanner->protection + used, sizeof scanner->protection - (size_t)used, " (version %u)", sandbox->landlock);
+}
+
 static int start_first(struct hst_scanner *scanner, struct hst_error *err)
 {
     struct hst_reader *reader;
     if (scanner->program == NULL) return hst_error_nomem(err);
     HST_TRY(take(scanner, true, &reader, err));
     scanner->sandbox = hst_reader_sandbox(reader);
+    describe(scanner);
     give_back(scanner, reader);
     return HST_OK;
 }
@@ -105,7 +122,7 @@ int hst_scanner_new(const struct hst_scanner_config *config, struct hst_scanner 
     if (scanner == NULL) return hst_error_nomem(err);
     scanner->program = strdup(config->program);
     scanner->patience = (struct hst_reader_patience){config->timeout_ms, config->cpu_ms > 0 ? config->cpu_ms : HST_SCANNER_FILE_CPU_MS, &scanner->stopping};
-    scanner->parser = (struct hst_parser){parse, rest, scanner};
+    scanner->parser = (struct hst_parser){parse, rest, scanner, scanner->protection};
     pthread_mutex_init(&scanner->lock, NULL);
     int status = start_first(scanner, err);
     if (status < 0)

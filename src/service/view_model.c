@@ -1,5 +1,6 @@
 #include "service/view.h"
 
+#include "catalog/parser.h"
 #include "service/internal.h"
 #include "service/jsonx.h"
 
@@ -216,9 +217,9 @@ json_t *hst_view_component(const struct hst_service *service, const struct hst_c
 json_t *hst_view_scan(const struct hst_scan_status *scan)
 {
     bool running = strcmp(scan->state, "running") == 0;
-    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "state", scan->state, "started_at", hst_jsonx_time(scan->started_wall_ns),
+    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s?}", "state", scan->state, "started_at", hst_jsonx_time(scan->started_wall_ns),
                      "duration_ms", hst_jsonx_ms(scan->duration_ms), "files_seen", hst_jsonx_size(scan->files_seen), "files_changed",
                      hst_jsonx_size(scan->files_changed), "folders_seen", hst_jsonx_size(scan->folders_seen), "models_found",
                      hst_jsonx_size(scan->models_found), "errors", hst_jsonx_size(scan->errors), "progress",
-                     running || scan->started_wall_ns == 0 ? json_null() : json_real(1.0));
+                     running || scan->started_wall_ns == 0 ? json_null() : json_real(1.0), "sandbox", hst_parser_protection());
 }

@@ -58,7 +58,7 @@ def scanning(start, tmp_path):
         library = tmp_path / "models"
         library.mkdir()
         daemon = start(library, "--no-workers", *flags)
-        fill(library, 3000)
+        fill(library, 2000)
         daemon.http("POST", "/api/model/scan")
         pid = wait_until(lambda: [child for child in children(daemon.process.pid) if is_ready(child)])[0]
         os.kill(pid, signal.SIGSTOP)
@@ -101,8 +101,20 @@ def test_it_has_no_rights(scanning):
 
 def test_the_log_says_what_protects(start, one_model):
     log = start(one_model).log_path.read_text(encoding="utf-8")
-    assert "parsed in a sandbox: " in log and "no_new_privs on, limits on" in log
+    assert "parsed in hoist-scan: " in log and "no_new_privs on, limits on" in log
     assert SANITIZED or "seccomp on" in log
+
+
+def test_the_api_and_doctor_say_it_too(start, one_model):
+    daemon = start(one_model)
+    assert ("seccomp on" in daemon.data("GET", "/api/model/scan")["sandbox"]) != SANITIZED
+    checks = {row["check"]: row for row in json.loads(daemon.cli("doctor", "--json").stdout)}
+    assert "seccomp" in checks["parsers of model files"]["found"] and checks["parsers of model files"]["ok"] != SANITIZED
+    daemon = start(one_model, "--no-sandbox")
+    assert daemon.data("GET", "/api/model/scan")["sandbox"] is None
+    checks = {row["check"]: row for row in json.loads(daemon.cli("doctor", "--json").stdout)}
+    assert checks["parsers of model files"]["ok"] is False and "--no-sandbox" in checks["parsers of model files"]["advice"]
+    assert "parsed in hoistd itself" in daemon.log_path.read_text(encoding="utf-8")
 
 
 def test_at_rest_there_is_none(start, tmp_path):
@@ -119,13 +131,13 @@ def test_one_that_is_killed_harms_no_file(scanning, number):
     os.kill(pid, number)
     os.kill(pid, signal.SIGCONT) if number != signal.SIGKILL else None
     assert daemon.wait_for_scan()["errors"] == 0
-    assert states(daemon) == {"ok": 3000}
+    assert states(daemon) == {"ok": 2000}
 
 
 def test_one_that_is_stopped_is_replaced(scanning):
     daemon, pid = scanning("--scan-timeout", "1")
     assert daemon.wait_for_scan()["errors"] == 0
-    assert states(daemon) == {"ok": 3000}
+    assert states(daemon) == {"ok": 2000}
     assert not pathlib.Path(f"/proc/{pid}").exists()
 
 
