@@ -82,6 +82,12 @@ static void check_backings(json_t *checks, const json_t *cache)
     examine(checks, "components held in place", unlocked == 0 ? "all" : "some are not locked", unlocked == 0 ? NULL : "see memory that may be locked, for the daemon's user");
 }
 
+static void check_scan(json_t *checks, const json_t *scan)
+{
+    bool failed = hst_talk_number(scan, "errors") > 0;
+    examine(checks, "folders of models", failed ? "some could not be read" : "were read", failed ? "the daemon's log says which" : NULL);
+}
+
 static void check_parsers(json_t *checks, const json_t *scan)
 {
     const char *sandbox = json_string_value(json_object_get(scan, "sandbox"));
@@ -99,7 +105,7 @@ static void check_daemon(const struct hst_arguments *arguments, json_t *checks)
     if (status == 0) check_backings(checks, cache);
     if (status == 0) check_copies(checks, cache);
     if (status == 0) status = hst_talk_ask(&talk, "GET", "/api/model/scan", NULL, &scan, &error);
-    if (status == 0) examine(checks, "folders of models", hst_talk_number(scan, "errors") > 0 ? "some could not be read" : "were read", hst_talk_number(scan, "errors") > 0 ? "the daemon's log says which" : NULL);
+    if (status == 0) check_scan(checks, scan);
     if (status == 0) check_parsers(checks, scan);
     json_decref(cache);
     json_decref(scan);
