@@ -5,11 +5,15 @@
 #include "formats/limits.h"
 
 #include <endian.h>
+#include <stdlib.h>
 #include <string.h>
+
+enum { SHA1_DIGITS = 40 };
 
 /* Who adds a member must let it travel, too, or say here why it need not. */
 _Static_assert(sizeof(struct hst_tensor) == 48, "hst_tensor has another member");
-_Static_assert(sizeof(struct hst_tensor_table) == 64, "hst_tensor_table has another member");
+_Static_assert(sizeof(struct hst_tensor_table) == 80, "hst_tensor_table has another member");
+_Static_assert(sizeof(struct hst_external) == 40, "hst_external has another member");
 
 /* ---- writing ---- */
 
@@ -46,7 +50,7 @@ static void put_tensor(struct hst_strbuf *out, const struct hst_tensor *tensor)
     hst_strbuf_append(out, tensor->name, name_length);
 }
 
-void hst_table_encode(const struct hst_tensor_table *table, struct hst_strbuf *out)
+static void put_table(struct hst_strbuf *out, const struct hst_tensor_table *table)
 {
     put_u32(out, table->metadata_count);
     put_u32(out, table->count);
@@ -55,6 +59,27 @@ void hst_table_encode(const struct hst_tensor_table *table, struct hst_strbuf *o
         put_metadata(out, &table->metadata[i]);
     for (size_t i = 0; i < table->count; i++)
         put_tensor(out, &table->tensors[i]);
+}
+
+static void put_external(struct hst_strbuf *out, const struct hst_external *external)
+{
+    const char *sha1 = external->sha1 != NULL ? external->sha1 : "";
+    size_t location_length = strlen(external->location), sha1_length = strlen(sha1);
+    put_u32(out, location_length);
+    put_u32(out, sha1_length);
+    put_u32(out, external->exact);
+    put_u64(out, external->least_bytes);
+    hst_strbuf_append(out, external->location, location_length);
+    hst_strbuf_append(out, sha1, sha1_length);
+    put_table(out, external->table);
+}
+
+void hst_table_encode(const struct hst_tensor_table *table, struct hst_strbuf *out)
+{
+    put_table(out, table);
+    put_u32(out, table->external_count);
+    for (size_t i = 0; i < table->external_count; i++)
+        put_external(out, &table->externals[i]);
 }
 
 /* ---- reading ---- */
@@ -118,6 +143,57 @@ static int read_table(struct hst_cursor *bytes, struct hst_builder *builder, str
         HST_TRY(read_metadata(bytes, builder, err));
     for (uint32_t i = 0; i < count; i++)
         HST_TRY(read_tensor(bytes, builder, err));
+    return hst_cursor_ok(bytes) ? HST_OK : bad(err, "it ends too early");
+}
+
+/* A table in which no tensor may end beyond `least_bytes`; the size of its file is known to nobody yet. */
+static int read_external_table(struct hst_cursor *bytes, const char *format, uint64_t least_bytes, struct hst_tensor_table **ret_table, struct hst_error *err)
+{
+    struct hst_builder builder;
+    int status = hst_builder_init(&builder, format, err);
+    if (status == HST_OK) {
+        builder.table->file_size_bytes = least_bytes;
+        status = read_table(bytes, &builder, err);
+    }
+    if (status == HST_OK) {
+        builder.table->file_size_bytes = 0;
+        *ret_table = hst_builder_finish(&builder);
+    }
+    hst_builder_fini(&builder);
+    return status;
+}
+
+static int read_texts(struct hst_cursor *bytes, struct hst_builder *builder, uint32_t location_length, uint32_t sha1_length, struct hst_external *external, struct hst_error *err)
+{
+    const char *location = (const char *)hst_cursor_take(bytes, location_length), *sha1 = (const char *)hst_cursor_take(bytes, sha1_length);
+    bool sound = hst_cursor_ok(bytes) && location_length > 0 && location_length <= HST_ONNX_LOCATION_MAX && (sha1_length == 0 || sha1_length == SHA1_DIGITS);
+    if (!sound || memchr(location, '\0', location_length) != NULL) return bad(err, "a file of external data has no name");
+    external->location = hst_builder_text(builder, location, location_length);
+    external->sha1 = sha1_length > 0 ? hst_builder_text(builder, sha1, sha1_length) : NULL;
+    return external->location != NULL && (sha1_length == 0 || external->sha1 != NULL) ? HST_OK : hst_error_nomem(err);
+}
+
+static int read_external(struct hst_cursor *bytes, struct hst_builder *builder, struct hst_error *err)
+{
+    struct hst_tensor_table *table = builder->table;
+    struct hst_external *grown = realloc(table->externals, (table->external_count + 1) * sizeof *grown);
+    if (grown == NULL) return hst_error_nomem(err);
+    table->externals = grown;
+    struct hst_external *external = &grown[table->external_count];
+    uint32_t location_length = hst_cursor_u32(bytes), sha1_length = hst_cursor_u32(bytes), exact = hst_cursor_u32(bytes);
+    *external = (struct hst_external){.exact = exact != 0, .least_bytes = hst_cursor_u64(bytes)};
+    table->external_count++;
+    HST_TRY(read_texts(bytes, builder, location_length, sha1_length, external, err));
+    return read_external_table(bytes, table->format, external->least_bytes, &external->table, err);
+}
+
+static int read_all(struct hst_cursor *bytes, struct hst_builder *builder, struct hst_error *err)
+{
+    HST_TRY(read_table(bytes, builder, err));
+    uint32_t count = hst_cursor_u32(bytes);
+    if (count > HST_EXTERNALS_MAX) return bad(err, "there are too many files of external data");
+    for (uint32_t i = 0; i < count; i++)
+        HST_TRY(read_external(bytes, builder, err));
     return hst_cursor_ok(bytes) && hst_cursor_left(bytes) == 0 ? HST_OK : bad(err, "it does not end where it should");
 }
 
@@ -135,7 +211,7 @@ int hst_table_decode(struct hst_cursor *bytes, const char *format, uint64_t file
     int status = hst_builder_init(&builder, format, err);
     if (status == HST_OK) {
         builder.table->file_size_bytes = file_size_bytes;
-        status = read_table(bytes, &builder, err);
+        status = read_all(bytes, &builder, err);
     }
     if (status == HST_OK) *ret_table = hst_builder_finish(&builder);
     hst_builder_fini(&builder);

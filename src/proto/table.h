@@ -6,6 +6,8 @@
  *   u32 metadata_count, u32 tensor_count, u64 data_offset
  *   metadata, each:  u32 key_length, u32 value_length, key, value
  *   tensors, each:   u32 name_length, u32 dtype, u32 rank, u64 offset, u64 * rank shape, name
+ *   u32 external_count
+ *   externals, each: u32 location_length, u32 sha1_length (0 or 40), u32 exact, u64 least_bytes, location, sha1, then counts, metadata and tensors as above
  *
  * What follows from these (elements, sizes, the size of the file) does not travel: the reader computes it. */
 #include "base/cursor.h"

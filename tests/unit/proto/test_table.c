@@ -13,17 +13,38 @@ struct sent {
     struct hst_strbuf bytes;
 };
 
-static int send(void **state)
+static struct hst_tensor_table *parse(void)
 {
-    static struct sent sent;
     struct model_bytes file = model_bytes_make(HEADER, strlen(HEADER), 25);
     struct hst_source_bytes bytes = {file.bytes, file.size};
     struct hst_source source = hst_source_memory(&bytes);
+    struct hst_tensor_table *table;
     const struct hst_format *format;
-    sent = (struct sent){0};
-    assert_int_equal(hst_format_parse(&source, &format, &sent.table, NULL), 0);
-    hst_table_encode(sent.table, &sent.bytes);
+    assert_int_equal(hst_format_parse(&source, &format, &table, NULL), 0);
     free(file.bytes);
+    return table;
+}
+
+static int send(void **state)
+{
+    static struct sent sent;
+    sent = (struct sent){.table = parse()};
+    hst_table_encode(sent.table, &sent.bytes);
+    *state = &sent;
+    return 0;
+}
+
+/* As send, with tensors in another file. */
+static int send_external(void **state)
+{
+    static struct sent sent;
+    sent = (struct sent){.table = parse()};
+    struct hst_tensor_table *table = parse();
+    sent.table->externals = malloc(sizeof *sent.table->externals);
+    sent.table->external_count = 1;
+    sent.table->externals[0] = (struct hst_external){
+        .location = "sub/w.bin", .sha1 = "0123456789abcdef0123456789abcdef01234567", .least_bytes = table->file_size_bytes, .exact = true, .table = table};
+    hst_table_encode(sent.table, &sent.bytes);
     *state = &sent;
     return 0;
 }
@@ -61,6 +82,20 @@ static void arrives_as_it_was_sent(void **state)
         assert_memory_equal(a->shape, b->shape, b->rank * sizeof *b->shape);
         assert_true(a->rank == b->rank && a->dtype == b->dtype && a->offset == b->offset && a->size_bytes == b->size_bytes && a->elements == b->elements);
     }
+    hst_tensor_table_free(got);
+}
+
+static void external_data_arrive_too(void **state)
+{
+    const struct sent *sent = *state;
+    struct hst_tensor_table *got;
+    assert_int_equal(receive(sent->bytes.text, sent->bytes.length, sent->table->file_size_bytes, &got), 0);
+    assert_int_equal(got->external_count, 1);
+    const struct hst_external *a = got->externals, *b = sent->table->externals;
+    assert_string_equal(a->location, b->location);
+    assert_string_equal(a->sha1, b->sha1);
+    assert_true(a->least_bytes == b->least_bytes && a->exact && a->table->count == 2 && a->table->file_size_bytes == 0);
+    assert_string_equal(a->table->tensors[1].name, "b");
     hst_tensor_table_free(got);
 }
 
@@ -120,6 +155,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(arrives_as_it_was_sent, send, forget),
+        cmocka_unit_test_setup_teardown(external_data_arrive_too, send_external, forget),
+        cmocka_unit_test_setup_teardown(no_shorter_one_is_taken, send_external, forget),
+        cmocka_unit_test_setup_teardown(any_byte_may_be_anything, send_external, forget),
         cmocka_unit_test_setup_teardown(no_shorter_one_is_taken, send, forget),
         cmocka_unit_test_setup_teardown(a_lie_is_refused, send, forget),
         cmocka_unit_test_setup_teardown(any_byte_may_be_anything, send, forget),
