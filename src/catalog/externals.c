@@ -113,9 +113,10 @@ static int hash_file(const struct hst_model_file *file, char out[2 * SHA1_BYTES 
     if (hash == NULL || chunk == NULL || EVP_DigestInit_ex(hash, EVP_sha1(), NULL) != 1) return hst_error_nomem(err);
     HST_AUTO(hst_closep) int fd = hst_file_open(file->path, &id, err);
     if (fd < 0) return fd;
-    if (!hst_file_id_equal(&id, &file->id)) return hst_error_set(err, HST_E_FILE_CHANGED, "%s changed while it was verified", file->path);
     HST_TRY(digest(fd, id.size_bytes, hash, chunk, err));
     if (EVP_DigestFinal_ex(hash, raw, NULL) != 1) return hst_error_nomem(err);
+    HST_TRY(hst_file_identify(fd, &id, err));
+    if (!hst_file_id_equal(&id, &file->id)) return hst_error_set(err, HST_E_FILE_CHANGED, "%s changed while it was verified", file->path);
     for (size_t i = 0; i < SHA1_BYTES; i++)
         snprintf(out + 2 * i, 3, "%02x", raw[i]);
     return HST_OK;
