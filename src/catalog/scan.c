@@ -124,32 +124,38 @@ static bool is_reread(const struct hst_entry *entry, const struct hst_candidate 
     return known && entry->stamp == 0 && entry->fingerprint == candidate->fingerprint && hst_model_has_externals(entry->model);
 }
 
-static void integrate(struct parse *parse)
+/* May the next scan take it as it is? Not what failed outside of the content, nor what has external data, which no walk sees. */
+static bool is_settled(const struct parse *parse)
 {
-    if (is_foreign(parse)) { /* forgotten at the end of the scan, and looked at again by the next */
-        parse->catalog->scan.status.files_changed--;
-        return;
-    }
+    return parse->status == HST_OK && parse->model->problem.status != HST_E_PARSER_FAILED && !hst_model_has_externals(parse->model);
+}
+
+static void publish(struct parse *parse)
+{
     struct hst_catalog *catalog = parse->catalog;
     struct hst_entry *entry = parse->entry;
     const struct hst_candidate *candidate = parse->candidate;
-    bool good = parse->status == HST_OK, failed = good && parse->model->problem.status == HST_E_PARSER_FAILED;
-    if (!good && make_unreadable(parse) < 0) {
-        catalog->scan.status.errors++;
-        return;
-    }
-    bool reread = is_reread(entry, candidate);
-    catalog->scan.status.errors += !good;
+    bool settled = is_settled(parse), reread = is_reread(entry, candidate);
     if (reread && hst_model_is_same(parse->model, entry->model)) return;
     entry->generation += reread;
     catalog->scan.status.files_changed += reread;
     entry->device = candidate->device;
     entry->inode = candidate->inode;
     entry->fingerprint = candidate->fingerprint;
-    bool settled = good && !failed && !hst_model_has_externals(parse->model);
     bool published = hst_entry_publish(catalog, entry, hst_steal(&parse->model), NULL) == HST_OK;
-    entry->stamp = settled && published ? candidate->stamp : 0; /* 0: what failed outside of the content, and external data, is looked at again by the next scan */
+    entry->stamp = settled && published ? candidate->stamp : 0;
     catalog->scan.status.errors += !published;
+}
+
+static void integrate(struct parse *parse)
+{
+    struct hst_scan_status *status = &parse->catalog->scan.status;
+    if (is_foreign(parse)) { /* forgotten at the end of the scan, and looked at again by the next */
+        status->files_changed--;
+        return;
+    }
+    status->errors += parse->status < 0;
+    if (parse->status == HST_OK || make_unreadable(parse) == HST_OK) publish(parse);
 }
 
 static void parse_done(void *arg)

@@ -163,14 +163,20 @@ static int read_external_table(struct hst_cursor *bytes, const char *format, uin
     return status;
 }
 
+/* What it leads to is checked when it is opened. */
+static bool is_location(const char *text, uint32_t length)
+{
+    return length > 0 && length <= HST_ONNX_LOCATION_MAX && memchr(text, '\0', length) == NULL;
+}
+
 static int read_texts(struct hst_cursor *bytes, struct hst_builder *builder, uint32_t location_length, uint32_t sha1_length, struct hst_external *external, struct hst_error *err)
 {
     const char *location = (const char *)hst_cursor_take(bytes, location_length), *sha1 = (const char *)hst_cursor_take(bytes, sha1_length);
-    bool sound = hst_cursor_ok(bytes) && location_length > 0 && location_length <= HST_ONNX_LOCATION_MAX && (sha1_length == 0 || sha1_length == SHA1_DIGITS);
-    if (!sound || memchr(location, '\0', location_length) != NULL) return bad(err, "a file of external data has no name");
+    if (!hst_cursor_ok(bytes) || !is_location(location, location_length)) return bad(err, "a file of external data has no name");
+    if (sha1_length != 0 && sha1_length != SHA1_DIGITS) return bad(err, "a checksum is none");
     external->location = hst_builder_text(builder, location, location_length);
     external->sha1 = sha1_length > 0 ? hst_builder_text(builder, sha1, sha1_length) : NULL;
-    return external->location != NULL && (sha1_length == 0 || external->sha1 != NULL) ? HST_OK : hst_error_nomem(err);
+    return external->location != NULL && (external->sha1 != NULL) == (sha1_length > 0) ? HST_OK : hst_error_nomem(err);
 }
 
 static int read_external(struct hst_cursor *bytes, struct hst_builder *builder, struct hst_error *err)
