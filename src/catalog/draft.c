@@ -324,6 +324,8 @@ int hst_draft_finish(struct hst_model *model, struct hst_error *err)
     HST_TRY(sum_up(model, err));
     HST_TRY(keep_metadata(model, err));
     HST_TRY(hst_layout_record(model, err));
+    for (size_t i = 0; i < model->component_count; i++)
+        model->components[i].interface = hst_interface_of(&model->components[i]);
     return hst_draft_set_id(model, id, err);
 }
 
