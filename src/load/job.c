@@ -69,7 +69,7 @@ static int add_role(struct hst_job_entry *job, const char *role, struct hst_erro
 static int choose_components(struct hst_job_entry *job, const struct hst_load_request *request, struct hst_error *err)
 {
     struct hst_model *model = job->view.model;
-    size_t room = model->component_count + 1;
+    size_t room = model->component_count + request->also_count + 1;
     job->view.components = calloc(room, sizeof(struct hst_component *));
     job->view.device_bytes = calloc(room, sizeof *job->view.device_bytes);
     job->view.shared = calloc(room, sizeof *job->view.shared);
@@ -79,6 +79,8 @@ static int choose_components(struct hst_job_entry *job, const struct hst_load_re
         HST_TRY(add_role(job, request->roles[i], err));
     for (size_t i = 0; request->roles == NULL && i < model->component_count; i++)
         HST_TRY(add_component(job, &model->components[i]));
+    for (size_t i = 0; i < request->also_count; i++)
+        HST_TRY(add_component(job, request->also[i]));
     return HST_OK;
 }
 

@@ -21,4 +21,8 @@
 #define HST_VALIDATIONS_ACTIVE_MAX 256u
 /** Validations that are kept after their end: a page of a large catalog, some kilobytes each. */
 #define HST_VALIDATIONS_KEPT 256u
+/** Needs of one model: no family has more than four encoders and a VAE. */
+#define HST_NEEDS_MAX 8u
+/** Components listed for one need: enough to choose from, and a library of a thousand LoRA bases makes no page of a thousand rows. */
+#define HST_CANDIDATES_MAX 32u
 #endif

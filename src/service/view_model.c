@@ -29,12 +29,24 @@ json_t *hst_view_problem(const struct hst_error *problem)
     return view;
 }
 
+/* Bytes, parameters and tensors by precision. */
+static json_t *dtypes_of(const struct hst_component *component)
+{
+    json_t *dtypes = json_object();
+    for (size_t i = 0; i < component->census_count; i++) {
+        const struct hst_census_row *row = &component->census[i];
+        json_object_set_new(dtypes, row->precision, json_pack("{s:o, s:o, s:o}", "bytes", hst_jsonx_size(row->bytes), "parameters", hst_jsonx_size(row->parameters),
+                                                              "tensors", hst_jsonx_size(row->tensors)));
+    }
+    return dtypes;
+}
+
 static json_t *plain_component(const struct hst_component *component)
 {
-    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:s?, s:o, s:o}", "component_id", component->id, "model_id", component->model->id,
+    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:s?, s:o, s:o, s:o}", "component_id", component->id, "model_id", component->model->id,
                      "component_type", component->role, "size_bytes", hst_jsonx_size(component->size_bytes), "parameters",
                      hst_jsonx_size(component->parameters), "tensors", hst_jsonx_size(component->tensor_count), "precision", component->precision,
-                     "generation", hst_jsonx_size(component->model->generation), "depends_on",
+                     "dtypes", dtypes_of(component), "generation", hst_jsonx_size(component->model->generation), "depends_on",
                      hst_jsonx_texts((const char *const *)component->depends_on, component->depends_on_count));
 }
 
