@@ -34,6 +34,7 @@ enum hst_option_id {
     HST_OPTION_ALL,       /**< --all */
     HST_OPTION_SINCE,     /**< --since ID */
     HST_OPTION_DEEP,      /**< --deep */
+    HST_OPTION_WITH,      /**< --with MODEL */
     HST_OPTION_COUNT,     /**< how many */
 };
 
