@@ -241,7 +241,7 @@ static int compare_pair(struct hst_compatibility *report, size_t kind, struct hs
 int hst_compatibility_check(const struct hst_model *one, const struct hst_model *other, struct hst_compatibility *ret_report, struct hst_error *err)
 {
     struct hst_compatibility report = {0};
-    bool turned = kind_of(one) == KINDS;
+    bool turned = kind_of(one) == KINDS && (kind_of(other) < KINDS || strcmp(one->id, other->id) > 0);
     const struct hst_model *adapter = turned ? other : one, *base = turned ? one : other;
     size_t kind = kind_of(adapter);
     int status;
@@ -250,7 +250,7 @@ int hst_compatibility_check(const struct hst_model *one, const struct hst_model 
         report.base = base;
         status = compare_pair(&report, kind, err);
     } else
-        status = hst_compatibility_reason(&report, err, "neither adapts the other: %s is of type %s, %s of type %s", one->id, one->type, other->id, other->type);
+        status = hst_compatibility_reason(&report, err, "neither adapts the other: %s is of type %s, %s of type %s", adapter->id, adapter->type, base->id, base->type);
     if (status < 0)
         hst_compatibility_fini(&report);
     else
