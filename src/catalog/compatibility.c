@@ -69,7 +69,11 @@ static void compare_found(struct hst_compatibility *report, const struct hst_ada
     report->unchecked += !known;
     report->matched += same;
     report->mismatched += known && !same;
-    if (known && !same) note(report, module, target, "mismatched");
+    if (!known || same) return;
+    note(report, module, target, "mismatched");
+    const struct hst_component *main = hst_pairing_main(report->base);
+    bool text = main != NULL && main->interface.context_width == target->in && module->in != target->in;
+    if (text) report->text_width = module->in;
 }
 
 static void compare_module(struct hst_compatibility *report, struct hst_targets *targets, const struct hst_adapter_module *module)
@@ -110,6 +114,7 @@ static int explain(struct hst_compatibility *report, struct hst_error *err)
     HST_TRY(hst_compatibility_reason(report, err, "%zu of %zu modules fit the weights of %s in name and shape", report->matched, hst_compatibility_total(report), report->base->id));
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
         if (lines[i].count > 0) HST_TRY(hst_compatibility_reason(report, err, "%zu modules %s", lines[i].count, lines[i].text));
+    if (report->text_width != 0) HST_TRY(hst_compatibility_reason(report, err, "it was made for text of another width: %" PRIu64, report->text_width));
     for (size_t i = 0; i < report->example_count; i++) {
         const struct hst_misfit *misfit = &report->examples[i];
         if (strcmp(misfit->problem, "mismatched") != 0) continue;
@@ -209,24 +214,30 @@ static enum hst_compatible decide(const struct hst_compatibility *report)
     return 2 * (report->matched + report->unchecked) >= total ? HST_COMPATIBLE_PARTLY : HST_COMPATIBLE_NO;
 }
 
-/* A VAE or encoder meets the base in few sizes: one that differs is enough. */
+/* A VAE or encoder meets the base in few sizes: one that differs is enough. What was made for another text encoder does not work, however
+ * many of its modules fit. */
 static void judge(struct hst_compatibility *report, size_t kind)
 {
     bool by_modules = kinds[kind].check == check_lora || kinds[kind].check == check_controlnet;
     report->compatible = decide(report);
-    if (!by_modules && report->mismatched > 0) report->compatible = HST_COMPATIBLE_NO;
+    if ((!by_modules && report->mismatched > 0) || report->text_width != 0) report->compatible = HST_COMPATIBLE_NO;
+}
+
+/* Several families may have the same one. */
+static bool is_shared(const struct hst_model *adapter)
+{
+    return strcmp(adapter->type, "vae") == 0 || strcmp(adapter->type, "text_encoder") == 0;
 }
 
 /* What the families say, where it is not what the shapes say. */
 static int compare_families(struct hst_compatibility *report, struct hst_error *err)
 {
     const char *adapter = report->adapter->family, *base = report->base->family;
-    bool shared = strcmp(report->adapter->type, "vae") == 0 || strcmp(report->adapter->type, "text_encoder") == 0;
-    if (adapter == NULL || base == NULL || shared) return HST_OK;
-    bool same = strcmp(adapter, base) == 0;
+    if (adapter == NULL || base == NULL || is_shared(report->adapter)) return HST_OK;
+    bool same = strcmp(adapter, base) == 0, failed = report->compatible == HST_COMPATIBLE_NO || report->compatible == HST_COMPATIBLE_PARTLY;
     if (!same && report->compatible == HST_COMPATIBLE_YES)
         return hst_compatibility_reason(report, err, "warning: every shape fits, but %s is said to be for %s, and %s to be %s", report->adapter->id, adapter, report->base->id, base);
-    if (same && report->compatible < HST_COMPATIBLE_YES && report->compatible != HST_COMPATIBLE_UNKNOWN)
+    if (same && failed)
         return hst_compatibility_reason(report, err, "warning: both are said to be %s, but not every shape fits", base);
     return HST_OK;
 }

@@ -8,7 +8,7 @@
 /** The answer. */
 enum hst_compatible {
     HST_COMPATIBLE_UNKNOWN, /**< the shapes do not tell */
-    HST_COMPATIBLE_NO,      /**< fewer than half of the modules fit, or a size differs */
+    HST_COMPATIBLE_NO,      /**< fewer than half of the modules fit, or the width of the text or the latents differs */
     HST_COMPATIBLE_PARTLY,  /**< at least half of them fit, not all */
     HST_COMPATIBLE_YES,     /**< all fit */
 };
@@ -36,6 +36,7 @@ struct hst_compatibility {
     size_t dangling;   /**< modules of which the adapter lacks a half */
     size_t unchecked;  /**< modules found whose weight is packed, or whose adapter does not tell a shape */
     size_t elsewhere;  /**< modules for a text encoder that the base does not have in itself */
+    uint64_t text_width; /**< that the adapter was made for, when the base takes another; 0 = not so */
     size_t targets;    /**< matrices of the base in the parts that are adapted; 0 = not counted */
     size_t touched;    /**< those of them that are adapted */
     char **reasons;    /**< sentences; owned */

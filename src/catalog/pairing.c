@@ -83,17 +83,22 @@ static const char *joins(uint64_t width, uint64_t wanted)
     return width >= 1024 && wanted == 3 * width ? "with three of its layers side by side" : NULL;
 }
 
-static int encoder_widths(struct hst_compatibility *report, uint64_t width, const struct hst_interface *base, struct hst_error *err)
+static int explain_widths(struct hst_compatibility *report, uint64_t width, const struct hst_interface *base, struct hst_error *err)
 {
-    const char *context = joins(width, base->context_width), *pooled = joins(width, base->pooled_width);
-    if (width == 0 || (base->context_width == 0 && base->pooled_width == 0))
-        return hst_compatibility_reason(report, err, "width of the text: the tensors of %s do not tell", width == 0 ? report->adapter->id : report->base->id);
-    fits(report, context != NULL || pooled != NULL);
-    if (context == NULL && pooled == NULL)
+    const char *context = joins(width, base->context_width), *pooled = joins(width, base->pooled_width), *how = context != NULL ? context : pooled;
+    uint64_t wanted = context != NULL ? base->context_width : base->pooled_width;
+    fits(report, how != NULL);
+    if (how == NULL)
         return hst_compatibility_reason(report, err, "width of the text: the encoder gives %" PRIu64 ", %s takes %" PRIu64 " (pooled: %" PRIu64 ")", width, report->base->id,
                                         base->context_width, base->pooled_width);
-    return hst_compatibility_reason(report, err, "width of the text: the encoder's %" PRIu64 " makes the %s %" PRIu64 " that %s takes, %s", width, context != NULL ? "context of" : "pooled",
-                                    context != NULL ? base->context_width : base->pooled_width, report->base->id, context != NULL ? context : pooled);
+    return hst_compatibility_reason(report, err, "width of the text: the encoder's %" PRIu64 " makes the %" PRIu64 " that %s takes, %s", width, wanted, report->base->id, how);
+}
+
+static int encoder_widths(struct hst_compatibility *report, uint64_t width, const struct hst_interface *base, struct hst_error *err)
+{
+    bool told = base->context_width != 0 || base->pooled_width != 0;
+    if (width != 0 && told) return explain_widths(report, width, base, err);
+    return hst_compatibility_reason(report, err, "width of the text: the tensors of %s do not tell", width == 0 ? report->adapter->id : report->base->id);
 }
 
 /* The encoder that the base has in itself, of the same width. */

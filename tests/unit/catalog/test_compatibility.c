@@ -195,12 +195,30 @@ static void another_context_width_is_a_mismatch_with_both_shapes(void **state)
     struct hst_compatibility report = check(unet_lora(&kohya, false, 768), ldm_base("base", 2048));
     assert_int_equal(report.mismatched, 2 * PLACES);
     assert_int_equal(report.matched, PLACES * (LINEARS - 2));
-    assert_int_equal(report.compatible, HST_COMPATIBLE_PARTLY);
+    assert_int_equal(report.compatible, HST_COMPATIBLE_NO);
+    assert_int_equal(report.text_width, 768);
     assert_string_equal(report.examples[0].problem, "mismatched");
     assert_string_equal(report.examples[0].key, "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight");
     assert_int_equal(report.examples[0].adapter_shape[1], 768);
     assert_int_equal(report.examples[0].base_shape[1], 2048);
     assert_non_null(strstr(report.reasons[report.reason_count - 1], "768], and the base's is [320, 2048]"));
+    hst_compatibility_fini(&report);
+}
+
+static void a_base_with_fewer_blocks_fits_partly(void **state)
+{
+    struct sketch *sketch = sketch_begin("unet");
+    (void)state;
+    sketch_add(sketch, CHANNELS, 4, "input_blocks.0.0.weight");
+    for (size_t i = 0; i < PLACES - 4; i++) {
+        char place[64];
+        snprintf(place, sizeof place, "%s.1", places[i].ldm);
+        add_attention(sketch, "", place, places[i].times * CHANNELS, 768);
+    }
+    struct hst_compatibility report = check(unet_lora(&kohya, false, 768), sketch_end(sketch, "base", "diffusion_model", "sd1"));
+    assert_int_equal(report.missing, 4 * LINEARS);
+    assert_int_equal(report.compatible, HST_COMPATIBLE_PARTLY);
+    assert_non_null(strstr(report.reasons[report.reason_count - 1], "warning: both are said to be sd1, but not every shape fits"));
     hst_compatibility_fini(&report);
 }
 
@@ -548,6 +566,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_naming_of_a_unet_lora_fits_every_naming_of_its_base),
         cmocka_unit_test(another_context_width_is_a_mismatch_with_both_shapes),
+        cmocka_unit_test(a_base_with_fewer_blocks_fits_partly),
         cmocka_unit_test(convolutions_of_diffusers_are_found_in_the_original_code),
         cmocka_unit_test(a_base_without_the_modules_is_told),
         cmocka_unit_test(families_that_differ_are_a_warning_when_every_shape_fits),
