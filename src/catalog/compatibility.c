@@ -197,9 +197,10 @@ static size_t kind_of(const struct hst_model *model)
     return kind;
 }
 
+/* A model of no known family may be one: its shapes tell. */
 static bool is_base(const struct hst_model *model)
 {
-    static const char *const types[] = {"checkpoint", "diffusion_model", "llm"};
+    static const char *const types[] = {"checkpoint", "diffusion_model", "llm", "other"};
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
         if (strcmp(model->type, types[i]) == 0) return true;
     return false;

@@ -106,7 +106,7 @@ static bool apply(const struct hst_naming *naming, struct hst_module_name *name)
     struct capture capture;
     unsigned blocks = naming->blocks != 0 ? naming->blocks : BLOCKS_USUAL;
     for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
-        if (rules[i].dialect != 0 && rules[i].dialect != naming->dialect) continue;
+        if (rules[i].name[0] != name->text[0] || (rules[i].dialect != 0 && rules[i].dialect != naming->dialect)) continue;
         if (!matches(rules[i].name, name->text, &capture)) continue;
         if (rules[i].slice[0] != '\0') name->slice = rules[i].slice;
         return rewrite(rules[i].becomes, &capture, blocks, name->text);

@@ -170,6 +170,23 @@ def test_the_lora_of_the_demo_fits_its_checkpoint(daemon):
         assert compare(daemon, "tiny-sd-style", base)["compatible"] == "yes"
 
 
+def test_every_layer_of_a_unet_is_found_in_the_original_code(start, models, tmp_path):
+    import shutil
+
+    from safetensors import safe_open
+
+    (tmp_path / "models").mkdir()
+    shutil.copy(models / "checkpoints" / "tiny-sd-single.safetensors", tmp_path / "models")
+    with safe_open(models / "checkpoints" / "tiny-sd" / "unet" / "diffusion_pytorch_model.safetensors", "numpy") as file:
+        shapes = {name.removesuffix(".weight"): file.get_slice(name).get_shape() for name in file.keys() if name.endswith(".weight")}
+    layers = {name.replace(".", "_"): shape for name, shape in shapes.items() if len(shape) > 1}
+    halves = [tensor(f"lora_unet_{name}.lora_down.weight", "F16", [2, *shape[1:]]) for name, shape in layers.items()]
+    halves += [tensor(f"lora_unet_{name}.lora_up.weight", "F16", [shape[0], 2] + [1, 1] * (len(shape) == 4)) for name, shape in layers.items()]
+    write(tmp_path / "models" / "all-layers.safetensors", halves)
+    report = compare(start(tmp_path / "models"), "all-layers", "tiny-sd-single")
+    assert report["compatible"] == "yes" and report["matched"] == len(layers) and report["target_percent"] == 100, report
+
+
 def test_a_device_too_small_is_told_before_loading(start, one_model):
     large, small = start(one_model), start(one_model, "--device", "host:0=4M")
     row = large.data("GET", "/api/models/one/dependencies")["fit"][0]
