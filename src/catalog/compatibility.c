@@ -189,10 +189,13 @@ static const struct {
              {"ip_adapter", hst_pairing_adapter}, {"t2i_adapter", hst_pairing_adapter}, {"embedding", hst_pairing_embedding}};
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
 
-static size_t kind_of(const struct hst_model *model)
+/* What a model is to the other one; KINDS = nothing. A language model is the text encoder of a main model. */
+static size_t kind_of(const struct hst_model *model, const struct hst_model *other)
 {
     size_t kind = 0;
-    while (kind < KINDS && strcmp(kinds[kind].type, model->type) != 0)
+    bool pictures = strcmp(other->type, "checkpoint") == 0 || strcmp(other->type, "diffusion_model") == 0;
+    const char *type = pictures && strcmp(model->type, "llm") == 0 ? "text_encoder" : model->type;
+    while (kind < KINDS && strcmp(kinds[kind].type, type) != 0)
         kind++;
     return kind;
 }
@@ -227,7 +230,7 @@ static void judge(struct hst_compatibility *report, size_t kind)
 /* Several families may have the same one. */
 static bool is_shared(const struct hst_model *adapter)
 {
-    return strcmp(adapter->type, "vae") == 0 || strcmp(adapter->type, "text_encoder") == 0;
+    return strcmp(adapter->type, "vae") == 0 || strcmp(adapter->type, "text_encoder") == 0 || strcmp(adapter->type, "llm") == 0;
 }
 
 /* What the families say, where it is not what the shapes say. */
@@ -253,9 +256,9 @@ static int compare_pair(struct hst_compatibility *report, size_t kind, struct hs
 int hst_compatibility_check(const struct hst_model *one, const struct hst_model *other, struct hst_compatibility *ret_report, struct hst_error *err)
 {
     struct hst_compatibility report = {0};
-    bool turned = kind_of(one) == KINDS && (kind_of(other) < KINDS || strcmp(one->id, other->id) > 0);
+    bool turned = kind_of(one, other) == KINDS && (kind_of(other, one) < KINDS || strcmp(one->id, other->id) > 0);
     const struct hst_model *adapter = turned ? other : one, *base = turned ? one : other;
-    size_t kind = kind_of(adapter);
+    size_t kind = kind_of(adapter, base);
     int status;
     if (kind < KINDS && is_base(base)) {
         report.adapter = adapter;

@@ -27,7 +27,7 @@ enum { RULES = sizeof rules / sizeof rules[0] };
 
 static enum kind kind_of(const char *role)
 {
-    static const char *const nothing[] = {"lora", "embedding", "upscaler", "image_encoder", "clip_vision", "safety_checker"};
+    static const char *const nothing[] = {"lora", "embedding", "upscaler", "image_encoder", "clip_vision", "safety_checker", "ema"};
     for (size_t i = 0; i < sizeof nothing / sizeof nothing[0]; i++)
         if (strcmp(role, nothing[i]) == 0) return OF_NOTHING;
     if (strcmp(role, "vae") == 0) return OF_VAE;

@@ -82,10 +82,32 @@ const struct hst_component *hst_needs_own(const struct hst_model *model, const s
     return own;
 }
 
-static bool lists(const struct hst_need *need, const char *family)
+/* "qwen3_4b" is variant 4b of qwen3; one whose variant is not known may be it. */
+static enum hst_listed is_called(const struct hst_model *model, const char *name)
+{
+    size_t length = strlen(model->family);
+    if (strcmp(model->family, name) == 0) return HST_LISTED_YES;
+    if (strncmp(model->family, name, length) != 0 || name[length] != '_') return HST_LISTED_NO;
+    if (model->variant == NULL) return HST_LISTED_PERHAPS;
+    return strcmp(name + length + 1, model->variant) == 0 ? HST_LISTED_YES : HST_LISTED_NO;
+}
+
+enum hst_listed hst_needs_lists(const struct hst_need *need, const struct hst_model *model)
+{
+    enum hst_listed best = HST_LISTED_NO;
+    for (size_t i = 0; model->family != NULL && i < HST_NEED_FAMILIES && need->families[i] != NULL; i++) {
+        enum hst_listed listed = is_called(model, need->families[i]);
+        if (listed > best) best = listed;
+    }
+    bool open = need->latent_channels == 0 && need->families[1] != NULL; /* which of these encoders depends on the variant */
+    return best == HST_LISTED_YES && open ? HST_LISTED_PERHAPS : best;
+}
+
+/* Do two needs ask for the same? */
+static bool ask_the_same(const struct hst_need *need, const struct hst_need *other)
 {
     for (size_t i = 0; i < HST_NEED_FAMILIES && need->families[i] != NULL; i++)
-        if (equal(need->families[i], family)) return true;
+        if (equal(need->families[i], other->families[0])) return need->latent_channels == other->latent_channels;
     return false;
 }
 
@@ -99,7 +121,7 @@ static bool serve(struct hst_serving *serving, unsigned rank, bool decided)
 static bool serves_as_base(const struct hst_need *need, const struct hst_component *component, struct hst_serving *serving)
 {
     const struct hst_model *model = component->model;
-    if (!is_base(model) || !lists(need, model->family) || hst_pairing_main(model) != component) return false;
+    if (!is_base(model) || hst_needs_lists(need, model) == HST_LISTED_NO || hst_pairing_main(model) != component) return false;
     snprintf(serving->reason, sizeof serving->reason, "it is a base of the family %s", model->family);
     return serve(serving, 0, true);
 }
@@ -110,8 +132,9 @@ static bool serves_alone(const struct hst_need *need, const struct hst_component
     const struct hst_model *model = component->model;
     uint64_t channels = component->interface.latent_channels;
     if (model->family != NULL) {
-        snprintf(serving->reason, sizeof serving->reason, "its family is %s", model->family);
-        return lists(need, model->family) && serve(serving, 0, need->latent_channels != 0 || need->families[1] == NULL);
+        enum hst_listed listed = hst_needs_lists(need, model);
+        snprintf(serving->reason, sizeof serving->reason, "its family is %s%s%s", model->family, model->variant != NULL ? ", variant " : "", model->variant != NULL ? model->variant : "");
+        return listed != HST_LISTED_NO && serve(serving, 0, listed == HST_LISTED_YES);
     }
     if (need->latent_channels == 0 || channels != need->latent_channels) return false;
     snprintf(serving->reason, sizeof serving->reason, "a VAE with %" PRIu64 " latent channels, as needed, but its tensors do not tell its family", channels);
@@ -124,19 +147,24 @@ static bool serves_within(const struct hst_need *need, const struct hst_componen
     struct hst_need theirs;
     size_t cursor = 0;
     while (hst_needs_next(component->model, &cursor, &theirs)) {
-        if (strcmp(theirs.role, component->role) != 0 || theirs.latent_channels != need->latent_channels || !lists(need, theirs.families[0])) continue;
+        if (strcmp(theirs.role, component->role) != 0 || !ask_the_same(need, &theirs)) continue;
         snprintf(serving->reason, sizeof serving->reason, "%s models have the same in that role", component->model->family);
-        return serve(serving, 1, theirs.latent_channels != 0 || theirs.families[1] == NULL);
+        return serve(serving, 1, theirs.latent_channels != 0 || (theirs.families[1] == NULL && need->families[1] == NULL));
     }
     return false;
 }
 
+/* Is it of the kind that the need asks for? A language model may be a text encoder. */
+static bool is_kind(const struct hst_need *need, const struct hst_component *component)
+{
+    if (need->latent_channels != 0) return strcmp(component->role, "vae") == 0;
+    return is_encoder(component->role) || (equal(component->model->type, "llm") && strcmp(component->role, "model") == 0);
+}
+
 bool hst_needs_serves(const struct hst_need *need, const struct hst_component *component, struct hst_serving *ret_serving)
 {
-    const struct hst_model *model = component->model;
-    bool vae = need->latent_channels != 0;
     if (strcmp(need->role, "base") == 0) return serves_as_base(need, component, ret_serving);
-    if (vae != (strcmp(component->role, "vae") == 0) || vae == is_encoder(component->role)) return false;
-    if (is_base(model)) return serves_within(need, component, ret_serving);
-    return strcmp(model->type, vae ? "vae" : "text_encoder") == 0 && serves_alone(need, component, ret_serving);
+    if (!is_kind(need, component)) return false;
+    if (is_base(component->model)) return serves_within(need, component, ret_serving);
+    return is_type(component->model, (const char *const[]){"vae", "text_encoder", "llm", NULL}) && serves_alone(need, component, ret_serving);
 }

@@ -6,7 +6,7 @@
 #include "catalog/model.h"
 
 /** Families that may serve one need. */
-#define HST_NEED_FAMILIES 8
+#define HST_NEED_FAMILIES 12
 
 /** A role that must be filled. */
 struct hst_need {
@@ -28,6 +28,14 @@ struct hst_serving {
 bool hst_needs_next(const struct hst_model *model, size_t *cursor, struct hst_need *ret_need);
 /** The component of the model itself that fills the role, or NULL. */
 const struct hst_component *hst_needs_own(const struct hst_model *model, const struct hst_need *need);
+/** How far a model is what a need asks for. */
+enum hst_listed {
+    HST_LISTED_NO,      /**< it is of another family */
+    HST_LISTED_PERHAPS, /**< of the family, but its variant is not known, or the need leaves open which */
+    HST_LISTED_YES,     /**< it is one of them */
+};
+/** Is the model's family, or its family and variant ("qwen3_4b"), among those of the need? */
+enum hst_listed hst_needs_lists(const struct hst_need *need, const struct hst_model *model);
 /** Would this component of another model serve? */
 bool hst_needs_serves(const struct hst_need *need, const struct hst_component *component, struct hst_serving *ret_serving);
 #endif

@@ -53,23 +53,16 @@ int hst_pairing_vae(struct hst_compatibility *report, struct hst_error *err)
     return hst_compatibility_reason(report, err, "the first layer of %s takes %" PRIu64 " channels", report->base->id, base.in_channels);
 }
 
-static bool is_listed(const struct hst_need *need, const char *family)
-{
-    for (size_t i = 0; i < HST_NEED_FAMILIES && need->families[i] != NULL; i++)
-        if (strcmp(need->families[i], family) == 0) return true;
-    return false;
-}
-
 /* Does the base's family name this encoder's? *ret_known = both are known. */
-static bool is_needed(const struct hst_model *base, const char *family, bool *ret_known)
+static bool is_needed(const struct hst_model *base, const struct hst_model *encoder, bool *ret_known)
 {
     struct hst_need need;
     size_t cursor = 0;
     *ret_known = false;
-    while (family != NULL && hst_needs_next(base, &cursor, &need)) {
+    while (encoder->family != NULL && hst_needs_next(base, &cursor, &need)) {
         if (need.latent_channels != 0) continue;
         *ret_known = true;
-        if (is_listed(&need, family)) return true;
+        if (hst_needs_lists(&need, encoder) != HST_LISTED_NO) return true;
     }
     return false;
 }
@@ -120,7 +113,7 @@ int hst_pairing_encoder(struct hst_compatibility *report, struct hst_error *err)
         encoder = report->adapter->components[i].interface;
     HST_TRY(encoder_widths(report, encoder.width, &base, err));
     HST_TRY(compare_vocabulary(report, &encoder, err));
-    bool needed = is_needed(report->base, report->adapter->family, &known);
+    bool needed = is_needed(report->base, report->adapter, &known);
     if (!known) return HST_OK;
     fits(report, needed);
     return hst_compatibility_reason(report, err, "%s %s works with %s", report->base->family, needed ? "models: the text encoder" : "models have other text encoders than the one that", report->adapter->family);

@@ -11,7 +11,7 @@ enum { KEY_MAX = HST_MODULE_NAME_MAX + 16 };
 static bool side_of(const struct hst_component *component, enum hst_side *ret_side)
 {
     static const char *const encoders[] = {"text_encoder", "text_encoder_2", "text_encoder_3"};
-    static const char *const none[] = {"vae", "image_encoder", "safety_checker", "text_encoder_4", "clip_vision"};
+    static const char *const none[] = {"vae", "image_encoder", "safety_checker", "text_encoder_4", "clip_vision", "ema"};
     for (size_t i = 0; i < sizeof none / sizeof none[0]; i++)
         if (strcmp(component->role, none[i]) == 0) return false;
     *ret_side = HST_SIDE_MAIN;

@@ -146,11 +146,11 @@ def test_needs_of_a_bare_transformer_are_filled_by_what_is_added(start, tmp_path
     assert all(need["missing"] and need["satisfied_by"] is None for need in needs.values()) and answer["complete"] is False
     write(library / "t5.safetensors", [tensor("shared.weight", "BF16", [64, 4096]), tensor("encoder.block.0.layer.0.SelfAttention.k.weight", "BF16", [4096, 4096]),
                                        tensor("encoder.block.23.layer.1.DenseReluDense.wi_1.weight", "BF16", [10240, 16])])
-    save_vae(library / "ae", 16)
+    save_vae(library / "sixteen", 16)
     daemon.scan()
     needs, _ = needs_of(daemon, "flux")
     candidate = needs["vae"]["candidates"][0]
-    assert candidate["model_id"] == "ae" and candidate["decided"] is False and "16 latent channels" in candidate["reason"], needs
+    assert candidate["model_id"] == "sixteen" and candidate["decided"] is False and "16 latent channels" in candidate["reason"], needs
     assert needs["text_encoder"]["missing"] is True
     assert not needs["text_encoder_2"]["missing"] and needs["text_encoder_2"]["candidates"][0]["model_id"] == "t5" , needs
 

@@ -466,6 +466,8 @@ static void an_encoder_fits_by_its_width_and_family(void **state)
     expect_pair(one_tensor("clip", "text_encoder", "clip_l", "text_encoder", 49408, 768, "text_model.embeddings.token_embedding.weight"), flux_base(), HST_COMPATIBLE_YES);
     expect_pair(one_tensor("clip", "text_encoder", NULL, "text_encoder", 49408, 1280, "text_model.embeddings.token_embedding.weight"), flux_base(), HST_COMPATIBLE_NO);
     expect_pair(one_tensor("clip", "text_encoder", NULL, "text_encoder", 49408, 1280, "text_model.embeddings.token_embedding.weight"), ldm_base("base", 2048), HST_COMPATIBLE_YES);
+    expect_pair(one_tensor("llm", "llm", "qwen3", "model", 151936, 2560, "model.embed_tokens.weight"), flux_base(), HST_COMPATIBLE_NO);
+    expect_pair(one_tensor("llm", "llm", "qwen3", "model", 151936, 4096, "model.embed_tokens.weight"), flux_base(), HST_COMPATIBLE_NO);
     expect_pair(one_tensor("clip", "text_encoder", NULL, "text_encoder", 49408, 1024, "text_model.embeddings.token_embedding.weight"), ldm_base("base", 2048), HST_COMPATIBLE_NO);
 }
 

@@ -22,12 +22,18 @@ static struct hst_need need_of(const struct hst_model *model, const char *role)
     return need;
 }
 
-static bool serves(const char *type, const char *family, const char *role, const struct hst_need *need, struct hst_serving *serving)
+static bool serves_as(const char *type, const char *family, const char *variant, const char *role, const struct hst_need *need, struct hst_serving *serving)
 {
     struct hst_model *model = make("other", type, family, role);
+    assert_int_equal(hst_draft_text(&model->variant, variant, NULL), 0);
     bool good = hst_needs_serves(need, &model->components[0], serving);
     hst_model_unref(model);
     return good;
+}
+
+static bool serves(const char *type, const char *family, const char *role, const struct hst_need *need, struct hst_serving *serving)
+{
+    return serves_as(type, family, NULL, role, need, serving);
 }
 
 static void a_bare_flux_transformer_needs_two_encoders_and_a_vae(void **state)
@@ -100,11 +106,13 @@ static void the_variant_says_which_encoder(void **state)
     struct hst_need open = need_of(model, "text_encoder");
     struct hst_serving serving;
     (void)state;
-    assert_true(serves("text_encoder", "qwen3_4b", "text_encoder", &open, &serving) && !serving.decided);
+    assert_true(serves_as("llm", "qwen3", "4b", "model", &open, &serving) && !serving.decided);
     assert_int_equal(hst_draft_text(&model->variant, "klein_4b", NULL), 0);
     struct hst_need settled = need_of(model, "text_encoder");
-    assert_true(serves("text_encoder", "qwen3_4b", "text_encoder", &settled, &serving) && serving.decided);
-    assert_false(serves("text_encoder", "mistral_small_24b", "text_encoder", &settled, &serving));
+    assert_true(serves_as("llm", "qwen3", "4b", "model", &settled, &serving) && serving.decided);
+    assert_true(serves("llm", "qwen3", "model", &settled, &serving) && !serving.decided);
+    assert_false(serves_as("llm", "qwen3", "8b", "model", &settled, &serving));
+    assert_false(serves_as("llm", "mistral", "small_24b", "model", &settled, &serving));
     hst_model_unref(model);
 }
 
