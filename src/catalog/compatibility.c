@@ -134,8 +134,15 @@ static int compare_lora(struct hst_compatibility *report, struct hst_adapter *ad
     return explain(report, err);
 }
 
+/* Nunchaku fuses and packs layers under names of its own. */
+static bool is_refitted(const struct hst_model *base)
+{
+    return base->storage != NULL && strcmp(base->storage, "nunchaku") == 0;
+}
+
 static int check_lora(struct hst_compatibility *report, struct hst_error *err)
 {
+    if (is_refitted(report->base)) return hst_compatibility_reason(report, err, "the layers of %s are fused and packed by Nunchaku: they cannot be compared", report->base->id);
     struct hst_adapter adapter = {0};
     struct hst_targets targets = {0};
     int status = compare_lora(report, &adapter, &targets, err);

@@ -119,12 +119,22 @@ int hst_pairing_encoder(struct hst_compatibility *report, struct hst_error *err)
     return hst_compatibility_reason(report, err, "%s %s works with %s", report->base->family, needed ? "models: the text encoder" : "models have other text encoders than the one that", report->adapter->family);
 }
 
+/* A T2I-Adapter takes the picture folded by 8 for SD 1, by 16 for SDXL: its family knows, and no tensor of the base does. */
+static int compare_size(struct hst_compatibility *report, struct hst_error *err)
+{
+    const char *adapter = report->adapter->family, *base = report->base->family;
+    if (adapter == NULL || base == NULL) return HST_OK;
+    fits(report, strcmp(adapter, base) == 0);
+    return hst_compatibility_reason(report, err, "it folds the picture as %s needs it, and the base is %s", adapter, base);
+}
+
 int hst_pairing_adapter(struct hst_compatibility *report, struct hst_error *err)
 {
     struct hst_interface adapter = main_of(report->adapter), base = main_of(report->base);
     bool text = strcmp(report->adapter->type, "ip_adapter") == 0;
     if (text) return compare(report, "context width", adapter.context_width, base.context_width, err);
-    return compare(report, "channels of the first layer", adapter.width, base.width, err);
+    HST_TRY(compare(report, "channels of the first layer", adapter.width, base.width, err));
+    return compare_size(report, err);
 }
 
 /* Is there an encoder, or a text input, of this width? */

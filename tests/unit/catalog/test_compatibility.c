@@ -480,6 +480,22 @@ static void an_ip_adapter_and_an_embedding_fit_by_the_width_of_the_text(void **s
     expect_pair(one_tensor("word", "embedding", "sd2", "embedding", 4, 1024, "emb_params"), ldm_base("base", 768), HST_COMPATIBLE_NO);
 }
 
+static void a_t2i_adapter_fits_by_width_and_family(void **state)
+{
+    (void)state;
+    expect_pair(one_tensor("sketch", "t2i_adapter", "sd1", "t2i_adapter", CHANNELS, 64, "conv_in.weight"), ldm_base("base", 768), HST_COMPATIBLE_YES);
+    expect_pair(one_tensor("sketch", "t2i_adapter", "sdxl", "t2i_adapter", CHANNELS, 256, "conv_in.weight"), ldm_base("base", 768), HST_COMPATIBLE_NO);
+    expect_pair(one_tensor("sketch", "t2i_adapter", NULL, "t2i_adapter", 384, 64, "conv_in.weight"), ldm_base("base", 768), HST_COMPATIBLE_NO);
+}
+
+static void layers_that_were_refitted_are_not_compared(void **state)
+{
+    struct hst_model *base = flux_base();
+    (void)state;
+    base->storage = "nunchaku";
+    expect_pair(lora_of(&transformer, flux_diffusers, "flux1"), base, HST_COMPATIBLE_UNKNOWN);
+}
+
 static void a_controlnet_fits_as_a_copy_of_the_first_half(void **state)
 {
     (void)state;
@@ -586,6 +602,8 @@ int main(void)
         cmocka_unit_test(a_vae_fits_by_its_latent_channels),
         cmocka_unit_test(an_encoder_fits_by_its_width_and_family),
         cmocka_unit_test(an_ip_adapter_and_an_embedding_fit_by_the_width_of_the_text),
+        cmocka_unit_test(a_t2i_adapter_fits_by_width_and_family),
+        cmocka_unit_test(layers_that_were_refitted_are_not_compared),
         cmocka_unit_test(a_controlnet_fits_as_a_copy_of_the_first_half),
         cmocka_unit_test(two_that_do_not_adapt_each_other_are_unknown),
         cmocka_unit_test(strange_names_are_only_missing),
