@@ -137,8 +137,10 @@ void hst_modules_learn(struct hst_naming *naming, const char *bare)
     if (strlen(bare) >= sizeof flat) return;
     strcpy(flat, bare);
     flatten(flat);
-    for (size_t i = 0; naming->dialect == 0 && i < sizeof marks / sizeof marks[0]; i++)
-        if (starts(flat, marks[i].mark)) naming->dialect = marks[i].dialect;
+    for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++) {
+        bool before = naming->dialect == 0 || marks[i].dialect < naming->dialect;
+        if (before && starts(flat, marks[i].mark)) naming->dialect = marks[i].dialect;
+    }
     learn_blocks(naming, flat);
 }
 

@@ -27,7 +27,7 @@ struct hst_naming {
 /** A module's one name. */
 struct hst_module_name {
     char text[HST_MODULE_NAME_MAX]; /**< with underscores */
-    const char *slice;              /**< which slice of that module's weight: "q" "k" "v" "qkv" "mlp"; "" = all of it; static */
+    const char *slice;              /**< which slice of that module's weight: "q" "k" "v" "qkv" "mlp" "first" "second"; "" = all of it; static */
 };
 
 /** The name without the prefix under which a checkpoint keeps the part. Points into `name`. */

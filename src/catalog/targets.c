@@ -138,6 +138,7 @@ static uint64_t slice_rows(const struct hst_target *fused, const char *flat, con
     uint64_t width = fused->in;
     bool with_mlp = length > 7 && strcmp(flat + length - 7, "linear1") == 0;
     if (strcmp(slice, "qkv") == 0) return 3 * width;
+    if (strcmp(slice, "first") == 0 || strcmp(slice, "second") == 0) return fused->out / 2;
     if (strcmp(slice, "mlp") == 0) return less(fused->out, 3 * width);
     return with_mlp || strcmp(slice, "q") == 0 ? width : less(fused->out, width) / 2;
 }
@@ -155,10 +156,10 @@ static bool find_fused(const struct hst_targets *targets, enum hst_side side, co
 /* The adapter has in one what the base has in slices. */
 static bool find_slices(const struct hst_targets *targets, enum hst_side side, const struct hst_module_name *name, struct hst_target *ret_target)
 {
-    static const char *const slices[] = {"q", "k", "v", "mlp"};
+    static const char *const slices[] = {"q", "k", "v", "mlp", "first", "second"};
     struct hst_target sum = {.side = side, .known = true};
-    bool first_three = strcmp(name->slice, "qkv") == 0;
-    for (size_t i = 0; i < sizeof slices / sizeof slices[0] - first_three; i++) {
+    size_t count = strcmp(name->slice, "qkv") == 0 ? 3 : sizeof slices / sizeof slices[0];
+    for (size_t i = 0; i < count; i++) {
         struct hst_target *slice = look_up(targets, side, name->text, slices[i]);
         if (slice == NULL) continue;
         slice->touched = true;

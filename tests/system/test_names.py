@@ -126,7 +126,47 @@ def flux2():
     return weights | linear("single_blocks.0.linear1", 9 * WIDTH, WIDTH, False) | linear("single_blocks.0.linear2", WIDTH, 4 * WIDTH, False)
 
 
-FAMILIES = {"flux2": (flux2, converters.convert_flux2_transformer_checkpoint_to_diffusers), "flux1": (flux1, converters.convert_flux_transformer_checkpoint_to_diffusers), "hunyuan_video": (hunyuan_video, converters.convert_hunyuan_video_transformer_to_diffusers),
+def aura_flow():
+    """AuraFlow."""
+    weights = vector("register_tokens", 8) | vector("positional_encoding", 8) | linear("cond_seq_linear", 3072, 2048, False) | linear("init_x_linear", 3072, 16) | linear("final_linear", 16, 3072, False)
+    weights |= linear("t_embedder.mlp.0", 3072, 256) | linear("t_embedder.mlp.2", 3072, 3072)
+    for mlp in ("double_layers.0.mlpX", "double_layers.0.mlpC", "single_layers.0.mlp"):
+        weights |= linear(mlp + ".c_fc1", 8192, 3072, False) | linear(mlp + ".c_fc2", 8192, 3072, False) | linear(mlp + ".c_proj", 3072, 8192, False)
+    for name in ("double_layers.0.modX.1", "double_layers.0.modC.1", "single_layers.0.modCX.1"):
+        weights |= linear(name, 6 * 3072, 3072, False)
+    for name in ("w1q", "w1k", "w1v", "w1o", "w2q", "w2k", "w2v", "w2o"):
+        weights |= linear(f"double_layers.0.attn.{name}", 3072, 3072, False) | (linear(f"single_layers.0.attn.{name}", 3072, 3072, False) if "1" in name else {})
+    return weights
+
+
+def cosmos():
+    """Cosmos-Predict2."""
+    weights = linear("x_embedder.proj.1", 2048, 72, False) | linear("t_embedder.1.linear_1", 2048, 2048, False) | linear("t_embedder.1.linear_2", 6144, 2048, False)
+    for part, context in (("self_attn", 2048), ("cross_attn", 1024)):
+        weights |= linear(f"blocks.0.{part}.q_proj", 2048, 2048, False) | linear(f"blocks.0.{part}.k_proj", 2048, context, False) | linear(f"blocks.0.{part}.v_proj", 2048, context, False)
+        weights |= linear(f"blocks.0.{part}.output_proj", 2048, 2048, False)
+    for part in ("self_attn", "cross_attn", "mlp"):
+        weights |= linear(f"blocks.0.adaln_modulation_{part}.1", 256, 2048, False) | linear(f"blocks.0.adaln_modulation_{part}.2", 6144, 256, False)
+    weights |= linear("blocks.0.mlp.layer1", 8192, 2048, False) | linear("blocks.0.mlp.layer2", 2048, 8192, False) | linear("final_layer.linear", 64, 2048, False)
+    return weights | linear("final_layer.adaln_modulation.1", 256, 2048, False) | linear("final_layer.adaln_modulation.2", 4096, 256, False)
+
+
+def sana():
+    """Sana: k and v of the text in one weight."""
+    weights = vector("pos_embed", 8) | vector("y_embedder.y_embedding", 8) | vector("attention_y_norm.weight", 2240) | vector("scale_shift_table", 8)
+    weights |= {"x_embedder.proj.weight": torch.empty(2240, 32, 1, 1, device="meta"), **vector("x_embedder.proj.bias", 2240), **vector("final_layer.scale_shift_table", 8)}
+    weights |= linear("t_embedder.mlp.0", 2240, 256) | linear("t_embedder.mlp.2", 2240, 2240) | linear("t_block.1", 6 * 2240, 2240) | linear("y_embedder.y_proj.fc1", 2240, 2304)
+    weights |= linear("y_embedder.y_proj.fc2", 2240, 2240) | linear("final_layer.linear", 32, 2240) | vector("blocks.0.scale_shift_table", 8)
+    weights |= linear("blocks.0.attn.qkv", 3 * 2240, 2240, False) | linear("blocks.0.attn.proj", 2240, 2240) | linear("blocks.0.cross_attn.q_linear", 2240, 2240)
+    weights |= linear("blocks.0.cross_attn.kv_linear", 2 * 2240, 2240) | linear("blocks.0.cross_attn.proj", 2240, 2240)
+    for name, rows, columns in (("inverted_conv", 11200, 2240), ("depth_conv", 11200, 1), ("point_conv", 2240, 5600)):
+        weights |= {f"blocks.0.mlp.{name}.conv.weight": torch.empty(rows, columns, 1, 1, device="meta"), **vector(f"blocks.0.mlp.{name}.conv.bias", rows)}
+    return weights
+
+
+FAMILIES = {"aura_flow": (aura_flow, converters.convert_auraflow_transformer_checkpoint_to_diffusers),
+            "cosmos_predict2": (cosmos, converters.convert_cosmos_transformer_checkpoint_to_diffusers), "sana": (sana, converters.convert_sana_transformer_to_diffusers),
+            "flux2": (flux2, converters.convert_flux2_transformer_checkpoint_to_diffusers), "flux1": (flux1, converters.convert_flux_transformer_checkpoint_to_diffusers), "hunyuan_video": (hunyuan_video, converters.convert_hunyuan_video_transformer_to_diffusers),
             "sd3": (sd3, converters.convert_sd3_transformer_checkpoint_to_diffusers), "wan21": (wan, converters.convert_wan_transformer_to_diffusers),
             "z_image": (z_image, converters.convert_z_image_transformer_checkpoint_to_diffusers), "lumina2": (lumina2, converters.convert_lumina2_to_diffusers),
             "ltx_video": (ltx_video, converters.convert_ltx_transformer_checkpoint_to_diffusers)}
