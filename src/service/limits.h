@@ -23,6 +23,8 @@
 #define HST_VALIDATIONS_KEPT 256u
 /** Needs of one model: no family has more than four encoders and a VAE. */
 #define HST_NEEDS_MAX 8u
+/** Comparisons that may wait or run: a page that asks about every LoRA of a base is far below. */
+#define HST_COMPARISONS_MAX 1024u
 /** Components listed for one need: enough to choose from, and a library of a thousand LoRA bases makes no page of a thousand rows. */
 #define HST_CANDIDATES_MAX 32u
 #endif

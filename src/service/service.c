@@ -1,6 +1,7 @@
 #include "service/service.h"
 
 #include "base/cleanup.h"
+#include "service/comparisons.h"
 #include "service/index.h"
 #include "service/internal.h"
 #include "service/validations.h"
@@ -55,6 +56,7 @@ void hst_service_free(struct hst_service *service)
     hst_open_fail_all(service, &stopping);
     hst_call_fail_all(service, &stopping);
     hst_validations_free(service);
+    hst_comparisons_free(service);
     hst_events_fini(&service->events);
     hst_index_forget_all(service);
     hst_router_fini(&service->router);

@@ -1,4 +1,4 @@
-#include "base/cleanup.h"
+#include "service/comparisons.h"
 #include "service/fields.h"
 #include "service/internal.h"
 #include "service/select.h"
@@ -22,22 +22,25 @@ static int select_usable(const struct hst_service *service, const char *id, stru
     return model->problem.status;
 }
 
-static int show_compatibility(const struct hst_call *call, json_t **ret_data, struct hst_error *err)
+static int start_comparison(const struct hst_call *call, struct hst_error *err)
 {
-    HST_AUTO(hst_compatibility_fini) struct hst_compatibility report = {0};
     struct hst_model *model, *other;
     const char *with = NULL;
     HST_TRY(hst_fields_text(call, "with", &with, err));
     if (with == NULL) return hst_error_set(err, HST_E_INVALID_ARGUMENT, "name the other model: ?with=ID");
     HST_TRY(select_usable(call->service, call->params[0], &model, err));
     HST_TRY(select_usable(call->service, with, &other, err));
-    HST_TRY(hst_compatibility_check(model, other, &report, err));
-    *ret_data = hst_view_compatibility(&report);
-    return HST_OK;
+    return hst_comparisons_start(call, model, other, err);
+}
+
+static void show_compatibility(struct hst_call *call)
+{
+    struct hst_error error = {0};
+    if (start_comparison(call, &error) < 0) hst_call_fail(call->service, call->ticket, &error, NULL);
 }
 
 const struct hst_route hst_verbs_relations[] = {
     {"GET", "/api/models/{model_id}/dependencies", NULL, show_dependencies},
-    {"GET", "/api/models/{model_id}/compatibility", NULL, show_compatibility},
+    {"GET", "/api/models/{model_id}/compatibility", show_compatibility, NULL},
     {NULL, NULL, NULL, NULL},
 };

@@ -29,14 +29,23 @@ json_t *hst_view_problem(const struct hst_error *problem)
     return view;
 }
 
-/* Bytes, parameters and tensors by precision. */
+static void add_to(json_t *object, const char *key, uint64_t more)
+{
+    json_object_set_new(object, key, hst_jsonx_size((uint64_t)json_integer_value(json_object_get(object, key)) + more));
+}
+
+/* Bytes, parameters and tensors by precision: several element types are called fp8. */
 static json_t *dtypes_of(const struct hst_component *component)
 {
     json_t *dtypes = json_object();
-    for (size_t i = 0; i < component->census_count; i++) {
-        const struct hst_census_row *row = &component->census[i];
-        json_object_set_new(dtypes, row->precision, json_pack("{s:o, s:o, s:o}", "bytes", hst_jsonx_size(row->bytes), "parameters", hst_jsonx_size(row->parameters),
-                                                              "tensors", hst_jsonx_size(row->tensors)));
+    for (size_t i = 0; i < component->dtype_count; i++) {
+        const struct hst_component_dtype *row = &component->dtypes[i];
+        const char *precision = hst_dtype_info(row->dtype)->precision;
+        if (json_object_get(dtypes, precision) == NULL) json_object_set_new(dtypes, precision, json_object());
+        json_t *sums = json_object_get(dtypes, precision);
+        add_to(sums, "bytes", row->size_bytes);
+        add_to(sums, "parameters", row->elements);
+        add_to(sums, "tensors", row->tensor_count);
     }
     return dtypes;
 }

@@ -208,6 +208,7 @@ def test_what_nobody_holds_would_make_room(start, tmp_path):
 
 def test_components_count_bytes_and_parameters_by_precision(start, tmp_path):
     (tmp_path / "models").mkdir()
-    write(tmp_path / "models" / "mixed.safetensors", [tensor("a", "BF16", [100]), tensor("b", "F32", [10]), tensor("c", "BF16", [5])])
+    write(tmp_path / "models" / "mixed.safetensors", [tensor("a", "BF16", [100]), tensor("b", "F32", [10]), tensor("c", "BF16", [5]), tensor("d", "F8_E4M3", [3]), tensor("e", "F8_E5M2", [4])])
     component = start(tmp_path / "models").data("GET", "/api/models/mixed")["components"][0]
-    assert component["dtypes"] == {"bf16": {"bytes": 210, "parameters": 105, "tensors": 2}, "fp32": {"bytes": 40, "parameters": 10, "tensors": 1}}
+    assert component["dtypes"] == {"bf16": {"bytes": 210, "parameters": 105, "tensors": 2}, "fp32": {"bytes": 40, "parameters": 10, "tensors": 1},
+                                   "fp8": {"bytes": 7, "parameters": 7, "tensors": 2}}
