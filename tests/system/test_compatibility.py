@@ -118,6 +118,14 @@ def test_show_with_prints_the_report(library):
     assert library.cli("show", "style", "--with", "broken").returncode == 5
 
 
+def test_names_do_not_command_the_terminal(start, tmp_path):
+    (tmp_path / "models").mkdir()
+    write(tmp_path / "models" / "unet.safetensors", [tensor("input_blocks.0.0.weight", "F16", [320, 4, 3, 3]), tensor("input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight", "F16", [320, 768])])
+    write(tmp_path / "models" / "style.safetensors", [tensor(f"lora_unet_a\x1b[31m_attn2_to_k.lora_{half}.weight", "F16", shape) for half, shape in (("down", [4, 768]), ("up", [320, 4]))])
+    done = start(tmp_path / "models").cli("show", "style", "--with", "unet")
+    assert "a?[31m_attn2_to_k" in done.stdout and "\x1b" not in done.stdout, done
+
+
 # ---- needs ----
 
 FLUX = [("double_blocks.0.img_attn.norm.key_norm.scale", [128]), ("img_in.weight", [64, 64]), ("txt_in.weight", [64, 4096]), ("vector_in.in_layer.weight", [64, 768]),
