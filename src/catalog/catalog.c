@@ -47,6 +47,7 @@ void hst_catalog_free(struct hst_catalog *catalog)
 {
     if (catalog == NULL) return;
     catalog->stopping = true;
+    catalog->halted = true;
     hst_exec_free(catalog->exec);
     hst_db_close(catalog->db);
     hst_entry_free_all(catalog);

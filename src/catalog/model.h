@@ -7,6 +7,7 @@
  * All but the tensors stays in memory. Tables of tensors are there while somebody holds a component of theirs (layout.h): 10,000
  * models of 2,000 tensors would fill gigabytes with what nobody asks for. */
 #include "catalog/interface.h"
+#include "catalog/metadata.h"
 #include "formats/tensors.h"
 #include "os/file.h"
 
@@ -119,8 +120,7 @@ struct hst_model {
     struct hst_verdict verdict; /**< why */
     struct hst_hint *hints;   /**< what is said about it; owned */
     size_t hint_count;        /**< of hints */
-    struct hst_metadata *metadata; /**< what the files say of themselves, up to a limit; owned, with its texts */
-    size_t metadata_count;    /**< of metadata */
+    struct hst_metadata_list metadata; /**< what is said about it in words */
     struct hst_model_file *files; /**< owned */
     size_t file_count;        /**< of files */
     struct hst_component *components; /**< owned */

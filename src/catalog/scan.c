@@ -17,6 +17,8 @@ struct parse {
     struct hst_catalog *catalog;
     struct hst_entry *entry;   /* loop thread only */
     struct hst_candidate *candidate;
+    struct hst_override_list said; /* what the user said of it when this began */
+    unsigned long revision;        /* as in the entry then */
     struct hst_model *model;
     int status;
     struct hst_error error;
@@ -89,8 +91,8 @@ static void parse_work(void *arg)
 {
     struct parse *parse = arg;
     const struct hst_candidate *candidate = parse->candidate;
-    parse->status = candidate->is_folder ? hst_probe_folder(candidate->path, &parse->model, &parse->error)
-                                         : hst_probe_file(candidate->path, &parse->model, &parse->error);
+    struct hst_probe_known known = {.is_folder = candidate->is_folder, .alone = candidate->sidecars == 0, .said = &parse->said};
+    parse->status = hst_probe_known(candidate->path, &known, &parse->model, &parse->error);
     if (parse->status == HST_OK) hst_layout_release_all(parse->model); /* read again by who needs them */
 }
 
@@ -121,7 +123,8 @@ static bool is_foreign(const struct parse *parse)
 static bool is_reread(const struct hst_entry *entry, const struct hst_candidate *candidate)
 {
     bool known = entry->model != NULL && entry->model->state != HST_MODEL_MISSING;
-    return known && entry->stamp == 0 && entry->fingerprint == candidate->fingerprint && hst_model_has_externals(entry->model);
+    bool unchanged = known && entry->fingerprint == candidate->fingerprint && entry->sidecars == candidate->sidecars;
+    return unchanged && entry->stamp == 0 && hst_model_has_externals(entry->model);
 }
 
 /* May the next scan take it as it is? Not what failed outside of the content, nor what has external data, which no walk sees. */
@@ -142,6 +145,7 @@ static void publish(struct parse *parse)
     entry->device = candidate->device;
     entry->inode = candidate->inode;
     entry->fingerprint = candidate->fingerprint;
+    entry->sidecars = candidate->sidecars;
     bool published = hst_entry_publish(catalog, entry, hst_steal(&parse->model), NULL) == HST_OK;
     entry->stamp = settled && published ? candidate->stamp : 0;
     catalog->scan.status.errors += !published;
@@ -154,6 +158,7 @@ static void integrate(struct parse *parse)
         status->files_changed--;
         return;
     }
+    if (parse->revision != parse->entry->revision) return; /* somebody wrote to it meanwhile, and read it again */
     status->errors += parse->status < 0;
     if (parse->status == HST_OK || make_unreadable(parse) == HST_OK) publish(parse);
 }
@@ -164,6 +169,7 @@ static void parse_done(void *arg)
     struct hst_catalog *catalog = parse->catalog;
     if (!catalog->stopping) integrate(parse);
     hst_model_unref(parse->model);
+    hst_override_fini(&parse->said);
     tell(catalog, false);
     if (--catalog->scan.pending == 0) after_parse(catalog);
 }
@@ -171,11 +177,13 @@ static void parse_done(void *arg)
 static void submit_parse(struct hst_catalog *catalog, struct hst_entry *entry, struct hst_candidate *candidate)
 {
     struct parse *parse = calloc(1, sizeof *parse);
-    if (parse != NULL) *parse = (struct parse){.catalog = catalog, .entry = entry, .candidate = candidate};
-    if (parse != NULL && hst_exec_submit(catalog->exec, parse_work, parse_done, parse) == HST_OK) {
+    if (parse != NULL) *parse = (struct parse){.catalog = catalog, .entry = entry, .candidate = candidate, .revision = entry->revision};
+    if (parse != NULL && hst_override_copy(&entry->said, &parse->said, NULL) == HST_OK &&
+        hst_exec_submit(catalog->exec, parse_work, parse_done, parse) == HST_OK) {
         catalog->scan.pending++;
         return;
     }
+    if (parse != NULL) hst_override_fini(&parse->said);
     free(parse);
     catalog->scan.status.errors++;
 }
@@ -184,7 +192,7 @@ static void submit_parse(struct hst_catalog *catalog, struct hst_entry *entry, s
 static bool is_current(const struct hst_entry *entry, const struct hst_candidate *candidate)
 {
     return entry->model != NULL && entry->model->state != HST_MODEL_MISSING && entry->fingerprint == candidate->fingerprint &&
-           entry->stamp == candidate->stamp;
+           entry->stamp == candidate->stamp && entry->sidecars == candidate->sidecars;
 }
 
 /* Is its content another one? A remembered one is compared without the times that even a move changes. */
@@ -193,11 +201,17 @@ static bool is_other_content(const struct hst_entry *entry, const struct hst_can
     return entry->fingerprint != candidate->fingerprint || (entry->stamp != 0 && entry->stamp != candidate->stamp);
 }
 
+/* What is written through hoist is read again by who writes it; the walk may have seen the time before, or the middle of it. */
+static bool is_being_written(const struct hst_catalog *catalog, const struct hst_entry *entry)
+{
+    return entry->annotating || entry->settled == catalog->scan.number;
+}
+
 static void match_known(struct hst_catalog *catalog, struct hst_entry *entry, struct hst_candidate *candidate)
 {
     bool first_sight = entry->seen != catalog->scan.number;
     entry->seen = catalog->scan.number;
-    if (!first_sight || is_current(entry, candidate)) return;
+    if (!first_sight || is_being_written(catalog, entry) || is_current(entry, candidate)) return;
     if (is_other_content(entry, candidate)) {
         entry->generation++;
         catalog->scan.status.files_changed++;

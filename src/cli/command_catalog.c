@@ -1,6 +1,7 @@
 /* hoist scan, ls, show: what there is. */
 #include "cli/program.h"
 #include "cli/relations.h"
+#include "cli/said.h"
 #include "cli/talk.h"
 #include "cli/term.h"
 
@@ -117,6 +118,7 @@ void hst_command_print_model(const json_t *model)
     if (json_is_string(json_object_get(verdict, "runner_up"))) printf("%-11s %s\n", "runner-up", hst_talk_text(verdict, "runner_up"));
     print_list("needs hint", json_object_get(verdict, "needs_hint"));
     print_problem(model);
+    hst_said_print(model);
     print_components(json_object_get(model, "components"));
     hst_relations_print(json_object_get(model, "dependencies"));
 }

@@ -13,6 +13,14 @@
 #define HST_ROUTE_PARAMS_MAX 4u
 /** Longest path that is looked up; longer ones are no route. */
 #define HST_ROUTE_PATH_MAX 4096u
+/** Bytes of a text that is written about a model: a long description; thumbnails are somebody else's to write. */
+#define HST_WORD_MAX 65536u
+/** Bytes of a key under which it is written. */
+#define HST_WORD_KEY_MAX 128u
+/** Fields of one such request, and entries of a list. */
+#define HST_WORDS_MAX 256u
+/** Largest weight of a LoRA that anybody means. */
+#define HST_WORD_NUMBER_MAX 100
 /** Entries of a list field: as many components as a large catalog has. */
 #define HST_FIELD_ITEMS_MAX 4096u
 /** Threads that validate: one reads a disk, the other answers what needs only headers meanwhile. */

@@ -13,15 +13,6 @@ static json_t *verdict_of(const struct hst_verdict *verdict)
                      "needs_hint", hst_jsonx_texts((const char *const *)verdict->needs_hint, verdict->needs_hint_count));
 }
 
-/* What the headers of its files say about themselves. */
-static json_t *metadata_of(const struct hst_model *model)
-{
-    json_t *metadata = json_object();
-    for (size_t i = 0; i < model->metadata_count; i++)
-        json_object_set_new(metadata, model->metadata[i].key, hst_jsonx_text(model->metadata[i].value));
-    return metadata;
-}
-
 json_t *hst_view_problem(const struct hst_error *problem)
 {
     json_t *view = json_pack("{s:s, s:o}", "code", hst_status_info(problem->status)->code, "text", hst_jsonx_text(problem->text));
@@ -71,7 +62,7 @@ static json_t *head_of(const struct hst_model *model)
     json_object_set_new(view, "parameters", hst_jsonx_size(model->parameters));
     json_object_set_new(view, "generation", hst_jsonx_size(model->generation));
     json_object_set_new(view, "hashes", json_object());
-    json_object_set_new(view, "metadata", metadata_of(model));
+    hst_view_add_metadata(view, model);
     json_object_set_new(view, "compatibility", json_object());
     json_object_set_new(view, "verdict", verdict_of(&model->verdict));
     json_object_set_new(view, "state", json_string(hst_model_state_name(model->state)));

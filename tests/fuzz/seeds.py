@@ -130,6 +130,16 @@ SEEDS = {
         "pipeline": b"\1" + json.dumps({"_class_name": "P", "unet": ["diffusers", "UNet2DConditionModel"], "safety_checker": [None, None]}).encode(),
         "config": b"\2" + json.dumps({"architectures": ["BertModel"], "model_type": "bert", "auto_map": {}}).encode(),
     },
+    "sidecar": {
+        "swarm": b"\0" + json.dumps({"modelspec.title": "T", "modelspec.tags": "a, b", "m": 1}, indent=2).encode(),
+        "a1111": b"\1" + json.dumps({"activation text": "w", "preferred weight": 0.8, "sd version": "SDXL"}).encode(),
+        "manager": b"\2" + json.dumps({"base_model": "SDXL 1.0", "tags": ["a"], "civitai": {"trainedWords": ["w"], "model": {"name": "N"}}}).encode(),
+        "matrix": b"\3" + json.dumps({"ModelName": "N", "TrainedWords": ["w"], "Hashes": {"SHA256": "0"}}).encode(),
+        "civitai": b"\4" + json.dumps({"baseModel": "Pony", "files": [{"hashes": {"AutoV2": "0"}}], "model": {"tags": ["a", {}], "nsfw": True}}).encode(),
+        "card": b"\5---\nlicense: mit\ntags: [a, 'b']\nbase_model:\n- \"org/x\"\n# c\nwidget: |\n  x\n---\n", "config": b"\6{\"_name_or_path\": \"a/b\"}",
+        "text": b"\7words\n", "mark": b"\1\xef\xbb\xbf{}", "tags": b"\0" + json.dumps({"a": {"cat": 3, "dog": 2}, "b": {"cat": 1}}).encode(),
+        "member": b"\0{\"m\" : 1 , \"n\":[]}", "deep": b"\4" + b'{"files":' * 60, "twice": b"\0{\"m\":1,\"m\":2}",
+    },
     "http": {
         "get": b"\x07GET /api/model/status?x=1 HTTP/1.1\r\nHost: localhost:8420\r\n\r\n",
         "post": b"\x03POST /api/model/load HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
