@@ -76,12 +76,13 @@ def index(segments=((0, 0, 4096, 0),), roles=("unet",), tensors=((0, 4, 11, 2, 0
     return struct.pack(f"<{8 + len(words)}Q", *head, *words) + strings
 
 
-def answer(tensors=(), metadata=(), data_offset=64, number=1):
+def answer(tensors=(), metadata=(), data_offset=64, number=1, externals=()):
     """An answer of a parser's process: see src/proto/answer.h and table.h; tensors of (name, dtype, shape, offset)."""
     table = struct.pack("<IIQ", len(metadata), len(tensors), data_offset)
     table += b"".join(struct.pack("<II", len(key), len(value)) + key + value for key, value in metadata)
     table += b"".join(struct.pack(f"<IIIQ{len(shape)}Q", len(name), dtype, len(shape), offset, *shape) + name for name, dtype, shape, offset in tensors)
-    return struct.pack("<I", number) + table
+    rest = b"".join(struct.pack("<IIIQ", len(location), len(sha1), 1, least) + location + sha1 + answer(held, data_offset=0)[4:-4] for location, sha1, least, held in externals)
+    return struct.pack("<I", number) + table + struct.pack("<I", len(externals)) + rest
 
 
 def refusal(status, text, offset=None):
@@ -118,7 +119,8 @@ SEEDS = {
         "gguf": answer([(b"a", 64, (32, 2), 64), (b"b", 15, (), 100)], number=2), "torch": answer([(b"a", 18, (1,), 64), (b"b", 18, (1,), 64)], number=3),
         "beyond": answer([(b"a", 18, (1024,), 64)]), "zero": answer([(b"a", 18, (0, 1 << 63, 4), 64)]), "order": answer([(b"a", 5, (1,), 65), (b"b", 5, (1,), 64)]),
         "twice": answer([(b"a", 5, (1,), 64), (b"a", 5, (1,), 65)]), "truncated": refusal(31, b"it ends", 7), "unsafe": refusal(33, b"os.system"),
-        "memory": refusal(1, b""), "foreign": refusal(73, b"stopping"),
+        "external": answer([(b"a", 5, (1,), 64)], number=4, externals=[(b"sub/x.data", b"0" * 40, 16, [(b"b", 18, (4,), 0)]), (b"y", b"", 0, [])]),
+        "escape": answer(externals=[(b"../x", b"", 16, [])]), "memory": refusal(1, b""), "foreign": refusal(73, b"stopping"),
     },
     "json": {
         "object": b'{"a": [1, -2.5e3, true, false, null, "\\u00e4\\ud83d\\ude00\\n"], "b": {}}', "deep": b"[" * 70 + b"]" * 70, "lone": b'"\\udc00"',
