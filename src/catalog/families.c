@@ -92,11 +92,11 @@ static int judge_tensors(struct hst_model *model, struct hst_keys *keys, struct 
 
 static int describe_lora(struct hst_model *model, const struct hst_lora *lora, struct hst_error *err)
 {
-    const char *format = lora->format != NULL ? lora->format : "unknown", *algorithm = lora->algorithm != NULL ? lora->algorithm : "lora";
-    if (lora->rank_max == 0) return hst_draft_evidence(model, err, "%zu modules of an adapter (%s, written as by %s)", lora->modules.count, algorithm, format);
+    const char *format = lora->format != NULL ? lora->format : "somebody", *algorithm = lora->algorithm != NULL ? lora->algorithm : "lora";
+    if (lora->rank_max == 0) return hst_draft_evidence(model, err, "adapted layers: %zu (%s, as %s writes it)", lora->modules.count, algorithm, format);
     if (lora->rank_min == lora->rank_max)
-        return hst_draft_evidence(model, err, "%zu modules of an adapter (%s, written as by %s), rank %llu", lora->modules.count, algorithm, format, (unsigned long long)lora->rank_max);
-    return hst_draft_evidence(model, err, "%zu modules of an adapter (%s, written as by %s), ranks %llu to %llu", lora->modules.count, algorithm, format,
+        return hst_draft_evidence(model, err, "adapted layers: %zu (%s, as %s writes it), rank %llu", lora->modules.count, algorithm, format, (unsigned long long)lora->rank_max);
+    return hst_draft_evidence(model, err, "adapted layers: %zu (%s, as %s writes it), ranks %llu to %llu", lora->modules.count, algorithm, format,
                               (unsigned long long)lora->rank_min, (unsigned long long)lora->rank_max);
 }
 

@@ -25,17 +25,28 @@ static const char *place_of(const json_t *model)
     return json_is_true(json_object_get(model, "is_cached")) ? "ram" : "disk";
 }
 
+/* "flux1 dev", or what is known of it. */
+static const char *family_of(const json_t *model, char out[HST_TERM_TEXT])
+{
+    const json_t *variant = json_object_get(model, "variant");
+    snprintf(out, HST_TERM_TEXT, "%s%s%s", hst_talk_text(model, "family"), json_is_string(variant) ? " " : "", json_is_string(variant) ? json_string_value(variant) : "");
+    return out;
+}
+
 static void print_models(const json_t *models)
 {
     json_t *rows = json_array(), *model;
-    size_t index;
-    char size[HST_TERM_TEXT];
+    size_t index, unusable = 0;
+    char size[HST_TERM_TEXT], family[HST_TERM_TEXT];
     add_row(rows, (const char *const[]){"MODEL", "TYPE", "FAMILY", "PRECISION", "SIZE", "WHERE", "STATE"}, 7);
-    json_array_foreach((json_t *)models, index, model)
-        add_row(rows, (const char *const[]){hst_talk_text(model, "model_id"), hst_talk_text(model, "type"), hst_talk_text(model, "family"),
+    json_array_foreach((json_t *)models, index, model) {
+        add_row(rows, (const char *const[]){hst_talk_text(model, "model_id"), hst_talk_text(model, "type"), family_of(model, family),
                                             hst_talk_text(model, "precision"), hst_term_size(hst_talk_number(model, "size_bytes"), size), place_of(model),
                                             hst_talk_text(model, "state")}, 7);
+        unusable += strcmp(hst_talk_text(model, "state"), "ok") != 0;
+    }
     hst_term_table(rows);
+    if (unusable > 0) printf("\n%zu of them cannot be used: hoist show MODEL says why\n", unusable);
     json_decref(rows);
 }
 

@@ -61,6 +61,10 @@ static void print_fit(const json_t *fit)
     json_t *rows = json_pack("[[s, s, s, s, s, s]]", "DEVICE", "REQUIRED", "FREE", "EVICTABLE", "ALL OF IT", "WITH ITS NEEDS"), *row;
     size_t index;
     char required[HST_TERM_TEXT], available[HST_TERM_TEXT], evictable[HST_TERM_TEXT];
+    if (hst_talk_number(json_array_get(fit, 0), "required_bytes") <= 0) { /* nothing can be loaded */
+        json_decref(rows);
+        return;
+    }
     json_array_foreach((json_t *)fit, index, row)
         json_array_append_new(rows, json_pack("[s, s, s, s, s, s]", hst_talk_text(row, "device_id"), hst_term_size(hst_talk_number(row, "required_bytes"), required),
                                               hst_term_size(hst_talk_number(row, "free_bytes"), available), hst_term_size(hst_talk_number(row, "evictable_bytes"), evictable),
