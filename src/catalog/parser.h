@@ -23,6 +23,6 @@ int hst_parser_parse(int fd, uint64_t size_bytes, const struct hst_format **ret_
                      struct hst_error *err);
 /** The protection of the one in use; borrowed, as long as it is in use. */
 const char *hst_parser_protection(void);
-/** A scan is over. Any thread but the loop's: it may take some milliseconds. */
+/** A scan is over, or what a load needed was read. Any thread but the loop's: it may take some milliseconds. */
 void hst_parser_rest(void);
 #endif

@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "catalog/draft.h"
 #include "catalog/layout.h"
+#include "catalog/parser.h"
 
 int hst_reread_new(struct hst_model *model, struct hst_reread **ret_reread, struct hst_error *err)
 {
@@ -70,18 +71,28 @@ static int read_group(struct hst_reread *reread, size_t header, size_t end, stru
     return HST_OK;
 }
 
-int hst_reread_run(struct hst_reread *reread, struct hst_error *err)
+/* Is everything that was asked for what it was? */
+static int check_all(const struct hst_reread *reread, struct hst_error *err)
 {
-    const struct hst_model *model = reread->model;
-    for (size_t i = 0; i < model->file_count; i++) {
-        HST_AUTO(hst_closep) int fd = reread->checked[i] ? hst_reread_open(&model->files[i], err) : -1;
+    for (size_t i = 0; i < reread->model->file_count; i++) {
+        HST_AUTO(hst_closep) int fd = reread->checked[i] ? hst_reread_open(&reread->model->files[i], err) : -1;
         if (reread->checked[i] && fd < 0) return fd;
     }
-    for (size_t i = 0, end; i < model->file_count; i = end) {
-        end = group_end(model, i);
-        if (wants_any(reread, i, end)) HST_TRY(read_group(reread, i, end, err));
-    }
     return HST_OK;
+}
+
+int hst_reread_run(struct hst_reread *reread, struct hst_error *err)
+{
+    int status = check_all(reread, err);
+    bool read = false;
+    for (size_t i = 0, end; status == HST_OK && i < reread->model->file_count; i = end) {
+        end = group_end(reread->model, i);
+        if (!wants_any(reread, i, end)) continue;
+        status = read_group(reread, i, end, err);
+        read = true;
+    }
+    if (read) hst_parser_rest();
+    return status;
 }
 
 void hst_reread_free(struct hst_reread *reread)

@@ -59,8 +59,10 @@ def test_load_shows_and_unload_takes_away(client):
 
 def test_events_come_as_they_happen(client):
     with client.events() as events:
-        threading.Thread(target=client.load, args=("twins",)).start()
+        load = threading.Thread(target=client.load, args=("twins",))
+        load.start()
         event = next(event for event in events if event.name == "component.state")
+        load.join()
     assert event.id > 0 and isinstance(event.data, dict)
 
 
