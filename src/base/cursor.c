@@ -27,7 +27,7 @@ int hst_cursor_fail(struct hst_cursor *cursor, int status, const char *what)
 const uint8_t *hst_cursor_take(struct hst_cursor *cursor, uint64_t length)
 {
     if (hst_cursor_left(cursor) < length) {
-        hst_cursor_fail(cursor, HST_E_TRUNCATED, "the data ends too early");
+        hst_cursor_fail(cursor, HST_E_TRUNCATED, "truncated: the data ends too early");
         return NULL;
     }
     const uint8_t *start = cursor->bytes + cursor->at;

@@ -92,6 +92,18 @@ int hst_draft_evidence(struct hst_model *model, struct hst_error *err, const cha
     return add_text(&model->verdict.evidence, &model->verdict.evidence_count, text, err);
 }
 
+int hst_draft_warning(struct hst_model *model, struct hst_error *err, const char *format, ...)
+{
+    struct hst_error text = {0};
+    char raw[HST_ERROR_TEXT_MAX];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(raw, sizeof raw, format, args);
+    va_end(args);
+    hst_error_set(&text, HST_E_INVALID_FILE, "%s", raw); /* as safe to show as a problem's text */
+    return add_text(&model->warnings, &model->warning_count, text.text, err);
+}
+
 int hst_draft_needs_hint(struct hst_model *model, const char *hint, struct hst_error *err)
 {
     return add_text(&model->verdict.needs_hint, &model->verdict.needs_hint_count, hint, err);
@@ -129,6 +141,24 @@ int hst_draft_add_file(struct hst_model *model, const char *path, struct hst_mod
     return HST_OK;
 }
 
+/* The suffix is no evidence, but one that says something else than the content is worth a word; and a pickle in the disguise of a format that
+ * cannot carry code is refused. */
+static int check_suffix(struct hst_model *model, const struct hst_model_file *file, struct hst_error *err)
+{
+    const struct hst_suffix *suffix = hst_suffix_of(file->path);
+    const char *format = file->table->format;
+    if (suffix == NULL || strcmp(suffix->format, format) == 0) return HST_OK;
+    if (strcmp(format, "torch") == 0) return hst_error_set(err, HST_E_INVALID_FILE, "suffix: it is a pickle of PyTorch under a name that ends in %s: rename it", suffix->text);
+    return hst_draft_warning(model, err, "suffix: it is a %s file under a name that ends in %s", format, suffix->text);
+}
+
+static int take_warnings(struct hst_model *model, const struct hst_model_file *file, struct hst_error *err)
+{
+    for (size_t i = 0; i < file->table->warning_count; i++)
+        HST_TRY(hst_draft_warning(model, err, "%s", file->table->warnings[i]));
+    return check_suffix(model, file, err);
+}
+
 int hst_draft_file(struct hst_model *model, int dir_fd, const char *folder, const char *path, uint32_t *ret_file, struct hst_error *err)
 {
     char full[4096];
@@ -139,6 +169,7 @@ int hst_draft_file(struct hst_model *model, int dir_fd, const char *folder, cons
     if (fd < 0) return fd;
     *ret_file = file->header;
     HST_TRY(parse(fd, file, err));
+    HST_TRY(take_warnings(model, file, err));
     return hst_externals_open(model, *ret_file, dir_fd, path, err);
 }
 

@@ -12,6 +12,8 @@ void hst_draft_name(const char *path, char *out, size_t size);
 int hst_draft_text(char **member, const char *text, struct hst_error *err);
 /** Add a sentence of evidence. */
 int hst_draft_evidence(struct hst_model *model, struct hst_error *err, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/** Note what is odd about its files and does no harm: "word: a sentence". */
+int hst_draft_warning(struct hst_model *model, struct hst_error *err, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /** Say which hint would settle what the tensors cannot. */
 int hst_draft_needs_hint(struct hst_model *model, const char *hint, struct hst_error *err);
 /** Note what somebody says about the model. Whether it counts is decided by the rules (families.h). */

@@ -58,6 +58,7 @@ void hst_model_unref(struct hst_model *model)
     free_parts(model);
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         free(texts[i]);
+    free_texts(model->warnings, model->warning_count);
     free_texts(model->verdict.evidence, model->verdict.evidence_count);
     free_texts(model->verdict.needs_hint, model->verdict.needs_hint_count);
     free(model);

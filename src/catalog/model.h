@@ -117,6 +117,8 @@ struct hst_model {
     uint64_t generation;      /**< 1, 2, ... for changed content under the same id */
     enum hst_model_state state; /**< may it be loaded? */
     struct hst_error problem; /**< status 0 unless invalid, unsafe or missing */
+    char **warnings;          /**< what is odd about its files and does no harm: "word: a sentence"; owned */
+    size_t warning_count;     /**< of warnings */
     struct hst_verdict verdict; /**< why */
     struct hst_hint *hints;   /**< what is said about it; owned */
     size_t hint_count;        /**< of hints */

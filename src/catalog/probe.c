@@ -7,6 +7,7 @@
 #include "catalog/parts.h"
 #include "catalog/pipeline.h"
 #include "catalog/shards.h"
+#include "catalog/split.h"
 #include "catalog/witness.h"
 #include "os/folder.h"
 
@@ -65,6 +66,7 @@ static int open_parts(struct hst_model *model, const char *path, struct hst_erro
 static int read_file(struct hst_model *model, const char *path, struct hst_error *err)
 {
     HST_TRY(open_parts(model, path, err));
+    HST_TRY(hst_split_check(model, err));
     HST_TRY(hst_draft_text(&model->format, model->files[0].table->format, err));
     int verdict = judge(model, 0, err);
     if (verdict < 0 && verdict != HST_E_INCOMPLETE_MODEL) return verdict;
@@ -176,11 +178,24 @@ static int verify(struct hst_model *model, struct hst_error *err)
     return settle(model, status, &why, err);
 }
 
+/* A download that asked for its room first and did not go on ends in a hole. */
+static int look_for_hole(struct hst_model *model, const char *path, struct hst_error *err)
+{
+    struct hst_file_id id;
+    HST_AUTO(hst_closep) int fd = hst_file_open(path, &id, NULL);
+    uint64_t end = fd >= 0 ? hst_file_hole_at_end(fd, id.size_bytes) : 0;
+    if (fd < 0 || id.size_bytes - end <= id.size_bytes / 2) return HST_OK;
+    return hst_draft_warning(model, err, "zeros: nothing was ever written to the last %llu of %llu bytes: half downloaded?", (unsigned long long)(id.size_bytes - end),
+                             (unsigned long long)id.size_bytes);
+}
+
 int hst_catalog_inspect(const char *path, struct hst_model **ret_model, struct hst_error *err)
 {
     HST_AUTO(hst_model_unrefp) struct hst_model *model = NULL;
     HST_TRY(hst_folder_exists(path) ? hst_probe_folder(path, &model, err) : hst_probe_file(path, &model, err));
     HST_TRY(verify(model, err));
+    for (size_t i = 0; i < model->file_count; i++)
+        HST_TRY(look_for_hole(model, model->files[i].path, err));
     *ret_model = hst_steal(&model);
     return HST_OK;
 }

@@ -83,6 +83,17 @@ static int read_shard(struct hst_model *model, int dir_fd, const char *subfolder
     return hst_draft_whole_file(model, file, role, err);
 }
 
+/* The index tells the bytes of all tensors. Nothing depends on it. */
+static int check_total(struct hst_model *model, size_t first_file, uint64_t told, const char *path, struct hst_error *err)
+{
+    uint64_t total = 0;
+    for (size_t file = first_file; file < model->file_count; file++)
+        for (size_t i = 0; i < model->files[file].table->count; i++)
+            total += model->files[file].table->tensors[i].size_bytes;
+    if (told == 0 || told == total) return HST_OK;
+    return hst_draft_warning(model, err, "total_size: %.64s tells of %llu bytes, and there are %llu", path, (unsigned long long)told, (unsigned long long)total);
+}
+
 static int read_index(struct hst_model *model, int dir_fd, const char *subfolder, const char *path, const char *role, struct hst_error *err)
 {
     HST_AUTO(hst_freep) char *bytes = NULL;
@@ -91,8 +102,10 @@ static int read_index(struct hst_model *model, int dir_fd, const char *subfolder
     HST_TRY(hst_shards_slurp(dir_fd, path, HST_SHARD_INDEX_MAX, &bytes, &length, err));
     HST_TRY(hst_shard_index_parse(bytes, length, &index, err));
     int status = HST_OK;
+    size_t first = model->file_count;
     for (uint32_t i = 0; status == HST_OK && i < index.file_count; i++)
         status = read_shard(model, dir_fd, subfolder, &index, i, role, err);
+    if (status == HST_OK) status = check_total(model, first, index.total_size_bytes, path, err);
     hst_shard_index_fini(&index);
     return status;
 }

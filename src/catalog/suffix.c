@@ -4,7 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
-static const struct hst_suffix suffixes[] = {{".safetensors", false}, {".sft", false}, {".gguf", false}, {".onnx", false}, {".ckpt", true}, {".pt", true}, {".pth", true}, {".bin", true}};
+static const struct hst_suffix suffixes[] = {{".safetensors", "safetensors", false}, {".sft", "safetensors", false}, {".gguf", "gguf", false}, {".onnx", "onnx", false},
+                                             {".ckpt", "torch", true},               {".pt", "torch", true},        {".pth", "torch", true},   {".bin", "torch", true}};
 
 const struct hst_suffix *hst_suffix_of(const char *name)
 {

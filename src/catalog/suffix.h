@@ -7,6 +7,7 @@
 /** A suffix. */
 struct hst_suffix {
     const char *text; /**< with its dot */
+    const char *format; /**< that files with it usually are of */
     bool vague;       /**< other things have it, too: a file that is no model is none of ours */
 };
 

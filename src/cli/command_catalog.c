@@ -128,6 +128,7 @@ void hst_command_print_model(const json_t *model)
     print_list("evidence", json_object_get(verdict, "evidence"));
     if (json_is_string(json_object_get(verdict, "runner_up"))) printf("%-11s %s\n", "runner-up", hst_talk_text(verdict, "runner_up"));
     print_list("needs hint", json_object_get(verdict, "needs_hint"));
+    print_list("warning", json_object_get(model, "warnings"));
     print_problem(model);
     hst_said_print(model);
     print_components(json_object_get(model, "components"));

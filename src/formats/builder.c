@@ -5,6 +5,9 @@
 #include "base/utf8.h"
 #include "formats/limits.h"
 
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 int hst_builder_init(struct hst_builder *builder, const char *format, struct hst_error *err)
@@ -37,7 +40,8 @@ char *hst_builder_text(struct hst_builder *builder, const char *text, size_t len
 /* Copy a name after checking it, and put it into `seen`; *ret_copy is in the arena. */
 static int take_name(struct hst_builder *builder, struct hst_map *seen, const char *name, size_t length, char **ret_copy, struct hst_error *err)
 {
-    if (length > HST_NAME_MAX) return hst_error_set(err, HST_E_LIMIT_EXCEEDED, "limit: a name is longer than %u bytes", HST_NAME_MAX);
+    if (length > HST_NAME_MAX) return hst_error_set(err, HST_E_LIMIT_EXCEEDED, "limit: name: it is longer than %u bytes", HST_NAME_MAX);
+    if (!hst_utf8_valid(name, length)) return hst_error_set(err, HST_E_INVALID_FILE, "utf8: a name is not UTF-8");
     if (memchr(name, '\0', length) != NULL) return hst_error_set(err, HST_E_INVALID_FILE, "name: a name contains a NUL");
     if (!hst_utf8_valid(name, length)) return hst_error_set(err, HST_E_INVALID_FILE, "utf8: a name is no UTF-8");
     if (hst_map_get(seen, name, length) != NULL)
@@ -53,7 +57,7 @@ int hst_builder_add(struct hst_builder *builder, const char *name, size_t length
     struct hst_tensor_table *table = builder->table;
     char *copy;
     if (table->count == HST_TENSORS_MAX)
-        return hst_error_set(err, HST_E_LIMIT_EXCEEDED, "limit: more than %u tensors", HST_TENSORS_MAX);
+        return hst_error_set(err, HST_E_LIMIT_EXCEEDED, "limit: tensors: there are more than %u", HST_TENSORS_MAX);
     HST_TRY(take_name(builder, &builder->names, name, length, &copy, err));
     HST_TRY(grow(&table->tensors, &builder->tensor_room, table->count, sizeof *table->tensors, err));
     *ret_tensor = &table->tensors[table->count++];
@@ -75,9 +79,17 @@ int hst_builder_shape(struct hst_builder *builder, struct hst_tensor *tensor, co
     tensor->shape = copy;
     tensor->rank = rank;
     tensor->elements = elements * not_zero;
+    if (tensor->elements % hst_dtype_info(tensor->dtype)->block != 0)
+        return hst_error_set(err, HST_E_INVALID_FILE, "size: '%.64s' does not have a whole number of bytes", tensor->name);
     if (!hst_dtype_bytes(tensor->dtype, tensor->elements, &tensor->size_bytes))
-        return hst_error_set(err, HST_E_INVALID_FILE, "overflow: '%.64s' does not have a whole number of bytes", tensor->name);
+        return hst_error_set(err, HST_E_INVALID_FILE, "overflow: '%.64s' has more bytes than any file", tensor->name);
     return HST_OK;
+}
+
+int hst_builder_key(struct hst_builder *builder, const char *key, size_t length, struct hst_error *err)
+{
+    char *copy;
+    return take_name(builder, &builder->keys, key, length, &copy, err);
 }
 
 int hst_builder_metadata(struct hst_builder *builder, const char *key, size_t key_length, const char *value, size_t value_length, struct hst_error *err)
@@ -89,6 +101,21 @@ int hst_builder_metadata(struct hst_builder *builder, const char *key, size_t ke
     char *value_copy = hst_builder_text(builder, value, value_length);
     if (value_copy == NULL) return hst_error_nomem(err);
     table->metadata[table->metadata_count++] = (struct hst_metadata){key_copy, value_copy};
+    return HST_OK;
+}
+
+int hst_builder_warn(struct hst_builder *builder, struct hst_error *err, const char *format, ...)
+{
+    struct hst_tensor_table *table = builder->table;
+    char text[256];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (table->warning_count == HST_WARNINGS_MAX) return HST_OK;
+    char *copy = hst_builder_text(builder, text, strlen(text));
+    if (copy == NULL) return hst_error_nomem(err);
+    table->warnings[table->warning_count++] = copy;
     return HST_OK;
 }
 
@@ -111,20 +138,10 @@ static int check_gap(const struct hst_tensor *tensor, uint64_t covered, struct h
     return hst_error_at(err, HST_E_INVALID_FILE, hst_min_u64(tensor->offset, covered), "%s '%.64s'", what, tensor->name);
 }
 
-/* The end of the last tensor against the end of the file. */
-static int check_end(const struct hst_tensor_table *table, uint64_t covered, uint64_t alignment, struct hst_error *err)
-{
-    uint64_t size = table->file_size_bytes;
-    if (covered > size) return hst_error_at(err, HST_E_TRUNCATED, size, "truncated: %llu bytes are missing at the end", (unsigned long long)(covered - size));
-    if (size - covered >= alignment)
-        return hst_error_at(err, HST_E_INVALID_FILE, covered, "trailing: %llu bytes follow the last tensor", (unsigned long long)(size - covered));
-    return HST_OK;
-}
-
-int hst_builder_check_cover(struct hst_builder *builder, uint64_t alignment, struct hst_error *err)
+int hst_builder_check_cover(struct hst_builder *builder, uint64_t alignment, uint64_t *ret_end, struct hst_error *err)
 {
     struct hst_tensor_table *table = builder->table;
-    uint64_t covered = table->data_offset;
+    uint64_t covered = table->data_offset, size = table->file_size_bytes;
     hst_builder_sort(builder);
     for (size_t i = 0; i < table->count; i++) {
         const struct hst_tensor *tensor = &table->tensors[i];
@@ -133,7 +150,11 @@ int hst_builder_check_cover(struct hst_builder *builder, uint64_t alignment, str
         if (!hst_checked_add(covered, tensor->size_bytes, &covered))
             return hst_error_set(err, HST_E_INVALID_FILE, "overflow: '%.64s' ends beyond any file", tensor->name);
     }
-    return check_end(table, covered, alignment, err);
+    if (covered > size)
+        return hst_error_at(err, HST_E_TRUNCATED, size, "truncated: %" PRIu64 " bytes are missing at the end: the file has %" PRIu64 " and should have %" PRIu64,
+                            covered - size, size, covered);
+    *ret_end = covered;
+    return HST_OK;
 }
 
 /* Give back the room that was not needed; a table lives as long as its model. */

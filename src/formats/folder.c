@@ -35,7 +35,7 @@ static char *copy_text(struct reader *reader)
 
 static int skip(struct reader *reader, enum hst_json_token first)
 {
-    return hst_json_skip(&reader->json, first) ? HST_OK : fail(reader, HST_E_INVALID_FILE, "json");
+    return hst_json_skip(&reader->json, first) ? HST_OK : fail(reader, HST_E_INVALID_FILE, "json: a key is expected");
 }
 
 /* The value as text into *ret_text (replacing nothing); other kinds of values are skipped. */
@@ -48,7 +48,7 @@ static int take_text(struct reader *reader, enum hst_json_token first, char **re
 
 static int take_key(struct reader *reader)
 {
-    if (reader->json.length > HST_NAME_MAX) return fail(reader, HST_E_LIMIT_EXCEEDED, "limit: a key is too long");
+    if (reader->json.length > HST_NAME_MAX) return fail(reader, HST_E_LIMIT_EXCEEDED, "limit: name: a key is too long");
     if (memchr(reader->json.text, '\0', reader->json.length) != NULL) return fail(reader, HST_E_INVALID_FILE, "name: a NUL in a key");
     memcpy(reader->key, reader->json.text, reader->json.length);
     reader->key[reader->json.length] = '\0';
@@ -59,7 +59,7 @@ static int take_key(struct reader *reader)
 static int read_object(struct reader *reader, field_fn field)
 {
     for (enum hst_json_token token; (token = hst_json_next(&reader->json)) != HST_JSON_OBJECT_END;) {
-        if (token != HST_JSON_KEY) return fail(reader, HST_E_INVALID_FILE, "json");
+        if (token != HST_JSON_KEY) return fail(reader, HST_E_INVALID_FILE, "json: a key is expected");
         HST_TRY(take_key(reader));
         HST_TRY(field(reader, hst_json_next(&reader->json)));
     }
@@ -80,7 +80,7 @@ static int parse(const void *json, size_t length, uint64_t limit, void *target, 
     if (reader == NULL) return hst_error_nomem(err);
     reader->target = target;
     hst_json_init(&reader->json, json, length, 0);
-    int status = length > limit ? fail(reader, HST_E_LIMIT_EXCEEDED, "limit: the file is too long") : read_document(reader, field);
+    int status = length > limit ? fail(reader, HST_E_LIMIT_EXCEEDED, "limit: file: it is too long") : read_document(reader, field);
     if (status < 0 && err != NULL) *err = reader->json.cursor.error;
     hst_json_fini(&reader->json);
     hst_map_fini(&reader->seen);
@@ -121,7 +121,7 @@ static int add_part(struct reader *reader)
     struct hst_pipeline_index *index = reader->target;
     if (!is_segment(reader->key)) return fail(reader, HST_E_INVALID_FILE, "path: a component's name is no folder name");
     if (has_part(index, reader->key)) return fail(reader, HST_E_INVALID_FILE, "duplicate: a component appears twice");
-    if (index->count == HST_PARTS_MAX) return fail(reader, HST_E_LIMIT_EXCEEDED, "limit: too many components");
+    if (index->count == HST_PARTS_MAX) return fail(reader, HST_E_LIMIT_EXCEEDED, "limit: components: there are too many");
     if (index->parts == NULL) index->parts = calloc(HST_PARTS_MAX, sizeof *index->parts);
     if (index->parts == NULL) return fail(reader, HST_E_NOMEM, "out of memory");
     struct hst_pipeline_part *part = &index->parts[index->count++];
@@ -169,7 +169,7 @@ static int file_number(struct reader *reader, uint32_t *ret_number)
         *ret_number = (uint32_t)(known - 1);
         return HST_OK;
     }
-    if (index->file_count == HST_SHARDS_MAX) return fail(reader, HST_E_LIMIT_EXCEEDED, "limit: too many shards");
+    if (index->file_count == HST_SHARDS_MAX) return fail(reader, HST_E_LIMIT_EXCEEDED, "limit: shards: there are too many");
     if (index->files == NULL) index->files = calloc(HST_SHARDS_MAX, sizeof *index->files);
     char *name = index->files != NULL ? copy_text(reader) : NULL;
     if (name == NULL) return fail(reader, HST_E_NOMEM, "out of memory");
@@ -193,7 +193,7 @@ static int weight_field(struct reader *reader, enum hst_json_token first)
     struct hst_shard_index *index = reader->target;
     uint32_t file = 0;
     if (first != HST_JSON_STRING) return fail(reader, HST_E_INVALID_FILE, "type: weight_map values are file names");
-    if (index->count == HST_TENSORS_MAX) return fail(reader, HST_E_LIMIT_EXCEEDED, "limit: too many tensors");
+    if (index->count == HST_TENSORS_MAX) return fail(reader, HST_E_LIMIT_EXCEEDED, "limit: tensors: there are too many");
     if (hst_map_get_str(&reader->seen, reader->key) != NULL) return fail(reader, HST_E_INVALID_FILE, "duplicate: a tensor appears twice");
     HST_TRY(file_number(reader, &file));
     if (grow_entries(index) < 0) return fail(reader, HST_E_NOMEM, "out of memory");

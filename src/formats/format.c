@@ -4,39 +4,17 @@
 #include "formats/gguf.h"
 #include "formats/onnx.h"
 #include "formats/safetensors.h"
+#include "formats/stranger.h"
 #include "formats/torch.h"
 
 #include <string.h>
 
 const struct hst_format *const hst_formats[] = {&hst_safetensors_format, &hst_gguf_format, &hst_torch_format, &hst_onnx_format, NULL};
 
-enum { HEAD_BYTES = 4096 };
-
-/* What a file that is no model looks like, by its first bytes. */
-static const struct {
-    const char *magic;
-    size_t length;
-    const char *what;
-} strangers[] = {
-    {"version https://git-lfs", 23, "a Git LFS pointer: fetch the file itself with git lfs pull"},
-    {"<!DOCTYPE", 9, "an HTML page: the download went wrong"},
-    {"<!doctype", 9, "an HTML page: the download went wrong"},
-    {"<html", 5, "an HTML page: the download went wrong"},
-    {"\x1f\x8b", 2, "a gzip archive"},
-};
-
-static int name_stranger(const uint8_t *head, size_t length, struct hst_error *err)
-{
-    for (size_t i = 0; i < sizeof strangers / sizeof strangers[0]; i++)
-        if (length >= strangers[i].length && memcmp(head, strangers[i].magic, strangers[i].length) == 0)
-            return hst_error_at(err, HST_E_UNKNOWN_FORMAT, 0, "it is %s", strangers[i].what);
-    return hst_error_at(err, HST_E_UNKNOWN_FORMAT, 0, length == 0 ? "the file is empty" : "its first bytes are of no known model format");
-}
-
 int hst_format_parse(const struct hst_source *source, const struct hst_format **ret_format, struct hst_tensor_table **ret_table,
                      struct hst_error *err)
 {
-    uint8_t head[HEAD_BYTES];
+    uint8_t head[HST_STRANGER_HEAD_BYTES];
     size_t length = (size_t)hst_min_u64(source->size_bytes, sizeof head);
     HST_TRY(source->read_at(source->context, 0, head, length, err));
     for (size_t i = 0; hst_formats[i] != NULL; i++) {
@@ -45,7 +23,7 @@ int hst_format_parse(const struct hst_source *source, const struct hst_format **
         *ret_format = hst_formats[i];
         return HST_OK;
     }
-    return name_stranger(head, length, err);
+    return hst_stranger_name(head, length, err);
 }
 
 static int read_memory(void *context, uint64_t offset, void *buffer, size_t length, struct hst_error *err)

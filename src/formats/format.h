@@ -23,7 +23,8 @@ struct hst_format {
 /** Every format, ended by NULL. */
 extern const struct hst_format *const hst_formats[];
 
-/** Parse a file by its content. HST_E_UNKNOWN_FORMAT names what it looks like instead (HTML page, LFS pointer, pickle, zip...). */
+/** Parse a file by its content. HST_E_UNKNOWN_FORMAT names what it looks like instead (formats/stranger.h). The text of every refusal begins with a word for
+ * programs and a colon: "truncated: ...", "overlap: ..."; docs/reasons.md lists them. */
 int hst_format_parse(const struct hst_source *source, const struct hst_format **ret_format, struct hst_tensor_table **ret_table,
                      struct hst_error *err);
 

@@ -2,6 +2,7 @@
 
 #include "base/checked.h"
 #include "base/cleanup.h"
+#include "base/utf8.h"
 #include "formats/builder.h"
 #include "formats/limits.h"
 
@@ -51,7 +52,7 @@ static int skip(struct reader *reader, uint64_t count)
 {
     if (count > reader->source->size_bytes - reader->at) return fail(reader, HST_E_TRUNCATED, "truncated: the file ends before its data");
     reader->at += count;
-    return reader->at <= HST_GGUF_HEADER_MAX ? HST_OK : fail(reader, HST_E_LIMIT_EXCEEDED, "limit: too much comes before the data");
+    return reader->at <= HST_GGUF_HEADER_MAX ? HST_OK : fail(reader, HST_E_LIMIT_EXCEEDED, "limit: header: too much comes before the data");
 }
 
 /* `count` bytes (at most WINDOW_BYTES) in one piece, valid until the next call. */
@@ -137,6 +138,8 @@ static void print_number(enum value_type type, const uint8_t *bytes, char out[40
         snprintf(out, 40, "%" PRIu64, raw);
 }
 
+static const char alignment_key[] = "general.alignment";
+
 static int keep(struct reader *reader, const char *key, const char *value, uint64_t length)
 {
     return hst_builder_metadata(&reader->builder, key, strlen(key), value, length, reader->err);
@@ -148,7 +151,7 @@ static int keep_number(struct reader *reader, const char *key, enum value_type t
     const uint8_t *bytes;
     HST_TRY(take(reader, value_bytes[type], &bytes));
     print_number(type, bytes, text);
-    if (strcmp(key, "general.alignment") == 0) reader->alignment = type == UINT32 ? strtoull(text, NULL, 10) : 0;
+    if (strcmp(key, alignment_key) == 0) reader->alignment = strtoull(text, NULL, 10);
     return keep(reader, key, text, strlen(text));
 }
 
@@ -166,12 +169,16 @@ static int read_pair(struct reader *reader)
     uint64_t length;
     uint32_t type;
     HST_TRY(take_text(reader, HST_NAME_MAX, &text, &length));
-    if (text == NULL) return fail(reader, HST_E_LIMIT_EXCEEDED, "limit: a key is too long");
+    if (text == NULL) return fail(reader, HST_E_LIMIT_EXCEEDED, "limit: name: a key is too long");
     HST_AUTO(hst_freep) char *key = strndup(text, length);
     if (key == NULL) return hst_error_nomem(reader->err);
-    if (strlen(key) != length) return fail(reader, HST_E_INVALID_FILE, "name: a key contains a NUL");
+    if (length == 0 || strlen(key) != length || !hst_utf8_valid(key, length)) return fail(reader, HST_E_INVALID_FILE, "key: a key is empty, contains a NUL or is not UTF-8");
     HST_TRY(take_u32(reader, &type));
-    if (type == ARRAY) return skip_array(reader);
+    if (type != UINT32 && strcmp(key, alignment_key) == 0) return fail(reader, HST_E_INVALID_FILE, "alignment_type: general.alignment is no uint32");
+    if (type == ARRAY) {
+        HST_TRY(hst_builder_key(&reader->builder, key, length, reader->err));
+        return skip_array(reader);
+    }
     if (type == STRING) return keep_text(reader, key);
     return type < VALUE_TYPES ? keep_number(reader, key, (enum value_type)type) : fail(reader, HST_E_INVALID_FILE, "type: a value of an unknown type");
 }
@@ -205,7 +212,7 @@ static int read_tensor(struct reader *reader)
     uint64_t length, sizes[RANK_MAX];
     uint32_t rank;
     HST_TRY(take_text(reader, HST_NAME_MAX, &name, &length));
-    if (name == NULL) return fail(reader, HST_E_LIMIT_EXCEEDED, "limit: a tensor's name is too long");
+    if (name == NULL) return fail(reader, HST_E_LIMIT_EXCEEDED, "limit: name: a tensor's name is too long");
     HST_TRY(hst_builder_add(&reader->builder, name, length, &tensor, reader->err));
     HST_TRY(take_u32(reader, &rank));
     if (rank > RANK_MAX) return fail(reader, HST_E_INVALID_FILE, "rank: GGML has four dimensions at most");
@@ -216,16 +223,28 @@ static int read_tensor(struct reader *reader)
     return read_shape(reader, tensor, sizes, rank);
 }
 
-/* Offsets are from where the data begins. */
+/* What follows the last tensor is none of ours, and does no harm; padding of it is no more than the format asks for. */
+static int check_end(struct reader *reader, uint64_t end)
+{
+    uint64_t size = reader->source->size_bytes;
+    if (size < end || size - end < reader->alignment) return HST_OK;
+    return hst_builder_warn(&reader->builder, reader->err, "trailing_bytes: %" PRIu64 " bytes follow the last tensor", size - end);
+}
+
+/* Offsets are from where the data begins, and grow from tensor to tensor. */
 static int place(struct reader *reader)
 {
     struct hst_tensor_table *table = reader->builder.table;
-    table->data_offset = hst_round_up(reader->at, reader->alignment);
-    for (size_t i = 0; i < table->count; i++)
-        if (!hst_checked_add(table->tensors[i].offset, table->data_offset, &table->tensors[i].offset))
-            return fail(reader, HST_E_INVALID_FILE, "overflow: a tensor begins beyond any file");
-    if (table->count == 0) return HST_OK; /* a vocabulary alone */
-    return hst_builder_check_cover(&reader->builder, reader->alignment, reader->err);
+    uint64_t end = hst_round_up(reader->at, reader->alignment), before = end;
+    table->data_offset = end;
+    for (size_t i = 0; i < table->count; i++) {
+        struct hst_tensor *tensor = &table->tensors[i];
+        if (!hst_checked_add(tensor->offset, table->data_offset, &tensor->offset)) return fail(reader, HST_E_INVALID_FILE, "overflow: a tensor begins beyond any file");
+        if (tensor->offset < before) return hst_error_at(reader->err, HST_E_INVALID_FILE, tensor->offset, "offset: '%.64s' lies before the tensor that it follows", tensor->name);
+        before = tensor->offset;
+    }
+    if (table->count > 0) HST_TRY(hst_builder_check_cover(&reader->builder, reader->alignment, &end, reader->err));
+    return check_end(reader, end); /* none: a vocabulary alone */
 }
 
 /* ---- the file ---- */
@@ -259,7 +278,7 @@ static int read_all(struct reader *reader)
 static bool sniff(const uint8_t *head, size_t length, uint64_t file_size)
 {
     (void)file_size;
-    return length >= 8 && memcmp(head, "GGUF", 4) == 0;
+    return length >= 4 && memcmp(head, "GGUF", 4) == 0;
 }
 
 static int parse_file(const struct hst_source *source, struct hst_tensor_table **ret_table, struct hst_error *err)

@@ -15,8 +15,15 @@
 #define HST_ZIP_DIRECTORY_MAX UINT64_C(67108864)
 /** Bytes of a pickle without its weights: checkpoints with 100,000 tensors have some 20 MB. */
 #define HST_PICKLE_MAX UINT64_C(67108864)
-/** Values that a pickle makes: 12 a tensor. */
-#define HST_PICKLE_VALUES_MAX 4000000u
+/** Opcodes of a pickle: 40 a tensor. Some four million take 50 ms. */
+#define HST_PICKLE_OPCODES_MAX 8000000u
+/** Values that a pickle has in hand at once: Python writes a list a thousand at a time, only a tuple as a whole. */
+#define HST_PICKLE_STACK_MAX 65536u
+/** Memory that the values of a pickle may take, in multiples of its own length; real ones take 4.3 times that length
+ * (5,000 tensors of two elements: 2.1 MB for 0.5 MB), and it is gone when the table is built. */
+#define HST_PICKLE_HEAP_FACTOR 6u
+/** Memory that they may take at any length. */
+#define HST_PICKLE_HEAP_FREE 262144u
 /** Nesting of dicts in which tensors are looked for. */
 #define HST_PICKLE_DEPTH_MAX 8u
 /** Nesting of protobuf messages: the limit of protobuf's own readers. */

@@ -27,13 +27,24 @@ struct record {
     unsigned seen; /* bits of the fields that were there */
 };
 
+/* A length that no header has, before what reads like one all the same: not a text with a brace in the ninth place, and none of the other formats. */
+static bool claims_too_much(const uint8_t *head, size_t length)
+{
+    bool binary = false;
+    for (size_t i = 0; i < LENGTH_BYTES; i++)
+        binary |= head[i] < 0x20 || head[i] > 0x7e;
+    bool other = head[0] == 0x80 || memcmp(head, "PK", 2) == 0 || memcmp(head, "GGUF", 4) == 0;
+    uint8_t after = length > LENGTH_BYTES + 1 ? head[LENGTH_BYTES + 1] : 0;
+    return binary && !other && (after == '"' || after == '}' || after == ' ');
+}
+
 static bool sniff(const uint8_t *head, size_t length, uint64_t file_size)
 {
     uint64_t header;
-    if (length <= LENGTH_BYTES) return false;
+    (void)file_size;
+    if (length <= LENGTH_BYTES || head[LENGTH_BYTES] != '{') return false;
     memcpy(&header, head, LENGTH_BYTES);
-    header = le64toh(header);
-    return head[LENGTH_BYTES] == '{' && (header <= file_size || header <= HST_SAFETENSORS_HEADER_MAX);
+    return le64toh(header) <= HST_SAFETENSORS_HEADER_MAX || claims_too_much(head, length);
 }
 
 static int fail(struct parse *parse, int status, const char *what)
@@ -67,7 +78,8 @@ static int read_numbers(struct parse *parse, uint64_t *values, uint32_t room, ui
     uint32_t count = 0;
     HST_TRY(expect(parse, HST_JSON_ARRAY_BEGIN, "type: an array is expected"));
     for (enum hst_json_token token; (token = hst_json_next(&parse->json)) != HST_JSON_ARRAY_END; count++) {
-        if (count == room) return fail(parse, room == 2 ? HST_E_INVALID_FILE : HST_E_LIMIT_EXCEEDED, "limit: too many numbers in the array");
+        if (count == room)
+            return room == 2 ? fail(parse, HST_E_INVALID_FILE, "type: data_offsets are two numbers") : fail(parse, HST_E_LIMIT_EXCEEDED, "limit: rank: a shape has too many numbers");
         HST_TRY(read_number(parse, token, &values[count]));
     }
     *ret_count = count;
@@ -89,7 +101,7 @@ static int read_offsets(struct parse *parse, struct record *record)
 static int skip_field(struct parse *parse, struct record *record)
 {
     (void)record;
-    return hst_json_skip(&parse->json, hst_json_next(&parse->json)) ? HST_OK : fail(parse, HST_E_INVALID_FILE, "json");
+    return hst_json_skip(&parse->json, hst_json_next(&parse->json)) ? HST_OK : fail(parse, HST_E_INVALID_FILE, "json: a key is expected");
 }
 
 static const struct {
@@ -112,7 +124,7 @@ static int read_record(struct parse *parse, struct record *record)
 {
     HST_TRY(expect(parse, HST_JSON_OBJECT_BEGIN, "type: a tensor record is expected"));
     for (enum hst_json_token token; (token = hst_json_next(&parse->json)) != HST_JSON_OBJECT_END;) {
-        if (token != HST_JSON_KEY) return fail(parse, HST_E_INVALID_FILE, "json");
+        if (token != HST_JSON_KEY) return fail(parse, HST_E_INVALID_FILE, "json: a key is expected");
         HST_TRY(read_field(parse, record));
     }
     if ((record->seen & ALL_FIELDS) == ALL_FIELDS) return HST_OK;
@@ -144,7 +156,7 @@ static int read_tensor(struct parse *parse)
 
 static int read_pair(struct parse *parse, enum hst_json_token token)
 {
-    if (token != HST_JSON_KEY) return fail(parse, HST_E_INVALID_FILE, "json");
+    if (token != HST_JSON_KEY) return fail(parse, HST_E_INVALID_FILE, "json: a key is expected");
     size_t length = parse->json.length;
     HST_AUTO(hst_freep) char *key = malloc(length + 1);
     if (key == NULL) return hst_error_nomem(parse->err);
@@ -170,7 +182,7 @@ static int read_header(struct parse *parse)
 {
     HST_TRY(expect(parse, HST_JSON_OBJECT_BEGIN, "json: the header is not an object"));
     for (enum hst_json_token token; (token = hst_json_next(&parse->json)) != HST_JSON_OBJECT_END;) {
-        if (token != HST_JSON_KEY) return fail(parse, HST_E_INVALID_FILE, "json");
+        if (token != HST_JSON_KEY) return fail(parse, HST_E_INVALID_FILE, "json: a key is expected");
         HST_TRY(hst_json_is(&parse->json, "__metadata__") ? read_metadata(parse) : read_tensor(parse));
     }
     return expect(parse, HST_JSON_END, "json: something follows the header");
@@ -186,8 +198,9 @@ static int read_length(const struct hst_source *source, uint64_t *ret_length, st
     memcpy(&length, head, LENGTH_BYTES);
     length = le64toh(length);
     if (length > HST_SAFETENSORS_HEADER_MAX)
-        return hst_error_at(err, HST_E_LIMIT_EXCEEDED, 0, "limit: the header claims %llu bytes", (unsigned long long)length);
-    if (length > source->size_bytes - LENGTH_BYTES) return hst_error_at(err, HST_E_TRUNCATED, source->size_bytes, "truncated: the header does not end");
+        return hst_error_at(err, HST_E_LIMIT_EXCEEDED, 0, "limit: header: it claims %llu bytes", (unsigned long long)length);
+    if (length > source->size_bytes - LENGTH_BYTES) return hst_error_at(err, HST_E_TRUNCATED, source->size_bytes, "truncated: the header does not end: the file has %llu bytes and the header alone %llu",
+                            (unsigned long long)source->size_bytes, (unsigned long long)(LENGTH_BYTES + length));
     if (length < 2 || head[LENGTH_BYTES] != '{') return hst_error_at(err, HST_E_INVALID_FILE, LENGTH_BYTES, "json: the header does not begin with '{'");
     *ret_length = length;
     return HST_OK;
@@ -195,12 +208,15 @@ static int read_length(const struct hst_source *source, uint64_t *ret_length, st
 
 static int parse_header(const struct hst_source *source, const char *header, uint64_t length, struct parse *parse)
 {
+    uint64_t end;
     HST_TRY(hst_builder_init(&parse->builder, hst_safetensors_format.name, parse->err));
     parse->builder.table->data_offset = LENGTH_BYTES + length;
     parse->builder.table->file_size_bytes = source->size_bytes;
     hst_json_init(&parse->json, header, length, LENGTH_BYTES);
     HST_TRY(read_header(parse));
-    return hst_builder_check_cover(&parse->builder, 1, parse->err);
+    HST_TRY(hst_builder_check_cover(&parse->builder, 1, &end, parse->err));
+    if (end == source->size_bytes) return HST_OK;
+    return hst_error_at(parse->err, HST_E_INVALID_FILE, end, "trailing: %llu bytes follow the last tensor", (unsigned long long)(source->size_bytes - end));
 }
 
 static int parse_file(const struct hst_source *source, struct hst_tensor_table **ret_table, struct hst_error *err)

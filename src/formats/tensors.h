@@ -33,6 +33,9 @@ struct hst_external {
     struct hst_tensor_table *table; /**< the tensors in it, their offsets counted in it; owned, may be taken */
 };
 
+/** A file may have so many warnings; a format has fewer kinds of them. */
+#define HST_WARNINGS_MAX 4u
+
 /** The table. */
 struct hst_tensor_table {
     const char *format;            /**< name of the format that made it (static) */
@@ -40,6 +43,8 @@ struct hst_tensor_table {
     size_t count;                  /**< tensors */
     struct hst_metadata *metadata; /**< `metadata_count` pairs */
     size_t metadata_count;         /**< pairs */
+    const char *warnings[HST_WARNINGS_MAX]; /**< what is odd and does no harm: sentences that begin with a word and a colon */
+    size_t warning_count;          /**< of warnings */
     uint64_t data_offset;          /**< first byte of the data in the file */
     uint64_t file_size_bytes;      /**< of the whole file; 0 in the table of an external file, which the parser does not see */
     struct hst_external *externals; /**< files that hold the other tensors it describes; owned */

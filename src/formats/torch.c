@@ -27,7 +27,7 @@ struct reader {
     struct hst_arena *arena;     /* of pickles and directories, not of the table */
     struct hst_builder builder;
     struct hst_map places;       /* key of a storage -> struct place */
-    size_t visits;
+    uint64_t visits, visits_most; /* of values in dicts */
     char name[HST_NAME_MAX + 1]; /* of the tensor being looked at */
 };
 
@@ -113,7 +113,7 @@ static int place_tensor(const struct reader *reader, const struct description *d
     uint64_t begin;
     if (place == NULL) return fail(reader, HST_E_INVALID_FILE, "storage: there are no bytes for the tensor");
     if (!hst_checked_mul((uint64_t)d->offset->number, hst_dtype_info(d->dtype)->block_bytes, &begin) || begin > place->size_bytes || tensor->size_bytes > place->size_bytes - begin)
-        return fail(reader, HST_E_INVALID_FILE, "storage: it is too short for the tensor");
+        return fail(reader, HST_E_INVALID_FILE, "bounds: the storage is too short for the tensor");
     tensor->offset = place->offset + begin;
     return HST_OK;
 }
@@ -129,7 +129,7 @@ static int add_tensor(struct reader *reader, const struct hst_pickle_value *valu
     for (size_t i = 0; i < d.sizes->count; i++)
         shape[i] = (uint64_t)d.sizes->items[i]->number;
     HST_TRY(hst_builder_shape(&reader->builder, tensor, shape, (uint32_t)d.sizes->count, reader->err));
-    if (!is_contiguous(&d)) return fail(reader, HST_E_INVALID_FILE, "layout: the tensor's elements do not lie in order");
+    if (!is_contiguous(&d)) return fail(reader, HST_E_INVALID_FILE, "stride: in this layout the tensor's elements do not lie in order");
     return place_tensor(reader, &d, tensor);
 }
 
@@ -141,22 +141,28 @@ struct level {
     size_t next, name_length;
 };
 
-/* Write the key behind the names of the dicts around it. @return false when it is none, or too long */
-static bool name_item(struct reader *reader, size_t at, const struct hst_pickle_value *key)
+/* Write the key behind the names of the dicts around it. *ret_named = false when it is of a kind that names nothing. */
+static int name_item(struct reader *reader, size_t at, const struct hst_pickle_value *key, bool *ret_named)
 {
     size_t room = sizeof reader->name - at;
-    int length = -1;
+    int length = 0;
+    if (key->kind == HST_PICKLE_BLOB) return fail(reader, HST_E_INVALID_FILE, "name: a NUL in a name within");
     if (key->kind == HST_PICKLE_TEXT) length = snprintf(reader->name + at, room, "%s%s", at > 0 ? "." : "", key->text);
     if (key->kind == HST_PICKLE_NUMBER) length = snprintf(reader->name + at, room, "%s%lld", at > 0 ? "." : "", (long long)key->number);
-    return length >= 0 && (size_t)length < room;
+    *ret_named = key->kind == HST_PICKLE_TEXT || key->kind == HST_PICKLE_NUMBER;
+    if (length >= 0 && (size_t)length < room) return HST_OK;
+    return hst_error_set(reader->err, HST_E_LIMIT_EXCEEDED, "limit: name: it is longer than %u bytes", HST_NAME_MAX);
+}
+
+static bool holds_tensors(const struct hst_pickle_value *value)
+{
+    return value->kind == HST_PICKLE_TENSOR || value->kind == HST_PICKLE_DICT;
 }
 
 static int take_item(struct reader *reader, struct level *levels, size_t *depth, const struct hst_pickle_value *value)
 {
-    if (++reader->visits > HST_PICKLE_VALUES_MAX) return fail(reader, HST_E_LIMIT_EXCEEDED, "limit: too much is in the dicts around");
     if (value->kind == HST_PICKLE_TENSOR) return add_tensor(reader, value);
-    if (value->kind != HST_PICKLE_DICT) return HST_OK;
-    if (*depth == HST_PICKLE_DEPTH_MAX) return fail(reader, HST_E_LIMIT_EXCEEDED, "limit: dicts are nested too deeply");
+    if (*depth == HST_PICKLE_DEPTH_MAX) return fail(reader, HST_E_LIMIT_EXCEEDED, "limit: depth: dicts are nested too deeply");
     levels[(*depth)++] = (struct level){value, 0, strlen(reader->name)};
     return HST_OK;
 }
@@ -173,19 +179,25 @@ static int walk(struct reader *reader, const struct hst_pickle_value *dict)
         const struct hst_pickle_value *key = level->dict->items[level->next], *value = level->dict->items[level->next + 1];
         level->next += 2;
         reader->name[level->name_length] = '\0';
-        if (name_item(reader, level->name_length, key)) HST_TRY(take_item(reader, levels, &depth, value));
+        /* Each takes two bytes of the pickle at least, unless a dict is in several places. */
+        if (++reader->visits > reader->visits_most) return hst_error_set(reader->err, HST_E_LIMIT_EXCEEDED, "limit: nodes: dicts hold each other");
+        bool named = false;
+        if (holds_tensors(value)) HST_TRY(name_item(reader, level->name_length, key, &named));
+        if (named) HST_TRY(take_item(reader, levels, &depth, value));
     }
     return HST_OK;
 }
 
-static int take_root(struct reader *reader, const struct hst_pickle_value *root)
+/* `length` is the pickle's. */
+static int take_root(struct reader *reader, const struct hst_pickle_value *root, uint64_t length)
 {
     const struct hst_pickle_value *state = hst_pickle_get(root, "state_dict");
     if (is_kind(state, HST_PICKLE_DICT)) root = state;
     snprintf(reader->name, sizeof reader->name, "tensor");
     if (root->kind == HST_PICKLE_TENSOR) return add_tensor(reader, root);
     reader->name[0] = '\0';
-    if (root->kind != HST_PICKLE_DICT) return hst_error_set(reader->err, HST_E_UNKNOWN_FORMAT, "the pickle holds neither tensors nor a dict of them");
+    reader->visits_most = length;
+    if (root->kind != HST_PICKLE_DICT) return hst_error_set(reader->err, HST_E_UNKNOWN_FORMAT, "pickle: it holds neither tensors nor a dict of them");
     return walk(reader, root);
 }
 
@@ -197,11 +209,37 @@ static int add_place(struct reader *reader, const char *key, struct place where)
     return HST_OK;
 }
 
+/* Bytes of a storage by what the pickle says of it. */
+static int storage_bytes(const struct reader *reader, const struct hst_pickle_value *storage, uint64_t *ret_bytes)
+{
+    enum hst_dtype dtype = storage->items[1]->name->dtype;
+    unsigned element = dtype != 0 ? hst_dtype_info(dtype)->block_bytes : 1;
+    if (hst_checked_mul((uint64_t)storage->items[4]->number, element, ret_bytes)) return HST_OK;
+    return hst_error_set(reader->err, HST_E_INVALID_FILE, "overflow: the storage '%.64s' has too many elements", storage->items[2]->text);
+}
+
+/* What the pickle says of each storage is what lies there. */
+static int check_storages(const struct reader *reader, const struct hst_pickle_value *storages)
+{
+    for (size_t i = 0; i < storages->count; i++) {
+        const char *key = storages->items[i]->items[2]->text;
+        const struct place *place = hst_map_get_str(&reader->places, key);
+        uint64_t bytes;
+        HST_TRY(storage_bytes(reader, storages->items[i], &bytes));
+        if (place == NULL) return hst_error_set(reader->err, HST_E_INVALID_FILE, "storage: there are no bytes for the storage '%.64s'", key);
+        if (place->size_bytes == bytes) continue;
+        const char *how = place->size_bytes < bytes ? "short" : "long";
+        return hst_error_at(reader->err, HST_E_INVALID_FILE, place->offset, "storage_size: the storage '%.64s' is too %s: it has %llu bytes and should have %llu", key, how,
+                            (unsigned long long)place->size_bytes, (unsigned long long)bytes);
+    }
+    return HST_OK;
+}
+
 /* ---- the archive ---- */
 
 static int read_member(struct reader *reader, const struct hst_zip_entry *entry, uint8_t **ret_bytes)
 {
-    if (entry->size_bytes > HST_PICKLE_MAX) return hst_error_at(reader->err, HST_E_LIMIT_EXCEEDED, entry->offset, "limit: the pickle is too large");
+    if (entry->size_bytes > HST_PICKLE_MAX) return hst_error_at(reader->err, HST_E_LIMIT_EXCEEDED, entry->offset, "limit: pickle: it is too large");
     HST_AUTO(hst_freep) uint8_t *bytes = malloc(entry->size_bytes + 1);
     if (bytes == NULL) return hst_error_nomem(reader->err);
     HST_TRY(reader->source->read_at(reader->source->context, entry->offset, bytes, entry->size_bytes, reader->err));
@@ -210,43 +248,107 @@ static int read_member(struct reader *reader, const struct hst_zip_entry *entry,
     return HST_OK;
 }
 
-static int check_order(struct reader *reader, const struct hst_zip *zip)
+/* The file of this name beside the pickle, or NULL. `folder` is the length of the folder's name with its slash. */
+static const struct hst_zip_entry *find_beside(const struct hst_zip *zip, const struct hst_zip_entry *pickle, size_t folder, const char *name)
 {
-    const struct hst_zip_entry *entry = hst_zip_find_end(zip, "/byteorder");
+    for (size_t i = 0; i < zip->count; i++)
+        if (strncmp(zip->entries[i].name, pickle->name, folder) == 0 && strcmp(zip->entries[i].name + folder, name) == 0) return &zip->entries[i];
+    return NULL;
+}
+
+static bool is_little(const char *text)
+{
+    return strcmp(text, "little") == 0;
+}
+
+/* One to three digits, and a line's end at most. */
+static bool is_version(const char *text)
+{
+    size_t digits = strspn(text, "0123456789");
+    bool ends = text[digits] == '\0' || strcmp(text + digits, "\n") == 0;
+    return digits >= 1 && digits <= 3 && text[0] != '0' && ends;
+}
+
+/* Small files that say something about the archive; one that is not there says nothing. */
+static const struct {
+    const char *name;
+    bool (*is_good)(const char *text);
+    const char *wrong;
+} notes[] = {{"byteorder", is_little, "byteorder: the weights are not little-endian (endianness 'little')"}, {"version", is_version, "version: the archive's version is no number"}};
+enum { NOTES = sizeof notes / sizeof notes[0], NOTE_MAX = 64 };
+
+static int check_note(struct reader *reader, const struct hst_zip_entry *entry, size_t note)
+{
     HST_AUTO(hst_freep) uint8_t *text = NULL;
-    if (entry == NULL) return HST_OK; /* before PyTorch 2.1 nothing was said, and nothing else was written */
-    HST_TRY(read_member(reader, entry, &text));
-    return strcmp((char *)text, "little") == 0 ? HST_OK : hst_error_at(reader->err, HST_E_INVALID_FILE, entry->offset, "endian: the weights are not little-endian");
+    if (entry == NULL) return HST_OK;
+    if (entry->size_bytes <= NOTE_MAX) HST_TRY(read_member(reader, entry, &text));
+    bool good = text != NULL && strlen((char *)text) == entry->size_bytes && notes[note].is_good((char *)text);
+    return good ? HST_OK : hst_error_at(reader->err, HST_E_INVALID_FILE, entry->offset, "%s", notes[note].wrong);
+}
+
+/* TorchScript is a program with weights beside it. */
+static int check_code(const struct reader *reader, const struct hst_zip *zip, const struct hst_zip_entry *pickle, size_t folder)
+{
+    for (size_t i = 0; i < zip->count; i++) {
+        const char *name = zip->entries[i].name;
+        bool beside = strncmp(name, pickle->name, folder) == 0;
+        if (beside && (strncmp(name + folder, "code/", 5) == 0 || strcmp(name + folder, "constants.pkl") == 0))
+            return hst_error_at(reader->err, HST_E_UNSAFE_FILE, zip->entries[i].header, "torchscript: it carries a program ('%.64s'), which hoist never runs", name);
+    }
+    return HST_OK;
 }
 
 /* "archive/data/17" is the storage "17". */
-static int learn_members(struct reader *reader, const struct hst_zip *zip, const char *pickle_name)
+static int learn_members(struct reader *reader, const struct hst_zip *zip, const struct hst_zip_entry *pickle, size_t folder)
 {
-    size_t folder = strlen(pickle_name) - strlen("data.pkl");
     for (size_t i = 0; i < zip->count; i++) {
         const char *name = zip->entries[i].name;
-        if (strncmp(name, pickle_name, folder) != 0 || strncmp(name + folder, "data/", 5) != 0) continue;
+        if (strncmp(name, pickle->name, folder) != 0 || strncmp(name + folder, "data/", 5) != 0) continue;
         if (hst_map_get_str(&reader->places, name + folder + 5) != NULL) return hst_error_at(reader->err, HST_E_INVALID_FILE, zip->entries[i].offset, "duplicate: '%.64s'", name);
         HST_TRY(add_place(reader, name + folder + 5, (struct place){zip->entries[i].offset, zip->entries[i].size_bytes}));
     }
     return HST_OK;
 }
 
-static int read_archive(struct reader *reader)
+/* The one pickle of the weights, in the one folder that holds all. */
+static int find_pickle(const struct reader *reader, const struct hst_zip *zip, const struct hst_zip_entry **ret_pickle, size_t *ret_folder)
 {
-    struct hst_zip zip;
+    const struct hst_zip_entry *pickle = hst_zip_find_end(zip, 0, "/data.pkl");
+    if (pickle == NULL) return hst_error_set(reader->err, HST_E_UNKNOWN_FORMAT, "zip: it is a zip archive without weights of PyTorch");
+    *ret_folder = strlen(pickle->name) - strlen("data.pkl");
+    bool deep = memchr(pickle->name, '/', *ret_folder - 1) != NULL;
+    if (deep || hst_zip_find_end(zip, (size_t)(pickle - zip->entries) + 1, "/data.pkl") != NULL)
+        return hst_error_at(reader->err, HST_E_INVALID_FILE, pickle->header, "ambiguous: the archive holds several sets of weights");
+    *ret_pickle = pickle;
+    return HST_OK;
+}
+
+static int read_pickle(struct reader *reader, const struct hst_zip_entry *pickle)
+{
     struct hst_cursor cursor;
     struct hst_pickle read;
     HST_AUTO(hst_freep) uint8_t *bytes = NULL;
-    HST_TRY(hst_zip_read(reader->source, reader->arena, &zip, reader->err));
-    const struct hst_zip_entry *pickle = hst_zip_find_end(&zip, "/data.pkl");
-    if (pickle == NULL) return hst_error_set(reader->err, HST_E_UNKNOWN_FORMAT, "it is a zip archive without weights of PyTorch");
-    HST_TRY(check_order(reader, &zip));
-    HST_TRY(learn_members(reader, &zip, pickle->name));
     HST_TRY(read_member(reader, pickle, &bytes));
     hst_cursor_init(&cursor, bytes, pickle->size_bytes, pickle->offset);
     HST_TRY(hst_pickle_read(&cursor, reader->arena, &read, reader->err));
-    return take_root(reader, read.value);
+    if (hst_cursor_left(&cursor) > 0) return hst_error_at(reader->err, HST_E_INVALID_FILE, pickle->offset + cursor.at, "trailing: something follows the pickle's end");
+    HST_TRY(check_storages(reader, &read.storages));
+    return take_root(reader, read.value, pickle->size_bytes);
+}
+
+static int read_archive(struct reader *reader)
+{
+    struct hst_zip zip;
+    const struct hst_zip_entry *pickle = NULL;
+    size_t folder = 0;
+    HST_TRY(hst_zip_read(reader->source, reader->arena, &zip, reader->err));
+    HST_TRY(find_pickle(reader, &zip, &pickle, &folder));
+    HST_TRY(check_code(reader, &zip, pickle, folder));
+    for (size_t i = 0; i < NOTES; i++)
+        HST_TRY(check_note(reader, find_beside(&zip, pickle, folder, notes[i].name), i));
+    HST_TRY(learn_members(reader, &zip, pickle, folder));
+    if (!zip.has_checksums) HST_TRY(hst_builder_warn(&reader->builder, reader->err, "checksum: the archive was saved without checksums"));
+    return read_pickle(reader, pickle);
 }
 
 /* ---- the older stream ---- */
@@ -254,21 +356,25 @@ static int read_archive(struct reader *reader)
 /* The pickles of a stream, and where they end. */
 struct stream {
     const struct hst_pickle_value *root, *keys;
-    struct hst_map types; /* key of a storage -> the GLOBAL that says what its elements are; borrowed */
+    struct hst_pickle_value storages; /* that the root names */
+    struct hst_map named; /* key of a storage -> what the pickle says of it; borrowed */
     uint64_t end;
 };
 
 /* The storages follow the pickles in the order of the list of keys: a number of elements, then those. */
 static int learn_storage(struct reader *reader, const struct stream *stream, const struct hst_pickle_value *key, uint64_t *at)
 {
-    uint64_t count, bytes;
-    const struct hst_pickle_value *type = key->kind == HST_PICKLE_TEXT ? hst_map_get_str(&stream->types, key->text) : NULL;
-    if (type == NULL) return hst_error_at(reader->err, HST_E_INVALID_FILE, *at, "storage: one that nothing names");
+    uint64_t count, bytes, size = reader->source->size_bytes;
+    const struct hst_pickle_value *storage = key->kind == HST_PICKLE_TEXT ? hst_map_get_str(&stream->named, key->text) : NULL;
+    if (storage == NULL) return hst_error_at(reader->err, HST_E_INVALID_FILE, *at, "storage: one that nothing names");
+    if (hst_map_get_str(&reader->places, key->text) != NULL) return hst_error_at(reader->err, HST_E_INVALID_FILE, *at, "duplicate: the storage '%.64s'", key->text);
+    HST_TRY(storage_bytes(reader, storage, &bytes));
+    if (size - *at < sizeof count) return hst_error_at(reader->err, HST_E_TRUNCATED, size, "truncated: the file ends between two storages");
     HST_TRY(reader->source->read_at(reader->source->context, *at, &count, sizeof count, reader->err));
-    unsigned element = type->name->dtype != 0 ? hst_dtype_info(type->name->dtype)->block_bytes : 1;
+    if (le64toh(count) != (uint64_t)storage->items[4]->number) return hst_error_at(reader->err, HST_E_INVALID_FILE, *at, "storage_size: not what the pickle says");
     *at += sizeof count;
-    bool fits = hst_checked_mul(le64toh(count), element, &bytes) && *at <= reader->source->size_bytes && bytes <= reader->source->size_bytes - *at;
-    if (!fits) return hst_error_at(reader->err, HST_E_TRUNCATED, reader->source->size_bytes, "truncated: a storage ends beyond the file");
+    if (bytes > size - *at)
+        return hst_error_at(reader->err, HST_E_TRUNCATED, size, "truncated: %llu bytes of a storage are missing at the end", (unsigned long long)(bytes - (size - *at)));
     HST_TRY(add_place(reader, key->text, (struct place){*at, bytes}));
     *at += bytes;
     return HST_OK;
@@ -283,12 +389,13 @@ static int learn_storages(struct reader *reader, const struct stream *stream)
     return HST_OK;
 }
 
-static int note_types(const struct reader *reader, const struct hst_pickle_value *storages, struct hst_map *types)
+static int note_storages(const struct reader *reader, struct stream *stream)
 {
-    for (size_t i = 0; i < storages->count; i++) {
-        const struct hst_pickle_value *type = item(storages->items[i], 1, HST_PICKLE_GLOBAL), *key = item(storages->items[i], 2, HST_PICKLE_TEXT);
-        if (type == NULL || key == NULL || hst_map_get_str(types, key->text) != NULL) continue;
-        if (hst_map_put_str(types, key->text, storages->items[i]->items[1]) < 0) return hst_error_nomem(reader->err);
+    for (size_t i = 0; i < stream->storages.count; i++) {
+        struct hst_pickle_value *storage = stream->storages.items[i];
+        const char *key = storage->items[2]->text;
+        if (hst_map_get_str(&stream->named, key) != NULL) continue;
+        if (hst_map_put_str(&stream->named, key, storage) < 0) return hst_error_nomem(reader->err);
     }
     return HST_OK;
 }
@@ -303,12 +410,13 @@ static int read_pickles(const struct reader *reader, struct hst_cursor *cursor, 
     HST_TRY(hst_pickle_read(cursor, reader->arena, &tensors, reader->err));
     HST_TRY(hst_pickle_read(cursor, reader->arena, &keys, reader->err));
     const struct hst_pickle_value *little = hst_pickle_get(system.value, "little_endian");
-    if (is_kind(little, HST_PICKLE_NUMBER) && little->number == 0) return hst_error_set(reader->err, HST_E_INVALID_FILE, "endian: the weights are not little-endian");
+    if (is_kind(little, HST_PICKLE_NUMBER) && little->number == 0) return hst_error_set(reader->err, HST_E_INVALID_FILE, "byteorder: the weights are not little-endian");
     if (keys.value->kind != HST_PICKLE_LIST) return hst_error_set(reader->err, HST_E_INVALID_FILE, "storage: there is no list of them");
     stream->root = tensors.value;
     stream->keys = keys.value;
     stream->end = cursor->at;
-    return note_types(reader, &tensors.storages, &stream->types);
+    stream->storages = tensors.storages;
+    return HST_OK;
 }
 
 /* A pickle alone: what it is matters only in so far as it may be unsafe. */
@@ -316,7 +424,7 @@ static int read_stranger(const struct reader *reader, struct hst_cursor *cursor)
 {
     struct hst_pickle ignored;
     HST_TRY(hst_pickle_read(cursor, reader->arena, &ignored, reader->err));
-    return hst_error_set(reader->err, HST_E_UNKNOWN_FORMAT, "it is a Python pickle without weights of PyTorch");
+    return hst_error_set(reader->err, HST_E_UNKNOWN_FORMAT, "pickle: it is a Python pickle without weights of PyTorch");
 }
 
 /* With the first `length` bytes of the file at hand. */
@@ -328,19 +436,28 @@ static int read_front(const struct reader *reader, const uint8_t *bytes, size_t 
     return ours ? read_pickles(reader, &cursor, stream) : read_stranger(reader, &cursor);
 }
 
-/* Where the pickles end stands nowhere: more of the file is read until they do. */
-static int find_pickles(const struct reader *reader, struct stream *stream)
+/* An attempt with the first `length` bytes; what an earlier one made is forgotten. */
+static int try_front(struct reader *reader, uint64_t length, struct stream *stream)
 {
-    uint64_t most = hst_min_u64(reader->source->size_bytes, HST_PICKLE_MAX);
-    int status = HST_E_TRUNCATED;
-    for (uint64_t length = hst_min_u64(most, FIRST_READ); status == HST_E_TRUNCATED; length = hst_min_u64(most, 4 * length)) {
-        HST_AUTO(hst_freep) uint8_t *bytes = malloc(length + 1);
-        if (bytes == NULL) return hst_error_nomem(reader->err);
-        HST_TRY(reader->source->read_at(reader->source->context, 0, bytes, length, reader->err));
-        status = read_front(reader, bytes, length, stream);
-        if (length == most) break;
+    HST_AUTO(hst_freep) uint8_t *bytes = malloc(length + 1);
+    hst_arena_free(reader->arena);
+    reader->arena = hst_arena_new();
+    if (bytes == NULL || reader->arena == NULL) return hst_error_nomem(reader->err);
+    HST_TRY(reader->source->read_at(reader->source->context, 0, bytes, length, reader->err));
+    return read_front(reader, bytes, length, stream);
+}
+
+/* Where the pickles end stands nowhere: more of the file is read until they do. */
+static int find_pickles(struct reader *reader, struct stream *stream)
+{
+    uint64_t size = reader->source->size_bytes, most = hst_min_u64(size, HST_PICKLE_MAX), length = hst_min_u64(most, FIRST_READ);
+    int status = try_front(reader, length, stream);
+    while (status == HST_E_TRUNCATED && length < most) {
+        length = hst_min_u64(most, 4 * length);
+        status = try_front(reader, length, stream);
     }
-    return status;
+    if (status == HST_E_TRUNCATED && most < size) return hst_error_set(reader->err, HST_E_LIMIT_EXCEEDED, "limit: pickle: it is too large");
+    return status == HST_OK ? note_storages(reader, stream) : status;
 }
 
 static int read_stream(struct reader *reader)
@@ -348,8 +465,9 @@ static int read_stream(struct reader *reader)
     struct stream stream = {0};
     int status = find_pickles(reader, &stream);
     if (status == HST_OK) status = learn_storages(reader, &stream);
-    hst_map_fini(&stream.types);
-    return status == HST_OK ? take_root(reader, stream.root) : status;
+    if (status == HST_OK) status = check_storages(reader, &stream.storages);
+    hst_map_fini(&stream.named);
+    return status == HST_OK ? take_root(reader, stream.root, stream.end) : status;
 }
 
 /* ---- the format ---- */
@@ -359,10 +477,27 @@ static bool is_archive(const uint8_t *head, size_t length)
     return length >= 4 && memcmp(head, "PK\3\4", 4) == 0;
 }
 
+/* "cos\nsystem\n": without a protocol, a pickle may begin with what it asks for. */
+static bool asks_at_once(const uint8_t *head, size_t length)
+{
+    size_t at = length > 0 && head[0] == '(', lines = 0;
+    if (at >= length || (head[at] != 'c' && head[at] != 'i')) return false;
+    for (size_t i = at + 1; i < length && i < HST_NAME_MAX && lines < 2; i++) {
+        if (head[i] == '\n') lines++;
+        if (head[i] <= ' ' && head[i] != '\n') return false;
+    }
+    return lines == 2;
+}
+
+static bool is_pickle(const uint8_t *head, size_t length)
+{
+    return length >= 3 && head[0] == 0x80 && head[1] >= 2 && head[1] <= 5 && head[2] != 0;
+}
+
 static bool sniff(const uint8_t *head, size_t length, uint64_t file_size)
 {
     (void)file_size;
-    return is_archive(head, length) || (length >= 3 && head[0] == 0x80 && head[1] >= 2 && head[1] <= 5);
+    return is_archive(head, length) || is_pickle(head, length) || asks_at_once(head, length);
 }
 
 static int read_any(struct reader *reader)
@@ -372,7 +507,7 @@ static int read_any(struct reader *reader)
     HST_TRY(reader->source->read_at(reader->source->context, 0, head, hst_min_u64(sizeof head, reader->source->size_bytes), reader->err));
     HST_TRY(is_archive(head, sizeof head) ? read_archive(reader) : read_stream(reader));
     table->file_size_bytes = reader->source->size_bytes;
-    if (table->count == 0) return hst_error_set(reader->err, HST_E_UNKNOWN_FORMAT, "there are no tensors in it");
+    if (table->count == 0) return hst_error_set(reader->err, HST_E_UNKNOWN_FORMAT, "empty: there are no tensors in it");
     hst_builder_sort(&reader->builder);
     table->data_offset = table->tensors[0].offset;
     return HST_OK;

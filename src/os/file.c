@@ -127,7 +127,7 @@ int hst_file_read_at(int fd, uint64_t offset, void *buffer, size_t length, struc
 {
     for (size_t done = 0; done < length;) {
         ssize_t got = pread(fd, (char *)buffer + done, length - done, (off_t)(offset + done));
-        if (got == 0) return hst_error_at(err, HST_E_TRUNCATED, offset + done, "the file ends too early");
+        if (got == 0) return hst_error_at(err, HST_E_TRUNCATED, offset + done, "truncated: the file ends too early");
         if (got < 0 && errno != EINTR) return hst_file_errno(err, errno, "read", "the file");
         if (got > 0) done += (size_t)got;
     }
@@ -201,6 +201,14 @@ int hst_file_set_aside(const char *path, const char *suffix, struct hst_error *e
         if (renameat2(AT_FDCWD, path, AT_FDCWD, aside, RENAME_NOREPLACE) == 0) return HST_OK;
         if (errno != EEXIST) return hst_file_errno(err, errno, "set aside", path);
     }
+}
+
+uint64_t hst_file_hole_at_end(int fd, uint64_t size_bytes)
+{
+    off_t end = 0, hole = 0, data;
+    while ((data = lseek(fd, end, SEEK_DATA)) >= 0 && (hole = lseek(fd, data, SEEK_HOLE)) > data)
+        end = hole;
+    return data < 0 && errno == ENXIO ? (uint64_t)end : size_bytes; /* no data behind `end` */
 }
 
 int hst_file_reopen_direct(int fd)

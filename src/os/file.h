@@ -41,6 +41,9 @@ int hst_file_read_at(int fd, uint64_t offset, void *buffer, size_t length, struc
 /** Read `length` bytes at `offset` into new memory (owned by the caller), with a NUL behind them. The caller has checked the length. */
 int hst_file_slurp(int fd, uint64_t offset, uint64_t length, char **ret_bytes, struct hst_error *err);
 
+/** Where the file's data ends and nothing but a hole follows, which reads as zeros; its size when none does, or the file system does not tell. */
+uint64_t hst_file_hole_at_end(int fd, uint64_t size_bytes);
+
 /** Another descriptor of the same file that reads past the page cache (O_DIRECT), owned by the caller; -1 where that is not possible. */
 int hst_file_reopen_direct(int fd);
 

@@ -13,9 +13,17 @@ static json_t *verdict_of(const struct hst_verdict *verdict)
                      "needs_hint", hst_jsonx_texts((const char *const *)verdict->needs_hint, verdict->needs_hint_count));
 }
 
+/* The word before the colon: "truncated", "overlap", ...; NULL where the text has none. */
+static json_t *reason_of(const char *text)
+{
+    size_t length = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_");
+    return length > 0 && strncmp(text + length, ": ", 2) == 0 ? json_stringn(text, length) : json_null();
+}
+
 json_t *hst_view_problem(const struct hst_error *problem)
 {
-    json_t *view = json_pack("{s:s, s:o}", "code", hst_status_info(problem->status)->code, "text", hst_jsonx_text(problem->text));
+    json_t *view = json_pack("{s:s, s:o, s:o}", "code", hst_status_info(problem->status)->code, "reason", reason_of(problem->text), "text",
+                             hst_jsonx_text(problem->text));
     if (problem->has_offset) json_object_set_new(view, "offset", hst_jsonx_size(problem->offset));
     return view;
 }
@@ -66,6 +74,7 @@ static json_t *head_of(const struct hst_model *model)
     json_object_set_new(view, "compatibility", json_object());
     json_object_set_new(view, "verdict", verdict_of(&model->verdict));
     json_object_set_new(view, "state", json_string(hst_model_state_name(model->state)));
+    json_object_set_new(view, "warnings", hst_jsonx_texts((const char *const *)model->warnings, model->warning_count));
     if (model->problem.status < 0) json_object_set_new(view, "problem", hst_view_problem(&model->problem));
     return view;
 }

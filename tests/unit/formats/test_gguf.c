@@ -163,7 +163,6 @@ static void refuses_what_is_wrong_with_a_tensor(void **state)
     } cases[] = {
         {F32, 4, 1, 32, 48, HST_E_INVALID_FILE, "hole"},
         {F32, 4, 1, 0, 15, HST_E_TRUNCATED, "1 bytes are missing"},
-        {F32, 4, 1, 0, 16 + 32, HST_E_INVALID_FILE, "trailing"},
         {F32, UINT64_MAX, 2, 0, 0, HST_E_INVALID_FILE, "overflow"},
         {F32, 4, 1, UINT64_MAX - 3, 0, HST_E_INVALID_FILE, "overflow"},
         {Q4_0, 31, 32, 0, 18 * 31, HST_E_INVALID_FILE, "blocks"},
@@ -177,6 +176,22 @@ static void refuses_what_is_wrong_with_a_tensor(void **state)
         put_tensor(&file, "t", cases[i].type, cases[i].inner, cases[i].outer, cases[i].offset);
         put_data(&file, 32, cases[i].data);
         assert_refused(&file, cases[i].status, cases[i].word);
+    }
+}
+
+static void what_follows_the_last_tensor_is_a_warning(void **state)
+{
+    struct file file;
+    struct hst_tensor_table *table;
+    (void)state;
+    for (size_t more = 0; more <= 96; more += 32) {
+        put_head(&file, 3, 1, 0);
+        put_tensor(&file, "t", F32, 4, 1, 0);
+        put_data(&file, 32, 16 + more);
+        assert_int_equal(parse(&file, &table, NULL), 0);
+        assert_int_equal(table->warning_count, more >= 32);
+        if (more == 96) assert_string_equal(table->warnings[0], "trailing_bytes: 96 bytes follow the last tensor");
+        hst_tensor_table_free(table);
     }
 }
 
@@ -255,6 +270,7 @@ int main(void)
         cmocka_unit_test(every_length_short_of_the_whole_is_truncated),
         cmocka_unit_test(every_byte_changed_is_survived),
         cmocka_unit_test(refuses_what_is_wrong_with_a_tensor),
+        cmocka_unit_test(what_follows_the_last_tensor_is_a_warning),
         cmocka_unit_test(refuses_tensors_that_overlap_or_have_one_name),
         cmocka_unit_test(refuses_other_versions_and_claims),
         cmocka_unit_test(refuses_wrong_metadata),
