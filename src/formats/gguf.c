@@ -163,6 +163,15 @@ static int keep_text(struct reader *reader, const char *key)
     return keep(reader, key, text != NULL ? text : "", text != NULL ? length : 0);
 }
 
+static int read_value(struct reader *reader, const char *key, uint32_t type)
+{
+    if (type != UINT32 && strcmp(key, alignment_key) == 0) return fail(reader, HST_E_INVALID_FILE, "alignment_type: general.alignment is no uint32");
+    if (type == STRING) return keep_text(reader, key);
+    if (type != ARRAY) return type < VALUE_TYPES ? keep_number(reader, key, (enum value_type)type) : fail(reader, HST_E_INVALID_FILE, "type: a value of an unknown type");
+    HST_TRY(hst_builder_key(&reader->builder, key, strlen(key), reader->err));
+    return skip_array(reader);
+}
+
 static int read_pair(struct reader *reader)
 {
     const char *text;
@@ -174,13 +183,7 @@ static int read_pair(struct reader *reader)
     if (key == NULL) return hst_error_nomem(reader->err);
     if (length == 0 || strlen(key) != length || !hst_utf8_valid(key, length)) return fail(reader, HST_E_INVALID_FILE, "key: a key is empty, contains a NUL or is not UTF-8");
     HST_TRY(take_u32(reader, &type));
-    if (type != UINT32 && strcmp(key, alignment_key) == 0) return fail(reader, HST_E_INVALID_FILE, "alignment_type: general.alignment is no uint32");
-    if (type == ARRAY) {
-        HST_TRY(hst_builder_key(&reader->builder, key, length, reader->err));
-        return skip_array(reader);
-    }
-    if (type == STRING) return keep_text(reader, key);
-    return type < VALUE_TYPES ? keep_number(reader, key, (enum value_type)type) : fail(reader, HST_E_INVALID_FILE, "type: a value of an unknown type");
+    return read_value(reader, key, type);
 }
 
 /* ---- tensors ---- */
@@ -283,9 +286,11 @@ static bool sniff(const uint8_t *head, size_t length, uint64_t file_size)
 
 static int parse_file(const struct hst_source *source, struct hst_tensor_table **ret_table, struct hst_error *err)
 {
-    HST_AUTO(hst_freep) struct reader *reader = malloc(sizeof *reader);
+    HST_AUTO(hst_freep) struct reader *reader = calloc(1, sizeof *reader); /* the window is too large for a small stack, even for a moment */
     if (reader == NULL) return hst_error_nomem(err);
-    *reader = (struct reader){.source = source, .err = err, .alignment = ALIGNMENT_DEFAULT};
+    reader->source = source;
+    reader->err = err;
+    reader->alignment = ALIGNMENT_DEFAULT;
     int status = hst_builder_init(&reader->builder, hst_gguf_format.name, err);
     if (status == HST_OK) {
         reader->builder.table->file_size_bytes = source->size_bytes;

@@ -46,6 +46,8 @@ static const struct hst_pickle_name names[] = {
 
 enum { SMALL_NUMBERS = 256, NONE = SMALL_NUMBERS, MARK, EMPTY_TUPLE, FOREIGN, CONSTANTS, STORAGE_ITEMS = 5, TENSOR_ITEMS = 4 };
 
+_Static_assert(HST_PICKLE_HEAP_FACTOR * HST_PICKLE_MAX + HST_PICKLE_HEAP_FREE < UINT32_MAX, "no list has more items than its count can tell");
+
 /* Values by number, in memory that grows. */
 struct shelf {
     struct hst_pickle_value **items;
@@ -117,7 +119,6 @@ static struct hst_pickle_value *constant(struct machine *machine, size_t which, 
 /* Room doubles in the arena from four on; what was there before stays unused. */
 static int append(struct machine *machine, struct hst_pickle_value *list, struct hst_pickle_value *item)
 {
-    if (list->count == UINT32_MAX / 2) return fail(machine, HST_E_LIMIT_EXCEEDED, "limit: heap: a list is too long");
     bool full = list->count == 0 || (list->count >= 4 && (list->count & (list->count - 1)) == 0);
     if (full) {
         struct hst_pickle_value **items = take(machine, (list->count == 0 ? 4 : 2 * list->count) * sizeof *items);

@@ -27,15 +27,19 @@ struct record {
     unsigned seen; /* bits of the fields that were there */
 };
 
+static bool is_printable(const uint8_t *bytes, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if (bytes[i] < 0x20 || bytes[i] > 0x7e) return false;
+    return true;
+}
+
 /* A length that no header has, before what reads like one all the same: not a text with a brace in the ninth place, and none of the other formats. */
 static bool claims_too_much(const uint8_t *head, size_t length)
 {
-    bool binary = false;
-    for (size_t i = 0; i < LENGTH_BYTES; i++)
-        binary |= head[i] < 0x20 || head[i] > 0x7e;
     bool other = head[0] == 0x80 || memcmp(head, "PK", 2) == 0 || memcmp(head, "GGUF", 4) == 0;
-    uint8_t after = length > LENGTH_BYTES + 1 ? head[LENGTH_BYTES + 1] : 0;
-    return binary && !other && (after == '"' || after == '}' || after == ' ');
+    if (other || length < LENGTH_BYTES + 2 || is_printable(head, LENGTH_BYTES)) return false;
+    return memchr("\"} ", head[LENGTH_BYTES + 1], 3) != NULL;
 }
 
 static bool sniff(const uint8_t *head, size_t length, uint64_t file_size)

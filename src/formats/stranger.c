@@ -104,19 +104,30 @@ static int name_text(const uint8_t *head, size_t length, struct hst_error *err)
     return hst_error_at(err, HST_E_UNKNOWN_FORMAT, 0, "%s: %.*s", what, quoted, (const char *)head);
 }
 
-/* Pages and texts, whatever space is before them. */
+/* A page, whatever space is before it, or a pointer. */
+static const struct {
+    const char *begin, *what;
+} pages[] = {
+    {"<!doctype html", "html: it is an HTML page: the download went wrong"}, {"<html", "html: it is an HTML page: the download went wrong"}, {"<head", "html: it is an HTML page: the download went wrong"},
+    {"<body", "html: it is an HTML page: the download went wrong"}, {"<script", "html: it is an HTML page: the download went wrong"}, {"<?xml", "xml: it is an XML text: the download went wrong"},
+};
+
 static int name_words(const uint8_t *head, size_t length, struct hst_error *err)
 {
-    static const char *const pages[] = {"<!doctype html", "<html", "<head", "<body", "<script"};
-    if (length >= 3 && memcmp(head, "\xef\xbb\xbf", 3) == 0) head += 3, length -= 3;
-    while (length > 0 && is_space(head[0]))
-        head++, length--;
-    for (size_t i = 0; i < sizeof pages / sizeof pages[0]; i++)
-        if (begins(head, length, pages[i])) return hst_error_at(err, HST_E_UNKNOWN_FORMAT, 0, "html: it is an HTML page: the download went wrong");
-    if (begins(head, length, "<?xml")) return hst_error_at(err, HST_E_UNKNOWN_FORMAT, 0, "xml: it is an XML text: the download went wrong");
     if (begins(head, length, "version https://git-lfs")) return name_pointer(head, length, err);
+    for (size_t i = 0; i < sizeof pages / sizeof pages[0]; i++)
+        if (begins(head, length, pages[i].begin)) return hst_error_at(err, HST_E_UNKNOWN_FORMAT, 0, "%s", pages[i].what);
     if (is_text(head, length)) return name_text(head, length, err);
     return hst_error_at(err, HST_E_UNKNOWN_FORMAT, 0, "unknown: its first bytes are of no known model format");
+}
+
+/* Length of a byte order mark and white space. */
+static size_t blank(const uint8_t *head, size_t length)
+{
+    size_t at = begins(head, length, "\xef\xbb\xbf") ? 3 : 0;
+    while (at < length && is_space(head[at]))
+        at++;
+    return at;
 }
 
 int hst_stranger_name(const uint8_t *head, size_t length, struct hst_error *err)
@@ -127,5 +138,6 @@ int hst_stranger_name(const uint8_t *head, size_t length, struct hst_error *err)
         if (length >= kinds[i].at + kinds[i].length && memcmp(head + kinds[i].at, kinds[i].magic, kinds[i].length) == 0)
             return hst_error_at(err, HST_E_UNKNOWN_FORMAT, 0, "%s", kinds[i].what);
     if (length <= 8) return hst_error_at(err, HST_E_UNKNOWN_FORMAT, length, "truncated: %zu bytes are too few for any model", length);
-    return name_words(head, length, err);
+    size_t at = blank(head, length);
+    return name_words(head + at, length - at, err);
 }

@@ -51,7 +51,7 @@ struct description {
 
 static const struct hst_pickle_value *item(const struct hst_pickle_value *value, size_t i, enum hst_pickle_kind kind)
 {
-    bool there = value != NULL && i < value->count && value->items[i]->kind == kind;
+    bool there = i < value->count && value->items[i]->kind == kind;
     return there ? value->items[i] : NULL;
 }
 
@@ -69,29 +69,26 @@ static enum hst_dtype dtype_of(const struct description *d)
     return d->storage_type->name->dtype != 0 ? d->storage_type->name->dtype : HST_DTYPE_U8;
 }
 
-static bool is_complete(const struct description *d)
-{
-    return d->storage_type != NULL && d->key != NULL && d->offset != NULL && d->sizes != NULL && d->strides != NULL;
-}
-
 static bool is_sound(const struct description *d)
 {
-    bool storage = d->storage_type->name->role == HST_PICKLE_ROLE_STORAGE && d->offset->number >= 0;
-    return storage && d->sizes->count == d->strides->count && d->sizes->count <= HST_RANK_MAX && all_numbers(d->sizes) && all_numbers(d->strides);
+    if (d->offset == NULL || d->sizes == NULL || d->strides == NULL) return false;
+    bool shaped = d->sizes->count == d->strides->count && d->sizes->count <= HST_RANK_MAX;
+    return shaped && d->offset->number >= 0 && all_numbers(d->sizes) && all_numbers(d->strides);
 }
 
+/* What a storage is made of was checked when it was read (pickle.c). */
 static bool describe(const struct hst_pickle_value *tensor, struct description *d)
 {
     const struct hst_pickle_value *storage = item(tensor, 0, HST_PICKLE_STORAGE);
+    if (storage == NULL) return false;
     *d = (struct description){.tensor = tensor,
-                              .storage_type = item(storage, 1, HST_PICKLE_GLOBAL),
-                              .key = item(storage, 2, HST_PICKLE_TEXT),
+                              .storage_type = storage->items[1],
+                              .key = storage->items[2],
                               .offset = item(tensor, 1, HST_PICKLE_NUMBER),
                               .sizes = item(tensor, 2, HST_PICKLE_TUPLE),
                               .strides = item(tensor, 3, HST_PICKLE_TUPLE)};
-    if (!is_complete(d) || !is_sound(d)) return false;
     d->dtype = dtype_of(d);
-    return true;
+    return is_sound(d);
 }
 
 /* Do the strides walk through the bytes in order? Those of a dimension of one element mean nothing. */
@@ -109,9 +106,8 @@ static bool is_contiguous(const struct description *d)
 
 static int place_tensor(const struct reader *reader, const struct description *d, struct hst_tensor *tensor)
 {
-    const struct place *place = hst_map_get_str(&reader->places, d->key->text);
+    const struct place *place = hst_map_get_str(&reader->places, d->key->text); /* there is one: check_storages */
     uint64_t begin;
-    if (place == NULL) return fail(reader, HST_E_INVALID_FILE, "storage: there are no bytes for the tensor");
     if (!hst_checked_mul((uint64_t)d->offset->number, hst_dtype_info(d->dtype)->block_bytes, &begin) || begin > place->size_bytes || tensor->size_bytes > place->size_bytes - begin)
         return fail(reader, HST_E_INVALID_FILE, "bounds: the storage is too short for the tensor");
     tensor->offset = place->offset + begin;
@@ -150,7 +146,7 @@ static int name_item(struct reader *reader, size_t at, const struct hst_pickle_v
     if (key->kind == HST_PICKLE_TEXT) length = snprintf(reader->name + at, room, "%s%s", at > 0 ? "." : "", key->text);
     if (key->kind == HST_PICKLE_NUMBER) length = snprintf(reader->name + at, room, "%s%lld", at > 0 ? "." : "", (long long)key->number);
     *ret_named = key->kind == HST_PICKLE_TEXT || key->kind == HST_PICKLE_NUMBER;
-    if (length >= 0 && (size_t)length < room) return HST_OK;
+    if ((size_t)length < room) return HST_OK;
     return hst_error_set(reader->err, HST_E_LIMIT_EXCEEDED, "limit: name: it is longer than %u bytes", HST_NAME_MAX);
 }
 
@@ -477,16 +473,23 @@ static bool is_archive(const uint8_t *head, size_t length)
     return length >= 4 && memcmp(head, "PK\3\4", 4) == 0;
 }
 
+/* Length of a line of printable bytes with its end; 0 when it is none. */
+static size_t line_length(const uint8_t *bytes, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        if (bytes[i] == '\n') return i + 1;
+        if (bytes[i] <= ' ') return 0;
+    }
+    return 0;
+}
+
 /* "cos\nsystem\n": without a protocol, a pickle may begin with what it asks for. */
 static bool asks_at_once(const uint8_t *head, size_t length)
 {
-    size_t at = length > 0 && head[0] == '(', lines = 0;
+    size_t at = length > 0 && head[0] == '(';
     if (at >= length || (head[at] != 'c' && head[at] != 'i')) return false;
-    for (size_t i = at + 1; i < length && i < HST_NAME_MAX && lines < 2; i++) {
-        if (head[i] == '\n') lines++;
-        if (head[i] <= ' ' && head[i] != '\n') return false;
-    }
-    return lines == 2;
+    size_t module = line_length(head + at, length - at);
+    return module > 0 && line_length(head + at + module, length - at - module) > 0;
 }
 
 static bool is_pickle(const uint8_t *head, size_t length)

@@ -64,26 +64,39 @@ static int64_t find_end(const struct hst_source *source, uint8_t *tail, size_t l
     return hst_error_at(err, HST_E_TRUNCATED, source->size_bytes, "truncated: the archive has no directory at its end");
 }
 
-/* The larger record before it, whose numbers count where those of 32 bits are at their limit. */
-static int read_end64(const struct hst_source *source, uint64_t locator, bool large, struct directory *directory, struct hst_error *err)
+/* The larger record, which ends where its locator begins. */
+static int read_wide(const struct hst_source *source, uint64_t at, uint64_t locator, struct directory *wide, struct hst_error *err)
 {
     uint8_t bytes[END64_BYTES];
     struct hst_cursor cursor;
+    HST_TRY(read_piece(source, at, bytes, END64_BYTES, &cursor, err));
+    if (hst_cursor_u32(&cursor) != END64_MAGIC || at + END64_BYTES != locator) return invalid(locator, "zip: there is no Zip64 record where its locator says", err);
+    hst_cursor_take(&cursor, 28);
+    wide->count = hst_cursor_u64(&cursor);
+    wide->size_bytes = hst_cursor_u64(&cursor);
+    wide->offset = hst_cursor_u64(&cursor);
+    wide->end = at;
+    return HST_OK;
+}
+
+static bool is_same(const struct directory *a, const struct directory *b)
+{
+    return a->count == b->count && a->size_bytes == b->size_bytes && a->offset == b->offset;
+}
+
+/* What a locator before the last record leads to. Its numbers count where those of 32 bits are at their limit, and say the same elsewhere. */
+static int read_end64(const struct hst_source *source, uint64_t locator, bool large, struct directory *directory, struct hst_error *err)
+{
+    uint8_t bytes[LOCATOR_BYTES];
+    struct hst_cursor cursor;
+    struct directory wide = {0};
     HST_TRY(read_piece(source, locator, bytes, LOCATOR_BYTES, &cursor, err));
     if (hst_cursor_u32(&cursor) != LOCATOR_MAGIC) return large ? invalid(locator, "zip: there is no Zip64 locator", err) : HST_OK;
     uint32_t disk = hst_cursor_u32(&cursor);
     uint64_t record = hst_cursor_u64(&cursor);
     if (disk != 0 || hst_cursor_u32(&cursor) > 1) return invalid(locator, "multidisk: a part of an archive on several disks", err);
-    HST_TRY(read_piece(source, record, bytes, END64_BYTES, &cursor, err));
-    bool there = hst_cursor_u32(&cursor) == END64_MAGIC && record + END64_BYTES == locator;
-    if (!there) return invalid(locator, "zip: there is no Zip64 record where its locator says", err);
-    hst_cursor_take(&cursor, 28);
-    struct directory wide = {.end = record};
-    wide.count = hst_cursor_u64(&cursor);
-    wide.size_bytes = hst_cursor_u64(&cursor);
-    wide.offset = hst_cursor_u64(&cursor);
-    bool same = large || (wide.count == directory->count && wide.size_bytes == directory->size_bytes && wide.offset == directory->offset);
-    if (!same) return invalid(locator, "ambiguous: the two ends of the archive name two directories", err);
+    HST_TRY(read_wide(source, record, locator, &wide, err));
+    if (!large && !is_same(&wide, directory)) return invalid(locator, "ambiguous: the two ends of the archive name two directories", err);
     *directory = wide;
     return HST_OK;
 }

@@ -91,6 +91,7 @@ def sets():
     yield "DF-016/not-in-map", shards({"w": "a.safetensors"}) | {"a.safetensors": safetensors.pack({"w": record("U8", [1], 0, 1), "x": record("U8", [1], 1, 2)}, b"ab")}, "R:set"
     yield "DF-016/other-shard", shards({"w": "b.safetensors", "v": "a.safetensors"}), "R:set"
     yield "DF-017/duplicate", {**shards(), SHARD_INDEX: b'{"weight_map":{"w":"a.safetensors","w":"b.safetensors"}}'}, "R:duplicate"
+    yield "DF-017/other-keys", {**shards(), SHARD_INDEX: {"x": {"a": [1]}, "metadata": [1], "y": 1, "weight_map": {"w": "a.safetensors", "v": "b.safetensors"}}}, "A"
     yield "DF-017/cut", {**shards(), SHARD_INDEX: b'{"weight_map":{"w":"a.safe'}, "R:json"
     yield "DF-017/deep", {**shards(), SHARD_INDEX: b'{"x":' + b"[" * 100_000}, "R:depth"
     yield "DF-017/broken-shard", shards(b__safetensors=OTHER[:-1]), "R:truncated"

@@ -53,6 +53,7 @@ def good():
     """Files that must load."""
     yield "GG-001", pack(NUMBER, ONE, DATA)
     yield "GG-002", pack(NUMBER, ONE, DATA, version=2)
+    yield "GG-004/many", pack([pair(f"key.{i}", STRING, text("value" * i)) for i in range(40)], [tensor(f"layer.{i}", [8, 1, 1][:1 + i % 3], offset=32 * i) for i in range(300)], bytes(32 * 300))
     yield "GG-003", pack([pair("general.architecture", STRING, text("llama"))])
     yield "GG-005", pack(NUMBER, [tensor("t", [0, 4])])
     yield "GG-006", pack(NUMBER, [tensor("t", [])], DATA[:4])
@@ -127,6 +128,9 @@ def tensors():
     yield "GG-052/minus-one", of(tensor("t", [LIMIT - 1], TYPE_I8)), "R:overflow"
     yield "GG-053", of(tensor("t", [1 << 60, 4], TYPE_F64)), "R:overflow"
     yield "GG-055", of(tensor("t", [LIMIT - 16], TYPE_I8)), "R:overflow"
+    quarters = [tensor(f"q{i}", [1 << 62], TYPE_I8, i << 62) for i in range(4)]
+    yield "GG-055/sum", of(*quarters), "R:overflow"
+    yield "GG-055/padding", of(*quarters[:3], tensor("q3", [(1 << 62) - 300], TYPE_I8, 3 << 62), tensor("q4", [0], TYPE_I8, LIMIT - 288)), "R"
     for kind in (-1, 200, 4, 5, 31, 32, 33, 36, 37, 38, 42, 255, 256):
         yield f"GG-056/{kind}", of(tensor("t", [32, 2], kind)), "R:dtype"
     yield "GG-057/row", of(tensor("t", [31, 32], TYPE_Q4_0)), "R:shape"

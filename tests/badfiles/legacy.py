@@ -36,6 +36,12 @@ def files():
     first, second = data([1, 2, 3, 4]), data([5, 6])
     yield "LG-001", pack(), "A"
     yield "LG-002/two", pack(two(), "01", [first, second]), "A"
+    names = [str(i) for i in range(300)]
+    many = PROTO + pickles.dict_of(*((word(f"layer.{i}"), pickles.tensor((2,), key=i, count=2)) for i in names)) + b"."
+    yield "LG-002/many", pack(many, names, [second] * 300), "A"
+    # More than the first read of it, in which the pickles are looked for.
+    large = PROTO + pickles.dict_of((word("t"), pickles.tensor()), (word("note"), word("x" * (2 << 20)))) + b"."
+    yield "LG-002/large", pack(large), "A"
     yield "LG-003/order", pack(two(), "10", [second, first]), "A"
     yield "LG-003/extra", pack(names="01", storages=[first, second]), "R:storage"
     yield "LG-003/missing", pack(two(), "0", [first]), "R:storage"

@@ -94,6 +94,11 @@ def unsafe():
         yield f"PK-018/{name}", weights((word("x"), opcode)), ""
     for key in ("__setstate__", "__dict__", "__reduce__", "__class__"):
         yield f"PK-020/{key}", weights((word("x"), ask("collections", "OrderedDict") + b")R" + dict_of((word(key), b"N")) + b"b")), "state"
+    yield "PK-020/number-key", weights((word("x"), ask("collections", "OrderedDict") + b")R" + dict_of((b"K\1", b"N"), (word("__doc__"), b"N")) + b"b")), "state"
+    yield "PK-020/tuple", weights((word("x"), ask("collections", "OrderedDict") + b")R" + tuple_of(b"}", b"}") + b"b")), "state"
+    yield "PK-020/of-foreign", weights((word("x"), call("collections", "Counter") + b"}b")), "collections.Counter"
+    yield "PK-020/items-of-foreign", weights((word("x"), call("collections", "defaultdict") + b"(" + word("k") + b"Nu")), "collections.defaultdict"
+    yield "PK-018/storage-of-foreign", weights(t=tensor(kind="storage._evil")), "torch.storage._evil"
     yield "PK-019/all-named", weights((word("x"), call("posix", "system")), (word("y"), call("builtins", "eval")), (word("z"), call("os", "popen"))), "posix.system (byte"
     yield "PK-019/many", weights(*((word(f"{i}"), call(f"module{i}", "function" * 20)) for i in range(200))), "more"
     yield "PK-017/call-of-a-call", PROTO + call("builtins", "getattr", ask("os", "system")) + tuple_of(word("x")) + b"R.", "builtins.getattr"
@@ -133,6 +138,22 @@ def broken():
     for name, key, want in (("tuple", tuple_of(b"K\1"), "A"), ("none", b"N", "A"), ("twice", word("t"), "R:duplicate"), ("nul", word("a\0b"), "R:name"), ("long", word("k" * (1 << 20)), "L:name"), ("utf8", word(b"a\xff"), "R:utf8")):
         yield f"PK-035/{name}", weights((key, tensor())), want
     yield "PK-035/number", weights((b"K\7", tensor())), "A"
+    yield "PK-035/nested-number", weights((word("x"), dict_of((b"K\7", tensor())))), "A"
+    yield "PK-037/state-dict", PROTO + dict_of((word("state_dict"), dict_of((word("t"), tensor()))), (word("epoch"), b"K\5")) + b".", "A"
+    yield "PK-037/state-text", weights((word("state_dict"), word("x"))), "A"
+    yield "PK-037/alone", PROTO + tensor() + b".", "A"
+    yield "PK-037/size", weights((word("x"), ask("torch", "Size") + b")R")), "A"
+    yield "PK-037/size-of", weights((word("x"), ask("torch", "Size") + tuple_of(tuple_of(b"K\1")) + b"R")), "A"
+    yield "PK-024/put-first", PROTO + b"q\0N.", "R:stack"
+    yield "PK-024/name-of-nothing", PROTO + b"\x93.", "R:stack"
+    yield "PK-024/module-of-nothing", PROTO + word("os") + b"\x93.", "R:stack"
+    yield "PK-024/call-of-nothing", PROTO + b")R.", "R:stack"
+    yield "PK-024/state-of-nothing", PROTO + b"Nb.", "R:stack"
+    yield "PK-024/id-of-nothing", PROTO + b"Q.", "R:stack"
+    yield "PK-024/items-of-nothing", PROTO + b"Ns.", "R:stack"
+    yield "PK-024/pop-nothing", PROTO + b"0N.", "R:stack"
+    yield "PK-024/only-a-mark", PROTO + b"(e.", "R:stack"
+    yield "PK-024/name-cut", PROTO + b"cos\nsyst", "R:truncated"
     yield "PK-037/deep", weights((word("x"), b"".join(b"}" + word("d") for _ in range(20)) + b"N" + b"s" * 20)), "L:depth"
     yield "PK-037/empty", PROTO + b"}.", "R:empty"
     yield "PK-037/list", PROTO + b"].", "R:pickle"
@@ -151,6 +172,15 @@ def tensors():
         yield f"PK-036/{name}", weights(t=ask("torch._utils", "_rebuild_tensor_v2") + tuple_of(code, number(0), tuple_of(number(4)), tuple_of(number(1)), b"\x89", b"}") + b"R"), "R:persistent|R:storage_size|R:overflow"
     for name, of in {"ranks": {"sizes": (4,), "strides": (1, 1)}, "negative-size": {"sizes": (-4,)}, "negative-stride": {"strides": (-1,)}, "negative-offset": {"offset": -1}, "rank-65": {"sizes": (1,) * 65, "strides": (1,) * 65}}.items():
         yield f"PK-038/{name}", weights(t=tensor(**of)), "R:tensor"
+    yield "PK-036/twice", weights(t=ask("torch._utils", "_rebuild_tensor_v2") + tuple_of(storage() + b"Q", number(0), tuple_of(number(4)), tuple_of(number(1))) + b"R"), "A"
+    yield "PK-036/numel-wraps", weights(t=tensor(count=1 << 62)), "R:overflow"
+    yield "PK-038/no-storage", weights(t=ask("torch._utils", "_rebuild_tensor_v2") + tuple_of(b"N", number(0), tuple_of(number(4)), tuple_of(number(1))) + b"R"), "R:tensor"
+    for i in range(1, 4):
+        parts = [storage(), number(0), tuple_of(number(4)), tuple_of(number(1))]
+        yield f"PK-038/no-{i}", weights(t=ask("torch._utils", "_rebuild_tensor_v2") + tuple_of(*parts[:i], b"N", *parts[i + 1:]) + b"R"), "R:tensor"
+    third = [storage(count=16, kind="UntypedStorage"), number(0), tuple_of(number(4)), tuple_of(number(1)), b"\x89", b"}"]
+    yield "PK-039/v3", weights(t=ask("torch._utils", "_rebuild_tensor_v3") + tuple_of(*third, ask("torch", "float32")) + b"R"), "A"
+    yield "PK-039/v3-no-type", weights(t=ask("torch._utils", "_rebuild_tensor_v3") + tuple_of(*third, ask("torch", "Size")) + b"R"), "A"
     yield "PK-038/wraps", weights(t=tensor((1 << 62, 8), (8, 1))), "R:overflow"
     yield "PK-038/far", weights(t=tensor(offset=(1 << 63) - 1)), "R:bounds"
     yield "PK-038/one-past", weights(t=tensor(offset=1)), "R:bounds"
@@ -170,6 +200,7 @@ def tensors():
 def large():
     """Pickles that cost a careless reader time and memory."""
     yield Case("PK-033", PROTO + b"N0" * (50 << 20) + b".", "L:opcodes|L:pickle", ".ckpt", heap=90 << 20, ms=1000)
+    yield Case("PK-034/endless-text", PROTO + b"X" + struct.pack("<I", 100 << 20), "L:pickle", ".ckpt", sparse=101 << 20)
     yield Case("PK-034/stack", archive(PROTO + b"N" * (1 << 20) + b"."), "L:stack", ".ckpt")
     yield Case("PK-034/empties", archive(PROTO + b"]0" * (1 << 20) + b"N."), "L:heap", ".ckpt", heap=24 << 20)
     yield Case("PK-034/memo", archive(PROTO + b"N" + b"\x94" * (1 << 20) + b"."), "L:heap", ".ckpt", heap=24 << 20)
@@ -195,5 +226,7 @@ def cases():
     yield Case("PK-043/good", archive(weights(), data), "R:suffix", ".safetensors")
     yield Case("PK-044/text", b"cposix\nsystem\n(S'x'\ntR.", "U:posix.system", ".ckpt")
     yield Case("PK-044/text-inst", b"(S'x'\niposix\nsystem\n.", "R", ".ckpt")
+    for i, content in enumerate((b"cat is an animal", b"cabcdefghijklm", b"(not a pickle)", b"cos\nsystem is", b"intermission\nnow it is", b"c\nd")):
+        yield Case(f"PK-044/words-{i}", content, "R:text|R:truncated", ".ckpt")
     yield Case("PK-044/inst-first", b"(iposix\nsystem\n.", "U:posix.system", ".ckpt")
     yield from large()

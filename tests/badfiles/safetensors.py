@@ -33,6 +33,7 @@ def good():
     yield "ST-008/front", pack({"a": record("F32", [0], 0, 0), "b": record("U8", [16], 0, 16)}, DATA)
     yield "ST-008/end", pack({"a": record("U8", [16], 0, 16), "b": record("F32", [0, 3], 16, 16)}, DATA)
     yield "ST-010", pack({"__metadata__": {f"key{i}": f"value {i}" for i in range(1000)}, "t": record("U8", [16], 0, 16)}, DATA)
+    yield "ST-009/many", pack({f"layer.{i:04d}.weight": record("F32", [1] * (i % 9), 4 * i, 4 * i + 4) for i in range(300)}, bytes(1200))
     yield "ST-011", pack('{"__metadata__":null,' + T + "}", DATA)
     yield "ST-013/f4", pack({"t": record("F4", [4], 0, 2)}, b"\x12\x34")
     yield "ST-013/f6", pack({"t": record("F6_E2M3", [4], 0, 3)}, b"abc")

@@ -77,10 +77,16 @@ def good():
     """(name, archive, outcome) of those that load."""
     yield "ZP-001", archive(WEIGHTS, DATA), "A"
     yield "ZP-003", pack([{**e, "crc": 0} for e in members(WEIGHTS, DATA)]), "A+checksum"
+    from badfiles import pickles
+
+    many = {str(i): bytes(8) for i in range(300)}
+    yield "ZP-004/many", archive(pickles.PROTO + pickles.dict_of(*((pickles.word(f"layer.{i}.weight"), pickles.tensor((2,), key=str(i), count=2)) for i in range(300))) + b".", many), "A"
     yield "ZP-005/absent", pack(list(members(WEIGHTS, DATA, byteorder=None))), "A"
     yield "ZP-006/descriptors", pack([{**e, "gap": struct.pack("<IIII", 0x08074B50, e["crc"], e["size"], e["size"])} for e in members(WEIGHTS, DATA)]), "A"
     yield "ZP-007/no-zip64", pack(list(members(WEIGHTS, DATA)), zip64=False), "A"
     yield "ZP-007/sizes-in-header", pack([{**e, "flags": 0, "local_size": e["size"]} for e in members(WEIGHTS, DATA)]), "A"
+    yield "ZP-007/beside", pack([*members(WEIGHTS, DATA), entry("other/code/x", b"x"), entry("other/data/0", b"y")]), "A"
+    yield "ZP-007/large-local", pack([{**e, "flags": 0, "local_size": 0xFFFFFFFF} for e in members(WEIGHTS, DATA)]), "A"
     yield "ZP-007/folder", pack([*members(WEIGHTS, DATA), entry("archive/folder/", b"")]), "A"
     wide = struct.pack("<HHQQ", 1, 16, 16, 16)
     yield "ZP-007/zip64-extra", pack(changed(2, size=0xFFFFFFFF, packed=0xFFFFFFFF, central_extra=wide)), "A"
@@ -96,6 +102,7 @@ def layouts():
     yield "ZP-011/root", pack([entry("data.pkl", WEIGHTS), entry("data/0", bytes(16))]), "R:zip"
     yield "ZP-011/deep", pack([entry("a/b/data.pkl", WEIGHTS), entry("a/b/data/0", bytes(16))]), "R:ambiguous"
     yield "ZP-012/nothing", pack([]), "R"
+    yield "ZP-012/tiny", b"PK\3\4" + struct.pack("<IHHHHIIH", END, 0, 0, 0, 0, 0, 4, 0), "R:zip"
     for i, version in enumerate((b"0", b"9" * 21, b"", b"3\n\0", b"-1", b"3 ", b"x")):
         yield f"ZP-030/{i}", pack(list(members(WEIGHTS, DATA, version=version))), "R:version"
     for name in ("archive/code/__torch__.py", "archive/constants.pkl"):
@@ -143,6 +150,8 @@ def headers():
     yield "ZP-025/prefix", pack(list(members(WEIGHTS, DATA)), before=b"MZ" + bytes(100)), "R"
     yield "ZP-025/hidden-first", pack(list(members(WEIGHTS, DATA)), before=pack([entry("x", b"y")], zip64=False)[:64]), "R:prefix"
     yield "ZP-026/disks", pack(list(members(WEIGHTS, DATA)), disk=1), "R:multidisk"
+    end = pack(list(members(WEIGHTS, DATA)))
+    yield "ZP-027/moved-record", end[:-98] + bytes(8) + end[-98:-42] + bytes(8) + end[-42:-34] + struct.pack("<Q", len(end) - 90) + end[-26:], "R"
     names = {"up": "../../etc/cron.d/x", "absolute": "/abs", "drive": "C:\\x", "backslash": "a\\..\\b", "nul": "archive/a\0b", "inside": "archive/../x", "dot": "archive/./x", "double": "archive//x", "empty": "", "utf8": b"archive/\xff",
              "long": "archive/" + "x" * 5000, "slash": "/"}
     for name, bad in names.items():
@@ -163,4 +172,6 @@ def cases():
     evil = pickles.PROTO + pickles.call("posix", "system", pickles.word("x")) + b"."
     yield Case("ZP-033/evil-first", evil + archive(WEIGHTS, DATA), "U:posix.system", ".pt")
     yield Case("ZP-033/harmless-first", b"\x80\x02N." + archive(WEIGHTS, DATA), "R:pickle", ".pt")
+    yield Case("ZP-021/huge-directory", b"PK\3\4" + bytes(65 << 20) + struct.pack("<IHHHHIIH", END, 0, 0, 1, 1, 65 << 20, 4, 0), "L:directory", ".pt")
+    yield Case("ZP-037/huge-pickle", archive(bytes(65 << 20)), "L:pickle", ".pt")
     yield Case("ZP-034/evil-inside", archive(evil, DATA), "U:posix.system", ".pt")

@@ -59,6 +59,7 @@ FAULTY(FAULT_ALLOCATION, ENOMEM, NULL, void *, calloc, (size_t count, size_t siz
 FAULTY(FAULT_ALLOCATION, ENOMEM, NULL, void *, realloc, (void *old, size_t size), (old, size))
 FAULTY(FAULT_ALLOCATION, ENOMEM, NULL, void *, reallocarray, (void *old, size_t count, size_t size), (old, count, size))
 FAULTY(FAULT_ALLOCATION, ENOMEM, NULL, char *, strdup, (const char *text), (text))
+FAULTY(FAULT_ALLOCATION, ENOMEM, NULL, char *, strndup, (const char *text, size_t length), (text, length))
 FAULTY(FAULT_CALL, ENOMEM, MAP_FAILED, void *, mmap64, (void *address, size_t size, int protection, int flags, int fd, off_t offset), (address, size, protection, flags, fd, offset))
 FAULTY(FAULT_CALL, ENOMEM, -1, int, memfd_create, (const char *name, unsigned flags), (name, flags))
 FAULTY(FAULT_CALL, ENOSPC, -1, int, ftruncate64, (int fd, off_t size), (fd, size))

@@ -8,9 +8,11 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
-from own_daemon import BUILD, HOISTD, Daemon
+from own_daemon import BUILD, HOISTD
 from weight_files import tensor, write
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
@@ -87,8 +89,6 @@ def counts(daemon):
 
 def settled(daemon, wanted, seconds=5):
     """The counts, once they are what is wanted or the time is over."""
-    import time
-
     deadline = time.monotonic() + seconds
     while counts(daemon) != wanted and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -231,13 +231,13 @@ def test_verify_tells_of_a_hole_at_the_end(tmp_path):
     assert len(warnings[0]) == 1 and warnings[0][0].startswith(f"zeros: nothing was ever written to the last {whole.stat().st_size - MIB} of") and warnings[1] == []
 
 
-def test_what_is_no_regular_file_is_skipped_without_waiting(start, tmp_path):
+def test_what_is_no_regular_file_is_skipped_without_waiting(start, tmp_path, monkeypatch):
     library = tmp_path / "models"
     library.mkdir()
     os.mkfifo(library / "pipe.safetensors")
     (library / "folder.gguf").mkdir()
     server = socket.socket(socket.AF_UNIX)
-    os.chdir(library)
+    monkeypatch.chdir(library)
     server.bind("socket.gguf")
     os.symlink("loop.ckpt", library / "loop.ckpt")
     os.symlink("/dev/zero", library / "zero.gguf")
@@ -277,8 +277,6 @@ def test_a_file_larger_than_memory_is_listed_and_refused_at_admission(start, tmp
 
 @pytest.mark.parametrize("rounds", [12])
 def test_a_file_cut_while_it_is_loaded_gives_an_error_and_nothing_else(start, tmp_path, rounds):
-    import threading
-
     library = tmp_path / "models"
     library.mkdir()
     path = library / "one.safetensors"

@@ -118,7 +118,7 @@ static const struct {
     {"{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]},\"b\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]}}", "overlap", 4},
     {"{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]},\"b\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[2,2]}}", "overlap", 4},
     {ONE("t", "F32", "[2,2]", "[0,12]"), "size", 12},
-    {ONE("t", "F4", "[3]", "[0,1]"), "overflow", 1},
+    {ONE("t", "F4", "[3]", "[0,1]"), "size", 1},
     {"{\"t\":{\"dtype\":\"U8\",\"shape\":[1]}}", "type", 1},
     {"{\"t\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]", "json", 1},
 };
