@@ -1,8 +1,14 @@
 #!/usr/bin/env python3
-"""Write the first inputs of every fuzz target's corpus: small, and each of another kind. usage: seeds.py"""
+"""Write the first inputs of every fuzz target's corpus: small, and each of another kind. usage: seeds.py [FOLDER]
+
+With a folder: write there what tests/badfiles/ makes, as far as it is small, as more inputs for the targets of model files."""
 import json
 import pathlib
 import struct
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from badfiles import legacy, pickles, torch_zip  # noqa: E402
 
 CORPUS = pathlib.Path(__file__).parent / "corpus"
 
@@ -157,8 +163,39 @@ SEEDS = {
     "index": {"one": index(), "empty": index((), (), (), (), b""), "cut": index()[:-8], "outside": index(tensors=((0, 4, 11, 2, 0, 0, 0, 4090, 16),)), "none": b""},
 }
 
+# The other way than those of safetensors: one target for each parser. Good ones; what is wrong with a file is in tests/badfiles/.
+for name in ("gguf", "gguf-empty", "gguf-big"):
+    SEEDS.setdefault("gguf", {})[name] = SEEDS["safetensors"][name]
+torch_zip.WEIGHTS = torch_zip.weights()
+SEEDS["zip"] = {"archive": torch_zip.archive(torch_zip.WEIGHTS, torch_zip.DATA), "no-zip64": torch_zip.pack(list(torch_zip.members(torch_zip.WEIGHTS, torch_zip.DATA)), zip64=False)}
+SEEDS["pickle"] = {"weights": pickles.weights(), "evil": pickles.PROTO + pickles.call("posix", "system", pickles.word("x")) + b".", "nested": pickles.weights((pickles.word("x"), pickles.dict_of((b"K\7", pickles.tensor(key="1")))))}
+SEEDS["stream"] = {"weights": legacy.pack()[len(legacy.MAGIC):]}
+SMALL = 4096
+
+
+def more():
+    """(target, name, content) of the cases of tests/badfiles/."""
+    from badfiles import collect
+
+    targets = {"ST": "safetensors", "TR": "safetensors", "GG": "gguf", "ZP": "zip", "LG": "stream"}
+    for case in collect():
+        target = targets.get(case.id[:2])
+        if target and not case.sparse and len(case.content) <= SMALL:
+            yield target, case.file, case.content[len(legacy.MAGIC):] if target == "stream" else case.content
+    for name, content, _ in (*pickles.unsafe(), *pickles.broken(), *pickles.tensors()):
+        if len(content) <= SMALL:
+            yield "pickle", name.replace("/", "-"), content
+
+
+def write(folder, rows):
+    """Write (target, name, content) below a folder."""
+    for target, name, content in rows:
+        (folder / target).mkdir(parents=True, exist_ok=True)
+        (folder / target / name).write_bytes(content)
+
+
 if __name__ == "__main__":
-    for target, inputs in SEEDS.items():
-        (CORPUS / target).mkdir(parents=True, exist_ok=True)
-        for name, content in inputs.items():
-            (CORPUS / target / name).write_bytes(content)
+    if len(sys.argv) > 1:
+        write(pathlib.Path(sys.argv[1]), more())
+    else:
+        write(CORPUS, ((target, name, content) for target, inputs in SEEDS.items() for name, content in inputs.items()))
