@@ -33,7 +33,7 @@ static void sip_word(uint64_t v[4], uint64_t word)
 }
 
 /* SipHash-1-3 (Aumasson, Bernstein 2012; the variant of Rust's and Python's maps). */
-static uint64_t sip_hash(const uint64_t seed[2], const void *key, size_t len)
+static uint32_t sip_hash(const uint64_t seed[2], const void *key, size_t len)
 {
     uint64_t v[4] = {seed[0] ^ 0x736f6d6570736575U, seed[1] ^ 0x646f72616e646f6dU, seed[0] ^ 0x6c7967656e657261U,
                      seed[1] ^ 0x7465646279746573U};
@@ -50,23 +50,28 @@ static uint64_t sip_hash(const uint64_t seed[2], const void *key, size_t len)
     v[2] ^= 0xff;
     for (int i = 0; i < 3; i++)
         sip_round(v);
-    return v[0] ^ v[1] ^ v[2] ^ v[3];
+    return (uint32_t)(v[0] ^ v[1] ^ v[2] ^ v[3]);
 }
 
-static bool same(const struct hst_map_slot *slot, uint64_t hash, const void *key, size_t len)
+static bool is_removed(const struct hst_map_slot *slot)
+{
+    return slot->key == NULL && slot->key_len != 0;
+}
+
+static bool same(const struct hst_map_slot *slot, uint32_t hash, const void *key, size_t len)
 {
     return slot->key != NULL && slot->hash == hash && slot->key_len == len && memcmp(slot->key, key, len) == 0;
 }
 
 /* The slot of the key, or the one where it would go (the first tombstone on the way, else the empty end). */
-static struct hst_map_slot *probe(const struct hst_map *map, uint64_t hash, const void *key, size_t len)
+static struct hst_map_slot *probe(const struct hst_map *map, uint32_t hash, const void *key, size_t len)
 {
     struct hst_map_slot *reuse = NULL;
     for (size_t i = hash & (map->capacity - 1);; i = (i + 1) & (map->capacity - 1)) {
         struct hst_map_slot *slot = &map->slots[i];
         if (same(slot, hash, key, len)) return slot;
-        if (slot->tombstone && reuse == NULL) reuse = slot;
-        if (slot->key == NULL && !slot->tombstone) return reuse ? reuse : slot;
+        if (is_removed(slot) && reuse == NULL) reuse = slot;
+        if (slot->key == NULL && !is_removed(slot)) return reuse ? reuse : slot;
     }
 }
 
@@ -98,13 +103,13 @@ int hst_map_put(struct hst_map *map, const void *key, size_t key_len, void *valu
 {
     int status = make_room(map);
     if (status < 0) return status;
-    uint64_t hash = sip_hash(map->seed, key, key_len);
+    uint32_t hash = sip_hash(map->seed, key, key_len);
     struct hst_map_slot *slot = probe(map, hash, key, key_len);
     if (slot->key == NULL) {
         map->count++;
-        if (!slot->tombstone) map->used++;
+        if (!is_removed(slot)) map->used++;
     }
-    *slot = (struct hst_map_slot){.hash = hash, .key = key, .key_len = key_len, .value = value};
+    *slot = (struct hst_map_slot){.key = key, .value = value, .hash = hash, .key_len = (uint32_t)key_len};
     return HST_OK;
 }
 
@@ -126,7 +131,7 @@ void *hst_map_remove(struct hst_map *map, const void *key, size_t key_len)
     struct hst_map_slot *slot = find(map, key, key_len);
     if (slot == NULL) return NULL;
     void *value = slot->value;
-    *slot = (struct hst_map_slot){.tombstone = true};
+    *slot = (struct hst_map_slot){.key_len = 1};
     map->count--;
     return value;
 }

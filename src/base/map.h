@@ -7,13 +7,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/** A slot of the table. */
+/** A slot of the table: small, since a table of 100,000 tensors has 262,144 of them. */
 struct hst_map_slot {
-    uint64_t hash;    /**< of the key; valid when used */
-    const void *key;  /**< borrowed; NULL = never used, or a tombstone */
-    size_t key_len;   /**< bytes of the key */
+    const void *key;  /**< borrowed; NULL = never used, or removed */
     void *value;      /**< borrowed */
-    bool tombstone;   /**< removed: probing goes on */
+    uint32_t hash;    /**< of the key; valid when used */
+    uint32_t key_len; /**< bytes of the key; without a key: not 0 = removed, and probing goes on */
 };
 
 /** The map. Zero-initialise; free with hst_map_fini. */
@@ -25,7 +24,7 @@ struct hst_map {
     uint64_t seed[2];           /**< random, set at the first insertion */
 };
 
-/** Add or replace. @return 0 or HST_E_NOMEM, and then nothing changed */
+/** Add or replace; a key has less than 4 GiB. @return 0 or HST_E_NOMEM, and then nothing changed */
 int hst_map_put(struct hst_map *map, const void *key, size_t key_len, void *value);
 /** The value, or NULL. */
 void *hst_map_get(const struct hst_map *map, const void *key, size_t key_len);

@@ -151,8 +151,8 @@ def tensors():
 def large():
     """Files that cost a careless reader time and memory."""
     keys = [pair(f"k{i:06d}", U8, b"x") for i in range(60_000)]
-    yield Case("GG-060", pack(keys, ONE, DATA), "A", ".gguf", heap=32 << 20)
-    yield Case("GG-061", pack(NUMBER, [tensor(f"{i:07d}", [0]) for i in range(40_000)]), "A", ".gguf", heap=16 << 20)
+    yield Case("GG-060", pack(keys, ONE, DATA), "A", ".gguf", heap=8 << 20)
+    yield Case("GG-061", pack(NUMBER, [tensor(f"{i:07d}", [0]) for i in range(40_000)]), "A", ".gguf")
 
 
 def wrapped(content):

@@ -199,13 +199,13 @@ def tensors():
 
 def large():
     """Pickles that cost a careless reader time and memory."""
-    yield Case("PK-033", PROTO + b"N0" * (50 << 20) + b".", "L:opcodes|L:pickle", ".ckpt", heap=90 << 20, ms=1000)
+    yield Case("PK-033", PROTO + b"N0" * (50 << 20) + b".", "L:opcodes|L:pickle", ".ckpt", ms=1000)
     yield Case("PK-034/endless-text", PROTO + b"X" + struct.pack("<I", 100 << 20), "L:pickle", ".ckpt", sparse=101 << 20)
     yield Case("PK-034/stack", archive(PROTO + b"N" * (1 << 20) + b"."), "L:stack", ".ckpt")
-    yield Case("PK-034/empties", archive(PROTO + b"]0" * (1 << 20) + b"N."), "L:heap", ".ckpt", heap=24 << 20)
-    yield Case("PK-034/memo", archive(PROTO + b"N" + b"\x94" * (1 << 20) + b"."), "L:heap", ".ckpt", heap=24 << 20)
+    yield Case("PK-034/empties", archive(PROTO + b"]0" * (1 << 20) + b"N."), "L:heap", ".ckpt", heap=16 << 20)
+    yield Case("PK-034/memo", archive(PROTO + b"N" + b"\x94" * (1 << 20) + b"."), "L:heap", ".ckpt")
     one = b"".join(word(f"{i:06d}") + b"h\x00" for i in range(1_000_000))
-    yield Case("PK-041", archive(PROTO + tensor((1,), count=1) + b"q\x000}(" + one + b"u.", {"0": bytes(4)}), "L:tensors|L:stack", ".ckpt", heap=256 << 20, ms=1500)
+    yield Case("PK-041", archive(PROTO + tensor((1,), count=1) + b"q\x000}(" + one + b"u.", {"0": bytes(4)}), "L:tensors|L:stack", ".ckpt", ms=1500)
 
 
 def cases():
