@@ -139,7 +139,7 @@ static int read_folder(struct hst_model *model, const char *path, struct hst_err
     if (dir_fd < 0) return dir_fd;
     if (hst_folder_has(dir_fd, "model_index.json")) return read_pipeline(model, dir_fd, err);
     if (hst_folder_has(dir_fd, "config.json")) return read_single(model, dir_fd, err);
-    return hst_error_set(err, HST_E_UNKNOWN_FORMAT, "the folder is no model: it has neither model_index.json nor config.json");
+    return hst_error_set(err, HST_E_UNKNOWN_FORMAT, "unknown: the folder is no model: it has neither model_index.json nor config.json");
 }
 
 /* Sidecars and headers of a broken file are heard, too: they say what it was. */

@@ -259,7 +259,7 @@ static int check_head(struct reader *reader)
     HST_TRY(take_u32(reader, &reader->version));
     if (reader->version == 2 || reader->version == 3) return HST_OK;
     bool big = reader->version != 0 && (reader->version & 0xffff) == 0;
-    return fail(reader, HST_E_INVALID_FILE, big ? "endian: a big-endian GGUF" : "version: GGUF of another version than 2 or 3");
+    return fail(reader, HST_E_INVALID_FILE, big ? "byteorder: a big-endian GGUF" : "version: GGUF of another version than 2 or 3");
 }
 
 static int read_all(struct reader *reader)

@@ -26,7 +26,8 @@ int hst_file_errno(struct hst_error *err, int errno_value, const char *what, con
     int status = HST_E_IO;
     for (size_t i = 0; i < sizeof errnos / sizeof errnos[0]; i++)
         if (errnos[i].errno_value == errno_value) status = errnos[i].status;
-    return hst_error_set(err, status, "cannot %s %s: %s", what, path, strerror(errno_value));
+    const char *reason = status == HST_E_INVALID_FILE ? "path: " : ""; /* a link that leads out, or round in a circle: a verdict, which has a reason */
+    return hst_error_set(err, status, "%scannot %s %s: %s", reason, what, path, strerror(errno_value));
 }
 
 static int64_t ns_of(struct timespec time)
@@ -47,7 +48,7 @@ static int identify(int fd, const char *path, struct hst_file_id *ret_id, struct
 {
     struct stat st;
     if (fstat(fd, &st) < 0) return hst_file_errno(err, errno, "read the status of", path);
-    if (!S_ISREG(st.st_mode)) return hst_error_set(err, HST_E_INVALID_FILE, "%s is not a regular file", path);
+    if (!S_ISREG(st.st_mode)) return hst_error_set(err, HST_E_INVALID_FILE, "not_regular: %s is no regular file", path);
     *ret_id = hst_file_id_of(&st);
     return HST_OK;
 }
@@ -99,7 +100,7 @@ static bool leaves_folder(const char *path)
 
 int hst_file_open_beneath(int dir_fd, const char *path, struct hst_file_id *ret_id, struct hst_error *err)
 {
-    if (leaves_folder(path)) return hst_error_set(err, HST_E_INVALID_FILE, "%s leads out of its folder", path);
+    if (leaves_folder(path)) return hst_error_set(err, HST_E_INVALID_FILE, "path: %s leads out of its folder", path);
     struct open_how how = {.flags = OPEN_FLAGS, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
     int fd = (int)syscall(SYS_openat2, dir_fd, path, &how, sizeof how);
     if (fd < 0 && (errno == ENOSYS || errno == EPERM)) fd = open_step_by_step(dir_fd, path);

@@ -81,7 +81,7 @@ def heads():
     for magic in (b"GGML", b"GGJT", b"GGLA", b"lmgg", b"tjgg", b"algg", b"fmgg"):
         yield f"GG-021/{magic.decode()}", pack(NUMBER, ONE, DATA, magic=magic), "R:unsupported"
     for version in (0, 1, 4, -1, 3 << 24):
-        yield f"GG-022/{version}", pack(NUMBER, ONE, DATA, version=version), "R:version|R:endian"
+        yield f"GG-022/{version}", pack(NUMBER, ONE, DATA, version=version), "R:version|R:byteorder"
     for count in (LIMIT - 1, 1 << 40, 1 << 61):
         yield f"GG-023/tensors-{count}", pack(NUMBER, ONE, DATA, counts=(count, 1)), "R"
         yield f"GG-023/pairs-{count}", pack(NUMBER, ONE, DATA, counts=(1, count)), "R"

@@ -12,7 +12,7 @@ import threading
 import time
 
 import pytest
-from own_daemon import BUILD, HOISTD
+from own_daemon import BUILD, HOISTD, ROOT
 from weight_files import tensor, write
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
@@ -87,12 +87,15 @@ def counts(daemon):
     return {"fds": len(links), "threads": len(list((base / "task").iterdir())), "memfds": sum("memfd" in link for link in links)}
 
 
-def settled(daemon, wanted, seconds=5):
-    """The counts, once they are what is wanted or the time is over."""
-    deadline = time.monotonic() + seconds
-    while counts(daemon) != wanted and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return counts(daemon)
+def at_rest(daemon):
+    """The counts once nothing changes them any more: a connection is closed a little after its answer."""
+    seen = []
+    for _ in range(50):
+        seen.append(counts(daemon))
+        if len(seen) >= 4 and all(last == seen[-1] for last in seen[-4:]):
+            break
+        time.sleep(0.1)
+    return seen[-1]
 
 
 def listed(daemon):
@@ -115,8 +118,8 @@ def test_all_in_one_library_beside_a_model_in_use(corpus, start, tmp_path):
         array = held.numpy()["weight"]
         content = array.tobytes()
         daemon.scan()
-        before = counts(daemon)
-        other = {name: model for name, model in listed(daemon).items()}
+        other = listed(daemon)
+        before = at_rest(daemon)
         made = [*cases, *folders.cases()]
         for case in cases:
             os.link(folder / case.file, library / case.file)
@@ -128,11 +131,12 @@ def test_all_in_one_library_beside_a_model_in_use(corpus, start, tmp_path):
         assert not wrong, wrong[:20]
         daemon.scan()
         assert verdicts(listed(daemon)) == verdicts(first)
-        assert settled(daemon, before) == before and daemon.process.poll() is None
+        assert at_rest(daemon) == before and daemon.process.poll() is None
         assert first["good.safetensors"] == other["good.safetensors"]
         assert array.tobytes() == content == good.read_bytes()[-len(content):]
     assert not list(tmp_path.rglob("canary*"))
     check_texts(first.values())
+    check_page(first.values())
 
 
 def expected(case):
@@ -149,6 +153,13 @@ def check_texts(models):
     for model in models:
         for text in [model.get("problem", {}).get("text", ""), *model["warnings"]]:
             assert len(text.encode()) <= 512 and text.isprintable(), text
+
+
+def check_page(models):
+    """Every reason and warning is on the page that explains them."""
+    page = (ROOT / "docs" / "reasons.md").read_text(encoding="utf-8")
+    reasons = {model["problem"]["reason"] for model in models if model["state"] != "ok"} | {warning.split(":")[0] for model in models for warning in model["warnings"]}
+    assert len(reasons) > 50 and [reason for reason in reasons if f"`{reason}`" not in page] == []
 
 
 def test_unsafe_files_are_never_loaded(corpus, start, tmp_path):
