@@ -244,11 +244,19 @@ static int read_member(struct reader *reader, const struct hst_zip_entry *entry,
     return HST_OK;
 }
 
-/* The file of this name beside the pickle, or NULL. `folder` is the length of the folder's name with its slash. */
+/* What an entry is called in the folder of the pickle, whose name with its slash has `folder` bytes; NULL when it lies elsewhere. */
+static const char *name_beside(const struct hst_zip_entry *entry, const struct hst_zip_entry *pickle, size_t folder)
+{
+    return strncmp(entry->name, pickle->name, folder) == 0 ? entry->name + folder : NULL;
+}
+
+/* The file of this name beside the pickle, or NULL. */
 static const struct hst_zip_entry *find_beside(const struct hst_zip *zip, const struct hst_zip_entry *pickle, size_t folder, const char *name)
 {
-    for (size_t i = 0; i < zip->count; i++)
-        if (strncmp(zip->entries[i].name, pickle->name, folder) == 0 && strcmp(zip->entries[i].name + folder, name) == 0) return &zip->entries[i];
+    for (size_t i = 0; i < zip->count; i++) {
+        const char *own = name_beside(&zip->entries[i], pickle, folder);
+        if (own != NULL && strcmp(own, name) == 0) return &zip->entries[i];
+    }
     return NULL;
 }
 
@@ -282,14 +290,18 @@ static int check_note(struct reader *reader, const struct hst_zip_entry *entry, 
     return good ? HST_OK : hst_error_at(reader->err, HST_E_INVALID_FILE, entry->offset, "%s", notes[note].wrong);
 }
 
+static bool is_code(const char *own)
+{
+    return strncmp(own, "code/", 5) == 0 || strcmp(own, "constants.pkl") == 0;
+}
+
 /* TorchScript is a program with weights beside it. */
 static int check_code(const struct reader *reader, const struct hst_zip *zip, const struct hst_zip_entry *pickle, size_t folder)
 {
     for (size_t i = 0; i < zip->count; i++) {
-        const char *name = zip->entries[i].name;
-        bool beside = strncmp(name, pickle->name, folder) == 0;
-        if (beside && (strncmp(name + folder, "code/", 5) == 0 || strcmp(name + folder, "constants.pkl") == 0))
-            return hst_error_at(reader->err, HST_E_UNSAFE_FILE, zip->entries[i].header, "torchscript: it carries a program ('%.64s'), which hoist never runs", name);
+        const char *own = name_beside(&zip->entries[i], pickle, folder);
+        if (own == NULL || !is_code(own)) continue;
+        return hst_error_at(reader->err, HST_E_UNSAFE_FILE, zip->entries[i].header, "torchscript: it carries a program ('%.64s'), which hoist never runs", zip->entries[i].name);
     }
     return HST_OK;
 }
@@ -298,10 +310,11 @@ static int check_code(const struct reader *reader, const struct hst_zip *zip, co
 static int learn_members(struct reader *reader, const struct hst_zip *zip, const struct hst_zip_entry *pickle, size_t folder)
 {
     for (size_t i = 0; i < zip->count; i++) {
-        const char *name = zip->entries[i].name;
-        if (strncmp(name, pickle->name, folder) != 0 || strncmp(name + folder, "data/", 5) != 0) continue;
-        if (hst_map_get_str(&reader->places, name + folder + 5) != NULL) return hst_error_at(reader->err, HST_E_INVALID_FILE, zip->entries[i].offset, "duplicate: '%.64s'", name);
-        HST_TRY(add_place(reader, name + folder + 5, (struct place){zip->entries[i].offset, zip->entries[i].size_bytes}));
+        const struct hst_zip_entry *entry = &zip->entries[i];
+        const char *own = name_beside(entry, pickle, folder);
+        if (own == NULL || strncmp(own, "data/", 5) != 0) continue;
+        if (hst_map_get_str(&reader->places, own + 5) != NULL) return hst_error_at(reader->err, HST_E_INVALID_FILE, entry->offset, "duplicate: '%.64s'", entry->name);
+        HST_TRY(add_place(reader, own + 5, (struct place){entry->offset, entry->size_bytes}));
     }
     return HST_OK;
 }
