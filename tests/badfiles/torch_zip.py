@@ -127,6 +127,10 @@ def headers():
     yield "ZP-018/bomb", pack([*list(members(WEIGHTS, {}))[:1], *(entry(f"archive/data/{i}", deflated, method=8, size=1 << 20) for i in range(40))]), "R:compressed"
     yield "ZP-018/nested", pack([*members(WEIGHTS, DATA), entry("archive/data/9", archive(WEIGHTS, DATA))]), "A"  # bytes as any others
     yield "ZP-018/overlap", pack([*members(WEIGHTS, DATA), entry("archive/data/9", b"", offset=0)]), "R"
+    inner = pack([entry("archive/data/8", b"x", extra=b"")], zip64=False)[:30 + len("archive/data/8") + 1]
+    made = [*members(WEIGHTS, DATA), entry("archive/data/9", inner), entry("archive/data/8", b"x")]
+    made[-1]["offset"] = pack(made).index(inner)
+    yield "ZP-018/within", pack(made), "R:overlap"
     yield "ZP-018/same-bytes", pack([*members(WEIGHTS, DATA), entry("archive/data.pkl", b"", local_name=b"archive/data.pkl", offset=0, size=len(WEIGHTS), packed=len(WEIGHTS))]), "R"
     for name, offset in (("past", 1 << 31), ("negative", -8), ("directory", None)):
         made = changed(2, offset=offset)
