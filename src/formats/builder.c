@@ -79,7 +79,8 @@ int hst_builder_shape(struct hst_builder *builder, struct hst_tensor *tensor, co
     tensor->shape = copy;
     tensor->rank = rank;
     tensor->elements = elements * not_zero;
-    if (tensor->elements % hst_dtype_info(tensor->dtype)->block != 0)
+    const struct hst_dtype_info *info = hst_dtype_info(tensor->dtype);
+    if (tensor->elements % info->block != 0 && !info->padded)
         return hst_error_set(err, HST_E_INVALID_FILE, "size: '%.64s' does not have a whole number of bytes", tensor->name);
     if (!hst_dtype_bytes(tensor->dtype, tensor->elements, &tensor->size_bytes))
         return hst_error_set(err, HST_E_INVALID_FILE, "overflow: '%.64s' has more bytes than any file", tensor->name);

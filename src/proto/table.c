@@ -13,7 +13,7 @@ enum { SHA1_DIGITS = 40 };
 
 /* Who adds a member must let it travel, too, or say here why it need not. */
 _Static_assert(sizeof(struct hst_tensor) == 48, "hst_tensor has another member");
-_Static_assert(sizeof(struct hst_tensor_table) == 80, "hst_tensor_table has another member");
+_Static_assert(sizeof(struct hst_tensor_table) == 120, "hst_tensor_table has another member");
 _Static_assert(sizeof(struct hst_external) == 40, "hst_external has another member");
 
 /* ---- writing ---- */
@@ -75,12 +75,20 @@ static void put_external(struct hst_strbuf *out, const struct hst_external *exte
     put_table(out, external->table);
 }
 
+static void put_warning(struct hst_strbuf *out, const char *text)
+{
+    put_u32(out, strlen(text));
+    hst_strbuf_append(out, text, strlen(text));
+}
+
 void hst_table_encode(const struct hst_tensor_table *table, struct hst_strbuf *out)
 {
     put_table(out, table);
     put_u32(out, table->external_count);
     for (size_t i = 0; i < table->external_count; i++)
         put_external(out, &table->externals[i]);
+    for (size_t i = 0; i < table->warning_count; i++)
+        put_warning(out, table->warnings[i]);
 }
 
 /* ---- reading ---- */
@@ -203,6 +211,14 @@ static int read_external(struct hst_cursor *bytes, struct hst_builder *builder, 
     return read_external_table(bytes, table->format, external->least_bytes, &external->table, err);
 }
 
+static int read_warning(struct hst_cursor *bytes, struct hst_builder *builder, struct hst_error *err)
+{
+    uint32_t length = hst_cursor_u32(bytes);
+    const char *text = (const char *)hst_cursor_take(bytes, length);
+    if (text == NULL || length == 0 || length > HST_NAME_MAX) return bad(err, "it does not end where it should");
+    return hst_builder_warn(builder, err, "%.*s", (int)length, text);
+}
+
 static int read_all(struct hst_cursor *bytes, struct hst_builder *builder, struct hst_error *err)
 {
     HST_TRY(read_table(bytes, builder, err));
@@ -210,6 +226,8 @@ static int read_all(struct hst_cursor *bytes, struct hst_builder *builder, struc
     if (count > HST_EXTERNALS_MAX) return bad(err, "there are too many files of external data");
     for (uint32_t i = 0; i < count; i++)
         HST_TRY(read_external(bytes, builder, err));
+    while (hst_cursor_left(bytes) > 0 && builder->table->warning_count < HST_WARNINGS_MAX)
+        HST_TRY(read_warning(bytes, builder, err));
     return hst_cursor_ok(bytes) && hst_cursor_left(bytes) == 0 ? HST_OK : bad(err, "it does not end where it should");
 }
 

@@ -8,6 +8,7 @@
  *   tensors, each:   u32 name_length, u32 dtype, u32 rank, u64 offset, u64 * rank shape, name
  *   u32 external_count
  *   externals, each: u32 location_length, u32 sha1_length (0 or 40), u32 exact, u64 least_bytes, location, sha1, then counts, metadata and tensors as above
+ *   warnings, each:  u32 length, text; up to the end of the bytes
  *
  * What follows from these (elements, sizes, the size of the file) does not travel: the reader computes it. */
 #include "base/cursor.h"
