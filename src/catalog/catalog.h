@@ -37,6 +37,7 @@ struct hst_hash_status {
     uint64_t bytes_total;   /**< of the files */
     uint64_t bytes_done;    /**< hashed */
     uint64_t hashed_bytes;  /**< of all: bytes hashed since the start; else 0 */
+    int failure;            /**< of a model: why its first file that failed did; else HST_OK */
 };
 
 /** News, on the loop thread. Every slot may be NULL. */
@@ -87,6 +88,9 @@ struct hst_hash_status hst_catalog_hash_status(const struct hst_catalog *catalog
 struct hst_hash_status hst_catalog_hash_status_of(const struct hst_catalog *catalog, const struct hst_model *model);
 /** The next model with the same weights after `previous` (NULL = the first), in no order; NULL at the end, and while hashes are unknown. */
 struct hst_model *hst_catalog_next_duplicate(const struct hst_catalog *catalog, const struct hst_model *model, const struct hst_model *previous);
+/** The digest by which duplicates are known (HST_SHA256_BYTES), or NULL while hashes are unknown: of one file its modelspec hash (its SHA-256
+ * when it is no safetensors file); of several the SHA-256 over these digests, sorted. */
+const uint8_t *hst_catalog_digest(const struct hst_catalog *catalog, const struct hst_model *model);
 /** The first generation of this model that had the same weights: later ones changed header or place; 0 = not known. */
 uint64_t hst_catalog_weights_since(const struct hst_catalog *catalog, const struct hst_model *model);
 /** Stop scanning, write what is unwritten, free. NULL is fine. */

@@ -143,18 +143,31 @@ int hst_content_recall(struct hst_catalog *catalog, struct hst_error *err)
     return hst_db_each_content(catalog->db, recall_row, catalog, err);
 }
 
-uint64_t hst_catalog_weights_since(const struct hst_catalog *catalog, const struct hst_model *model)
+/* The content of this very model, or NULL. */
+static const struct hst_content *current(const struct hst_catalog *catalog, const struct hst_model *model)
 {
     const struct hst_entry *entry = hst_map_get_str(&catalog->by_id, model->id);
-    return entry != NULL && entry->model == model && entry->content.current ? entry->content.since_generation : 0;
+    return entry != NULL && entry->model == model && entry->content.current ? &entry->content : NULL;
+}
+
+uint64_t hst_catalog_weights_since(const struct hst_catalog *catalog, const struct hst_model *model)
+{
+    const struct hst_content *content = current(catalog, model);
+    return content != NULL ? content->since_generation : 0;
+}
+
+const uint8_t *hst_catalog_digest(const struct hst_catalog *catalog, const struct hst_model *model)
+{
+    const struct hst_content *content = current(catalog, model);
+    return content != NULL ? content->digest : NULL;
 }
 
 struct hst_model *hst_catalog_next_duplicate(const struct hst_catalog *catalog, const struct hst_model *model, const struct hst_model *previous)
 {
-    struct hst_entry *self = hst_map_get_str(&catalog->by_id, model->id);
-    struct hst_entry *at = previous != NULL ? hst_map_get_str(&catalog->by_id, previous->id) : self;
-    if (self == NULL || at == NULL || !self->content.current) return NULL;
-    for (struct hst_list *node = at->content.same.next; node != &self->content.same; node = node->next) {
+    const struct hst_content *self = current(catalog, model);
+    const struct hst_content *at = previous != NULL ? current(catalog, previous) : self;
+    if (self == NULL || at == NULL) return NULL;
+    for (struct hst_list *node = at->same.next; node != &self->same; node = node->next) {
         const struct hst_entry *other = entry_of(node);
         if (other->content.current && other->model->state != HST_MODEL_MISSING) return other->model;
     }

@@ -2,12 +2,10 @@
 
 #include "base/cleanup.h"
 #include "catalog/content.h"
+#include "catalog/hash_job.h"
 #include "catalog/hashes.h"
 #include "catalog/limits.h"
-#include "catalog/pass.h"
-#include "catalog/reopen.h"
 #include "os/clock.h"
-#include "os/priority.h"
 
 #include <string.h>
 
@@ -31,43 +29,6 @@ struct wanted {
     struct hst_model *model; /* referenced */
     size_t file;             /* the next to look at */
 };
-
-/* A file that is being hashed. What a slice uses is only touched by it while `running`. */
-struct job {
-    struct hst_list node;
-    struct hst_hasher *hasher;
-    struct hst_model *model; /* referenced */
-    size_t file;
-    bool urgent;             /* somebody waits: as fast as a scan, not in the background */
-    bool background;         /* the running slice is one of the background */
-    bool running;
-    _Atomic(bool) cancelled; /* nobody wants it any more */
-    _Atomic(uint64_t) offset; /* bytes hashed */
-    uint64_t counted;        /* of them in the figures */
-    int fd;
-    struct hst_tensor_table *table;
-    struct hst_hash *hash;
-    struct hst_pass pass;
-    bool finished;
-    int status;
-    struct hst_hashes hashes;
-};
-
-static const struct hst_model_file *file_of(const struct job *job)
-{
-    return &job->model->files[job->file];
-}
-
-static void free_job(struct job *job)
-{
-    hst_list_remove(&job->node);
-    hst_hash_free(job->hash);
-    hst_pass_fini(&job->pass);
-    hst_tensor_table_free(job->table);
-    hst_closep(&job->fd);
-    hst_model_unref(job->model);
-    free(job);
-}
 
 static void free_wanted(struct wanted *wanted)
 {
@@ -98,42 +59,6 @@ int hst_hasher_new(struct hst_catalog *catalog, struct hst_hasher **ret_hasher, 
     return status;
 }
 
-static int begin_file(struct job *job)
-{
-    const struct hst_model_file *file = file_of(job);
-    HST_TRY(hst_reopen(file->path, &file->id, &job->fd, &job->table, NULL));
-    HST_TRY(hst_hash_new(job->table, &job->hash, NULL));
-    return hst_pass_init(&job->pass, job->fd, file->id.size_bytes, NULL);
-}
-
-/* All bytes are in: were they those of the file that was parsed, from the first to the last? */
-static int end_file(struct job *job)
-{
-    HST_TRY(hst_reopen_check(job->fd, &file_of(job)->id, NULL));
-    job->finished = true;
-    return hst_hash_finish(job->hash, &job->hashes, NULL);
-}
-
-static int hash_slice(struct job *job)
-{
-    size_t length = 1;
-    for (uint64_t done = 0; length > 0 && done < HST_HASH_SLICE_BYTES; done += length) {
-        if (job->hasher->stop || job->cancelled) return HST_OK;
-        if (job->fd < 0) HST_TRY(begin_file(job));
-        HST_TRY(hst_pass_next(&job->pass, &length, NULL));
-        hst_hash_update(job->hash, job->pass.piece, length);
-        job->offset += length;
-    }
-    return length == 0 ? end_file(job) : HST_OK;
-}
-
-static void slice_work(void *arg)
-{
-    struct job *job = arg;
-    if (job->background) hst_priority_background();
-    job->status = hash_slice(job);
-}
-
 static void tell(struct hst_hasher *hasher, bool always)
 {
     const struct hst_catalog_listener *listener = &hasher->catalog->config.listener;
@@ -153,50 +78,46 @@ static void complete(struct hst_hasher *hasher, struct hst_entry *entry)
     if (entry->content.current && listener->hashed != NULL) listener->hashed(listener->context, entry->model);
 }
 
-static void keep(struct job *job)
+static void keep(struct hst_hasher *hasher, struct hst_hash_job *job)
 {
-    struct hst_catalog *catalog = job->hasher->catalog;
-    const struct hst_file_id *id = &file_of(job)->id;
+    struct hst_catalog *catalog = hasher->catalog;
+    const struct hst_file_id *id = &hst_hash_job_file(job)->id;
     size_t each_bytes = job->table != NULL ? job->table->count * HST_XXH128_BYTES : 0;
     if (hst_hashes_put(catalog, id, &job->hashes, hst_hash_take_each(job->hash), each_bytes, NULL) < 0) return;
-    job->hasher->sum.files_done++;
-    job->hasher->sum.bytes_done += id->size_bytes;
-    complete(job->hasher, hst_map_get_str(&catalog->by_id, job->model->id));
+    hasher->sum.files_done++;
+    hasher->sum.bytes_done += id->size_bytes;
+    complete(hasher, hst_map_get_str(&catalog->by_id, job->model->id));
     hst_hashes_write(catalog);
 }
 
-static void slice_done(void *arg)
+/* A slice has ended. */
+static void on_slice(void *arg)
 {
-    struct job *job = arg;
-    struct hst_hasher *hasher = job->hasher;
-    job->running = false;
+    struct hst_hash_job *job = arg;
+    struct hst_hasher *hasher = job->context;
     hasher->running--;
     hasher->sum.hashed_bytes += job->offset - job->counted;
     job->counted = job->offset;
-    if (job->status < 0) hst_hashes_put_failure(hasher->catalog, &file_of(job)->id, job->status);
-    if (job->status == HST_OK && job->finished) keep(job);
-    if (job->finished || job->cancelled || job->status < 0) free_job(job);
+    if (job->status < 0) hst_hashes_put_failure(hasher->catalog, &hst_hash_job_file(job)->id, job->status);
+    if (job->finished) keep(hasher, job);
+    if (job->finished || job->cancelled || job->status < 0) hst_hash_job_free(job);
     tell(hasher, false);
     hst_hasher_update(hasher);
 }
 
-static bool submit(struct job *job)
+static bool submit(struct hst_hasher *hasher, struct hst_hash_job *job)
 {
-    struct hst_hasher *hasher = job->hasher;
-    struct hst_exec *exec = job->urgent ? hasher->catalog->exec : hasher->exec;
-    job->background = !job->urgent;
-    if (hst_exec_submit(exec, slice_work, slice_done, job) < 0) return false;
-    job->running = true;
+    if (hst_hash_job_submit(job, job->urgent ? hasher->catalog->exec : hasher->exec) < 0) return false;
     hasher->running++;
     return true;
 }
 
 /* The job that works on this file, or NULL. */
-static struct job *find_job(const struct hst_hasher *hasher, const struct hst_file_id *id)
+static struct hst_hash_job *find_job(const struct hst_hasher *hasher, const struct hst_file_id *id)
 {
     HST_LIST_FOREACH(node, &hasher->jobs) {
-        struct job *job = hst_container_of(node, struct job, node);
-        if (hst_file_id_equal(&file_of(job)->id, id)) return job;
+        struct hst_hash_job *job = hst_container_of(node, struct hst_hash_job, node);
+        if (hst_file_id_equal(&hst_hash_job_file(job)->id, id)) return job;
     }
     return NULL;
 }
@@ -206,27 +127,29 @@ static bool is_open(const struct hst_hasher *hasher, const struct hst_file_id *i
     return hst_hashes_find(hasher->catalog, id) == NULL && hst_hashes_failure(hasher->catalog, id) == HST_OK;
 }
 
-static struct job *new_job(struct hst_hasher *hasher, struct hst_model *model, size_t file, bool urgent)
+static struct hst_hash_job *new_job(struct hst_hasher *hasher, struct hst_model *model, size_t file, bool urgent)
 {
-    struct job *job = calloc(1, sizeof *job);
-    if (job == NULL) return NULL;
-    *job = (struct job){.hasher = hasher, .model = hst_model_ref(model), .file = file, .urgent = urgent, .fd = -1, .pass = {.direct_fd = -1}};
+    struct hst_hash_job *job;
+    if (hst_hash_job_new(model, file, urgent, &job, NULL) < 0) return NULL;
+    job->stop = &hasher->stop;
+    job->done = on_slice;
+    job->context = hasher;
     hst_list_append(&hasher->jobs, &job->node);
     return job;
 }
 
 /* A job that was begun and waits. */
-static struct job *waiting_job(const struct hst_hasher *hasher, bool urgent)
+static struct hst_hash_job *waiting_job(const struct hst_hasher *hasher, bool urgent)
 {
     HST_LIST_FOREACH(node, &hasher->jobs) {
-        struct job *job = hst_container_of(node, struct job, node);
+        struct hst_hash_job *job = hst_container_of(node, struct hst_hash_job, node);
         if (!job->running && job->urgent == urgent) return job;
     }
     return NULL;
 }
 
 /* The first file of the model from *file on that nobody has hashed or hashes; *file moves behind it. */
-static struct job *next_of(struct hst_hasher *hasher, struct hst_model *model, size_t *file, bool urgent)
+static struct hst_hash_job *next_of(struct hst_hasher *hasher, struct hst_model *model, size_t *file, bool urgent)
 {
     while (*file < model->file_count) {
         size_t index = (*file)++;
@@ -236,33 +159,33 @@ static struct job *next_of(struct hst_hasher *hasher, struct hst_model *model, s
     return NULL;
 }
 
-static struct job *next_wanted(struct hst_hasher *hasher)
+static struct hst_hash_job *next_wanted(struct hst_hasher *hasher)
 {
     HST_LIST_FOREACH(node, &hasher->wanted) {
         struct wanted *wanted = hst_container_of(node, struct wanted, node);
-        struct job *job = next_of(hasher, wanted->model, &wanted->file, true);
+        struct hst_hash_job *job = next_of(hasher, wanted->model, &wanted->file, true);
         if (job != NULL) return job;
         free_wanted(wanted);
     }
     return NULL;
 }
 
-static struct job *next_of_background(struct hst_hasher *hasher)
+static struct hst_hash_job *next_of_background(struct hst_hasher *hasher)
 {
     const struct hst_catalog *catalog = hasher->catalog;
     for (; catalog->config.hash == HST_HASH_AUTO && hasher->entry < catalog->count; hasher->entry++, hasher->file = 0) {
         struct hst_model *model = catalog->sorted[hasher->entry]->model;
         if (model == NULL || model->state == HST_MODEL_MISSING) continue;
-        struct job *job = next_of(hasher, model, &hasher->file, false);
+        struct hst_hash_job *job = next_of(hasher, model, &hasher->file, false);
         if (job != NULL) return job;
     }
     return NULL;
 }
 
 /* What was asked for first, what was begun before what was not. */
-static struct job *next_job(struct hst_hasher *hasher)
+static struct hst_hash_job *next_job(struct hst_hasher *hasher)
 {
-    struct job *job = waiting_job(hasher, true);
+    struct hst_hash_job *job = waiting_job(hasher, true);
     if (job == NULL) job = next_wanted(hasher);
     if (job == NULL) job = waiting_job(hasher, false);
     return job != NULL ? job : next_of_background(hasher);
@@ -279,16 +202,26 @@ static void end(struct hst_hasher *hasher)
     tell(hasher, true);
 }
 
+static bool is_state(const struct hst_hasher *hasher, const char *state)
+{
+    return hasher->sum.state != NULL && strcmp(hasher->sum.state, state) == 0;
+}
+
+static void begin_slices(struct hst_hasher *hasher)
+{
+    while (hasher->running < hasher->threads) {
+        struct hst_hash_job *job = next_job(hasher);
+        if (job == NULL || !submit(hasher, job)) return;
+    }
+}
+
 void hst_hasher_update(struct hst_hasher *hasher)
 {
     if (hasher == NULL) return;
     hasher->stop = hasher->held || hasher->catalog->scan.walks != NULL || hasher->catalog->stopping;
-    while (!hasher->stop && hasher->running < hasher->threads) {
-        struct job *job = next_job(hasher);
-        if (job == NULL || !submit(job)) break;
-    }
-    bool was_running = hasher->sum.state != NULL && strcmp(hasher->sum.state, "running") == 0;
-    if (was_running && !hasher->stop && hst_list_empty(&hasher->jobs)) end(hasher);
+    if (hasher->stop) return;
+    begin_slices(hasher);
+    if (is_state(hasher, "running") && hst_list_empty(&hasher->jobs)) end(hasher);
 }
 
 /* Is this file of the model still the one that the catalog knows? */
@@ -300,10 +233,10 @@ static bool is_current(const struct hst_hasher *hasher, const struct hst_model *
     return false;
 }
 
-static void drop_job(struct job *job)
+static void drop_job(struct hst_hash_job *job)
 {
     job->cancelled = true;
-    if (!job->running) free_job(job);
+    if (!job->running) hst_hash_job_free(job);
 }
 
 static void count_file(struct hst_hasher *hasher, const struct hst_file_id *id)
@@ -331,8 +264,8 @@ void hst_hasher_restart(struct hst_hasher *hasher)
 {
     if (hasher == NULL || hasher->catalog->stopping) return;
     HST_LIST_FOREACH(node, &hasher->jobs) {
-        struct job *job = hst_container_of(node, struct job, node);
-        if (!is_current(hasher, job->model, &file_of(job)->id)) drop_job(job);
+        struct hst_hash_job *job = hst_container_of(node, struct hst_hash_job, node);
+        if (!is_current(hasher, job->model, &hst_hash_job_file(job)->id)) drop_job(job);
     }
     hasher->entry = hasher->file = 0;
     survey(hasher);
@@ -351,7 +284,7 @@ void hst_hasher_free(struct hst_hasher *hasher)
 {
     if (hasher == NULL) return;
     HST_LIST_FOREACH(node, &hasher->jobs)
-        free_job(hst_container_of(node, struct job, node));
+        hst_hash_job_free(hst_container_of(node, struct hst_hash_job, node));
     HST_LIST_FOREACH(node, &hasher->wanted)
         free_wanted(hst_container_of(node, struct wanted, node));
     free(hasher);
@@ -392,7 +325,7 @@ int hst_catalog_hash(struct hst_catalog *catalog, struct hst_model *model, struc
     if (hasher == NULL) return hst_error_set(err, HST_E_INVALID_ARGUMENT, "nothing is hashed here");
     HST_TRY(add_wanted(hasher, model, err));
     for (size_t i = 0; i < model->file_count; i++) {
-        struct job *job = find_job(hasher, &model->files[i].id);
+        struct hst_hash_job *job = find_job(hasher, &model->files[i].id);
         hst_hashes_forget_failure(catalog, &model->files[i].id);
         if (job != NULL) job->urgent = true; /* from its next slice on */
     }
@@ -407,7 +340,7 @@ void hst_catalog_hash_cancel(struct hst_catalog *catalog, const struct hst_model
     struct wanted *wanted = hasher != NULL ? find_wanted(hasher, model) : NULL;
     if (wanted != NULL) free_wanted(wanted);
     for (size_t i = 0; hasher != NULL && i < model->file_count; i++) {
-        struct job *job = find_job(hasher, &model->files[i].id);
+        struct hst_hash_job *job = find_job(hasher, &model->files[i].id);
         if (job != NULL) job->urgent = false;
         if (job != NULL && catalog->config.hash != HST_HASH_AUTO) drop_job(job);
     }
@@ -416,7 +349,7 @@ void hst_catalog_hash_cancel(struct hst_catalog *catalog, const struct hst_model
 static void add_jobs(const struct hst_hasher *hasher, const struct hst_model *model, struct hst_hash_status *status)
 {
     HST_LIST_FOREACH(node, &hasher->jobs) {
-        const struct job *job = hst_container_of(node, struct job, node);
+        const struct hst_hash_job *job = hst_container_of(node, struct hst_hash_job, node);
         if (model != NULL && job->model != model) continue;
         status->bytes_done += job->offset;
         if (!job->finished) status->files_running++;
@@ -433,7 +366,7 @@ struct hst_hash_status hst_catalog_hash_status(const struct hst_catalog *catalog
         status.state = "off";
     else if (status.state == NULL)
         status.state = "idle";
-    else if (hasher->stop && strcmp(status.state, "running") == 0)
+    else if (hasher->stop && is_state(hasher, "running"))
         status.state = "paused";
     return status;
 }
@@ -443,8 +376,7 @@ static const char *state_of(const struct hst_catalog *catalog, const struct hst_
 {
     const struct hst_hasher *hasher = catalog->hasher;
     if (status->files_done == status->files_total) return "done";
-    for (size_t i = 0; i < model->file_count; i++)
-        if (hst_hashes_failure(catalog, &model->files[i].id) < 0) return "failed";
+    if (status->failure < 0) return "failed";
     if (hasher == NULL || model->state == HST_MODEL_MISSING) return "off";
     if (status->files_running > 0) return hasher->stop ? "paused" : "running";
     return catalog->config.hash == HST_HASH_AUTO || find_wanted(hasher, model) != NULL ? "queued" : "off";
@@ -455,6 +387,7 @@ struct hst_hash_status hst_catalog_hash_status_of(const struct hst_catalog *cata
     struct hst_hash_status status = {.files_total = model->file_count};
     for (size_t i = 0; i < model->file_count; i++) {
         bool done = hst_hashes_find(catalog, &model->files[i].id) != NULL;
+        if (status.failure == HST_OK) status.failure = hst_hashes_failure(catalog, &model->files[i].id);
         status.files_done += done;
         status.bytes_done += done ? model->files[i].id.size_bytes : 0;
         status.bytes_total += model->files[i].id.size_bytes;

@@ -6,6 +6,8 @@
 
 /** Models and components: what there is, scanning (verbs_catalog.c). */
 extern const struct hst_route hst_verbs_catalog[];
+/** Hashing a model now (verbs_hash.c). */
+extern const struct hst_route hst_verbs_hash[];
 /** Loading, unloading, planning, jobs (verbs_load.c). */
 extern const struct hst_route hst_verbs_load[];
 /** The RAM tier (verbs_cache.c). */
