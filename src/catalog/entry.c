@@ -168,6 +168,7 @@ void hst_entry_missing(struct hst_catalog *catalog, struct hst_entry *entry)
     struct hst_model *model = entry->model;
     bool was_missing = model->state == HST_MODEL_MISSING;
     model->state = HST_MODEL_MISSING;
+    entry->content.current = false;
     hst_error_set(&model->problem, HST_E_FILE_MISSING, "%s is gone", entry->path);
     forget_files(catalog, model);
     if (!was_missing) tell(catalog, model, false);

@@ -254,7 +254,7 @@ static void survey(struct hst_hasher *hasher)
     hasher->sum = (struct hst_hash_status){.state = "running", .hashed_bytes = hasher->sum.hashed_bytes};
     for (size_t i = 0; i < catalog->count; i++) {
         struct hst_entry *entry = catalog->sorted[i];
-        hst_content_refresh(catalog, entry);
+        if (!entry->content.current) hst_content_refresh(catalog, entry);
         for (size_t j = 0; entry->model != NULL && entry->model->state != HST_MODEL_MISSING && j < entry->model->file_count; j++)
             count_file(hasher, &entry->model->files[j].id);
     }
@@ -327,7 +327,9 @@ int hst_catalog_hash(struct hst_catalog *catalog, struct hst_model *model, struc
     for (size_t i = 0; i < model->file_count; i++) {
         struct hst_hash_job *job = find_job(hasher, &model->files[i].id);
         hst_hashes_forget_failure(catalog, &model->files[i].id);
-        if (job != NULL) job->urgent = true; /* from its next slice on */
+        if (job == NULL) continue;
+        job->urgent = true; /* from its next slice on */
+        job->cancelled = false;
     }
     hasher->sum.state = "running";
     hst_hasher_update(hasher);
@@ -352,7 +354,7 @@ static void add_jobs(const struct hst_hasher *hasher, const struct hst_model *mo
         const struct hst_hash_job *job = hst_container_of(node, struct hst_hash_job, node);
         if (model != NULL && job->model != model) continue;
         status->bytes_done += job->offset;
-        if (!job->finished) status->files_running++;
+        status->files_running++;
     }
 }
 
