@@ -184,11 +184,11 @@ static void of_two_alike_each_finds_its_own_by_name(void **state)
     (void)state;
     begin(&library, HST_HASH_AUTO);
     settle(&library);
-    shell(&library, "mkdir new && cp one.safetensors sub/three.safetensors new && rm one.safetensors sub/three.safetensors");
+    shell(&library, "mkdir a b && cp one.safetensors b && cp sub/three.safetensors a && rm one.safetensors sub/three.safetensors");
     library_scan(&library);
-    snprintf(path, sizeof path, "%s/new/three.safetensors", library.models);
+    snprintf(path, sizeof path, "%s/a/three.safetensors", library.models);
     assert_string_equal(hst_catalog_find(library.catalog, "three")->path, path);
-    snprintf(path, sizeof path, "%s/new/one.safetensors", library.models);
+    snprintf(path, sizeof path, "%s/b/one.safetensors", library.models);
     assert_string_equal(hst_catalog_find(library.catalog, "one")->path, path);
     library_fini(&library);
 }
