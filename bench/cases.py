@@ -289,21 +289,25 @@ def sum_seconds(paths, cold):
     return time.perf_counter() - began
 
 
+def hash_row(stage, title, paths, cold):
+    """Files hashed by a hoistd beside as many processes of openssl."""
+    found = alternate(REPEATS, ours=lambda: hash_seconds(stage, paths, cold), peer=lambda: sum_seconds(paths, cold))
+    size = sum(path.stat().st_size for path in paths)
+    ours, peer = (size / median(found[name]) / GIB for name in ("ours", "peer"))
+    limit = f"two SHA-256 by openssl {peer / 2:.2f} GiB/s"
+    if cold:
+        drop_page_cache(*paths)
+        limit += f", O_DIRECT {size / sum(direct_read_seconds(path) for path in paths) / GIB:.2f} GiB/s"
+    return row(f"hash, {title}", f"{ours:.2f} GiB/s", f"openssl dgst {peer:.2f} GiB/s", ">= 0.8 of the limit", None, limit)
+
+
 def c_hash(stage):
     """All hashes of model files (SHA-256 twice, CRC-32, XXH3 of each tensor) beside openssl, which computes one SHA-256."""
     folder = stage.folder / "hash"
     folder.mkdir(exist_ok=True)
     paths = [write_model(folder / f"model-{i}.safetensors", 200, GIB // 2) for i in range(4)]
-    rows = []
-    for title, chosen, cold in (("one file, in memory", paths[:1], False), ("four files, in memory", paths, False), ("four files, cold", paths, True)):
-        found = alternate(REPEATS, ours=lambda: hash_seconds(stage, chosen, cold), peer=lambda: sum_seconds(chosen, cold))
-        ours, peer = (sum(path.stat().st_size for path in chosen) / median(found[name]) / GIB for name in ("ours", "peer"))
-        limit = f"two SHA-256 by openssl on as many cores {peer / 2:.2f} GiB/s"
-        if cold:
-            drop_page_cache(*paths)
-            limit += f", O_DIRECT {sum(path.stat().st_size for path in paths) / sum(direct_read_seconds(path) for path in paths) / GIB:.2f} GiB/s"
-        rows.append(row(f"hash, {title}", f"{ours:.2f} GiB/s", f"openssl dgst {peer:.2f} GiB/s", ">= 0.8 of the limit", None, limit))
-    return rows
+    return [hash_row(stage, "one file, in memory", paths[:1], False), hash_row(stage, "four files, in memory", paths, False),
+            hash_row(stage, "four files, cold", paths, True)]
 
 
 CASES = {"c1": c1, "c2": c2, "c3": c3, "c4": c4, "c5": c5, "c9": c9, "values": values, "hash": c_hash}
