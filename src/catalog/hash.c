@@ -17,11 +17,16 @@
 
 struct hst_hash {
     const struct hst_tensor_table *table; /* borrowed; NULL = none */
-    uint64_t offset;                      /* bytes added */
-    uint64_t data_begin;                  /* where the tensors hash begins; UINT64_MAX = there is none */
-    EVP_MD_CTX *file, *tensors, *window;
-    bool failed;
+    /* One half. */
+    uint64_t file_offset;                 /* bytes added */
+    EVP_MD_CTX *file, *window;
     uint32_t crc32;
+    bool file_failed;
+    /* The other half. */
+    uint64_t data_offset;                 /* bytes added */
+    uint64_t data_begin;                  /* where the tensors hash begins; UINT64_MAX = there is none */
+    EVP_MD_CTX *tensors;
+    bool data_failed;
     struct hst_blake3 *blake3;            /* NULL = no library */
     XXH3_state_t *tensor, *sketch;        /* of the tensor that is being read; of them all */
     size_t at;                            /* that tensor, or the next */
@@ -82,9 +87,10 @@ static struct span part_of(const struct span *span, uint64_t begin, uint64_t end
     return (struct span){span->bytes + (first - span->offset), first, last - first};
 }
 
-static void add_sha256(struct hst_hash *hash, EVP_MD_CTX *context, struct span part)
+/* @return did it fail? */
+static bool add_sha256(EVP_MD_CTX *context, struct span part)
 {
-    if (part.length > 0 && EVP_DigestUpdate(context, part.bytes, part.length) != 1) hash->failed = true;
+    return part.length > 0 && EVP_DigestUpdate(context, part.bytes, part.length) != 1;
 }
 
 static void add_xxh3(XXH3_state_t *state, struct span part)
@@ -129,22 +135,34 @@ static void add_to_tensors(struct hst_hash *hash, const struct span *span)
     }
 }
 
-void hst_hash_update(struct hst_hash *hash, const uint8_t *bytes, size_t length)
+void hst_hash_update_file(struct hst_hash *hash, const uint8_t *bytes, size_t length)
 {
-    struct span span = {bytes, hash->offset, length};
-    add_sha256(hash, hash->file, span);
-    add_sha256(hash, hash->tensors, part_of(&span, hash->data_begin, UINT64_MAX));
-    add_sha256(hash, hash->window, part_of(&span, WINDOW_BEGIN, WINDOW_END));
+    struct span span = {bytes, hash->file_offset, length};
+    hash->file_failed |= add_sha256(hash->file, span);
+    hash->file_failed |= add_sha256(hash->window, part_of(&span, WINDOW_BEGIN, WINDOW_END));
     hash->crc32 = (uint32_t)crc32_z(hash->crc32, bytes, length);
+    hash->file_offset += length;
+}
+
+void hst_hash_update_data(struct hst_hash *hash, const uint8_t *bytes, size_t length)
+{
+    struct span span = {bytes, hash->data_offset, length};
+    hash->data_failed |= add_sha256(hash->tensors, part_of(&span, hash->data_begin, UINT64_MAX));
     if (hash->blake3 != NULL) hst_blake3_update(hash->blake3, bytes, length);
     add_to_tensors(hash, &span);
-    hash->offset += length;
+    hash->data_offset += length;
+}
+
+void hst_hash_update(struct hst_hash *hash, const uint8_t *bytes, size_t length)
+{
+    hst_hash_update_file(hash, bytes, length);
+    hst_hash_update_data(hash, bytes, length);
 }
 
 static void end_sha256(struct hst_hash *hash, EVP_MD_CTX *context, uint8_t *ret_digest, size_t length)
 {
     uint8_t whole[HST_SHA256_BYTES] = {0};
-    if (EVP_DigestFinal_ex(context, whole, NULL) != 1) hash->failed = true;
+    hash->file_failed |= EVP_DigestFinal_ex(context, whole, NULL) != 1;
     memcpy(ret_digest, whole, length);
 }
 
@@ -164,7 +182,7 @@ int hst_hash_finish(struct hst_hash *hash, struct hst_hashes *ret_hashes, struct
     hashes.has_blake3 = hash->blake3 != NULL;
     if (hashes.has_blake3) hst_blake3_finish(hash->blake3, hashes.blake3);
     end_sketch(hash->sketch, hashes.sketch);
-    if (hash->failed) return hst_error_set(err, HST_E_INTERNAL, "the library of SHA-256 failed");
+    if (hash->file_failed || hash->data_failed) return hst_error_set(err, HST_E_INTERNAL, "the library of SHA-256 failed");
     *ret_hashes = hashes;
     return HST_OK;
 }
@@ -189,10 +207,12 @@ void hst_hash_free(struct hst_hash *hash)
 
 static int hash_all(struct hst_hash *hash, struct hst_pass *pass, const _Atomic(bool) *stop, struct hst_error *err)
 {
+    HST_AUTO(hst_freep) uint8_t *piece = hst_pass_piece_new();
+    if (piece == NULL) return hst_error_nomem(err);
     for (size_t length = 1; length > 0;) {
         if (stop != NULL && *stop) return hst_error_set(err, HST_E_CANCELLED, "hashing was cancelled");
-        HST_TRY(hst_pass_next(pass, &length, err));
-        hst_hash_update(hash, pass->piece, length);
+        HST_TRY(hst_pass_next(pass, piece, &length, err));
+        hst_hash_update(hash, piece, length);
     }
     return HST_OK;
 }
@@ -204,8 +224,8 @@ int hst_hash_file(int fd, const struct hst_tensor_table *table, const _Atomic(bo
     struct hst_hash *hash;
     HST_TRY(hst_file_identify(fd, &before, err));
     HST_TRY(hst_hash_new(table, &hash, err));
-    int status = hst_pass_init(&pass, fd, before.size_bytes, err);
-    if (status == HST_OK) status = hash_all(hash, &pass, stop, err);
+    hst_pass_init(&pass, fd, before.size_bytes);
+    int status = hash_all(hash, &pass, stop, err);
     if (status == HST_OK) status = hst_file_identify(fd, &after, err);
     if (status == HST_OK && !hst_file_id_equal(&before, &after)) status = hst_error_set(err, HST_E_FILE_CHANGED, "the file was written while it was hashed");
     if (status == HST_OK) status = hst_hash_finish(hash, ret_hashes, err);

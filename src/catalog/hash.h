@@ -32,6 +32,10 @@ struct hst_hash;
 int hst_hash_new(const struct hst_tensor_table *table, struct hst_hash **ret_hash, struct hst_error *err);
 /** Add the next bytes of the file. */
 void hst_hash_update(struct hst_hash *hash, const uint8_t *bytes, size_t length);
+/** One half of hst_hash_update: SHA-256, CRC-32 and AutoV1 of the file. Another thread may be in the other half meanwhile. */
+void hst_hash_update_file(struct hst_hash *hash, const uint8_t *bytes, size_t length);
+/** The other half: what follows the header, each tensor, BLAKE3. */
+void hst_hash_update_data(struct hst_hash *hash, const uint8_t *bytes, size_t length);
 /** The hashes, once every byte was added; no more may be added then. HST_E_INTERNAL when the library failed. */
 int hst_hash_finish(struct hst_hash *hash, struct hst_hashes *ret_hashes, struct hst_error *err);
 /** XXH3-128 of each tensor of the table, HST_XXH128_BYTES each, zeros for those that begin within another. Owned by the caller; NULL

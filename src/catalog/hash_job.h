@@ -4,9 +4,8 @@
  * One file being hashed, a slice at a time. Between slices it keeps the file open and its digest, so that it goes on where it was; that
  * does not outlive the process, since the library's digests cannot be written down. Loop thread, but for the slice itself. */
 #include "base/list.h"
-#include "catalog/hash.h"
+#include "catalog/hash_lanes.h"
 #include "catalog/model.h"
-#include "catalog/pass.h"
 #include "os/exec.h"
 
 /** The job. The part behind `status` belongs to the slice while one runs. */
@@ -16,6 +15,8 @@ struct hst_hash_job {
     size_t file;                 /**< which of its files */
     bool urgent;                 /**< somebody waits: the next slice is none of the background */
     bool running;                /**< in a slice */
+    bool helped;                 /**< the next slice may use a second thread */
+    unsigned tasks;              /**< of the slice, on threads or on their way back */
     bool background;             /**< that slice is of the background */
     _Atomic(bool) cancelled;     /**< nobody wants it any more */
     const _Atomic(bool) *stop;   /**< slices end soon; borrowed */
@@ -30,6 +31,7 @@ struct hst_hash_job {
     struct hst_tensor_table *table; /**< owned; NULL = none */
     struct hst_hash *hash;       /**< owned */
     struct hst_pass pass;        /**< reads it */
+    struct hst_hash_lanes lanes; /**< hash what it reads */
 };
 
 /** A job that has not begun. *ret_job owned by the caller. */

@@ -12,13 +12,14 @@ struct hst_pass {
     bool keep;           /**< some of it was in memory at the start: drop nothing */
     uint64_t size_bytes; /**< of the file */
     uint64_t offset;     /**< of the next piece */
-    uint8_t *piece;      /**< owned */
 };
 
 /** Begin at the first byte of an open file. */
-int hst_pass_init(struct hst_pass *pass, int fd, uint64_t size_bytes, struct hst_error *err);
-/** Read the next piece: it is at pass->piece; *ret_length = 0 at the end. HST_E_TRUNCATED when the file became shorter, HST_E_IO. */
-int hst_pass_next(struct hst_pass *pass, size_t *ret_length, struct hst_error *err);
+void hst_pass_init(struct hst_pass *pass, int fd, uint64_t size_bytes);
+/** Memory for a piece; owned by the caller (free). NULL when there is none. */
+uint8_t *hst_pass_piece_new(void);
+/** Read the next piece into memory of hst_pass_piece_new; *ret_length = 0 at the end. HST_E_TRUNCATED when the file became shorter, HST_E_IO. */
+int hst_pass_next(struct hst_pass *pass, uint8_t *piece, size_t *ret_length, struct hst_error *err);
 /** Free what it holds; the file stays open. */
 void hst_pass_fini(struct hst_pass *pass);
 #endif
