@@ -5,7 +5,7 @@ import subprocess
 import time
 
 from stage import (BUILD, GIB, MIB, Process, alternate, direct_read_seconds, drop_page_cache, empty, median, memory_scan_seconds, read_once,
-                   warm, write_checkpoints)
+                   warm, write_checkpoints, write_model)
 
 REPEATS = int(os.environ.get("REPEATS", "5"))
 
