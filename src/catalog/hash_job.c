@@ -57,7 +57,10 @@ static int read_slice(struct hst_hash_job *job, bool *ret_ended)
 {
     size_t length = 1;
     if (is_stopped(job)) return HST_OK;
-    if (job->hash == NULL) HST_TRY(begin_file(job));
+    if (job->hash == NULL) {
+        HST_TRY(begin_file(job));
+        if (!job->urgent_slice) return HST_OK; /* the rest is for the background */
+    }
     for (uint64_t done = 0; length > 0 && done < HST_HASH_SLICE_BYTES && !is_stopped(job); done += length) {
         HST_TRY(hst_hash_lanes_next(&job->lanes, &job->pass, &length, NULL));
         job->offset += length;
@@ -93,7 +96,8 @@ static void task_done(void *arg)
 
 int hst_hash_job_submit(struct hst_hash_job *job, struct hst_exec *exec)
 {
-    job->background = !job->urgent;
+    job->urgent_slice = job->urgent;
+    job->background = !hst_hash_job_is_foreground(job); /* what parses may be a process, which would stay in the background for ever */
     hst_hash_lanes_open(&job->lanes, job->helped);
     HST_TRY(hst_exec_submit(exec, slice_work, task_done, job));
     job->running = true;

@@ -17,7 +17,8 @@ struct hst_hash_job {
     bool running;                /**< in a slice */
     bool helped;                 /**< the next slice may use a second thread */
     unsigned tasks;              /**< of the slice, on threads or on their way back */
-    bool background;             /**< that slice is of the background */
+    bool urgent_slice;           /**< as `urgent` was when it began */
+    bool background;             /**< that slice is of the background: never the first, which parses the file */
     _Atomic(bool) cancelled;     /**< nobody wants it any more */
     const _Atomic(bool) *stop;   /**< slices end soon; borrowed */
     hst_exec_fn done;            /**< told on the loop thread after each slice */
@@ -40,6 +41,11 @@ int hst_hash_job_new(struct hst_model *model, size_t file, bool urgent, struct h
 static inline const struct hst_model_file *hst_hash_job_file(const struct hst_hash_job *job)
 {
     return &job->model->files[job->file];
+}
+/** Must its next slice run on threads that are not of the background: is it urgent, or the first? */
+static inline bool hst_hash_job_is_foreground(const struct hst_hash_job *job)
+{
+    return job->urgent || job->hash == NULL;
 }
 /** Run a slice on the executor, then job->done(job). */
 int hst_hash_job_submit(struct hst_hash_job *job, struct hst_exec *exec);

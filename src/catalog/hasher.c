@@ -108,7 +108,7 @@ static void on_slice(void *arg)
 static bool submit(struct hst_hasher *hasher, struct hst_hash_job *job)
 {
     job->helped = hasher->running < hasher->threads / 4; /* fewer files than half the cores: a second thread finds a core */
-    if (hst_hash_job_submit(job, job->urgent ? hasher->catalog->exec : hasher->exec) < 0) return false;
+    if (hst_hash_job_submit(job, hst_hash_job_is_foreground(job) ? hasher->catalog->exec : hasher->exec) < 0) return false;
     hasher->running++;
     return true;
 }

@@ -1,14 +1,9 @@
 #include "catalog/reopen.h"
 
 #include "base/cleanup.h"
-#include "formats/format.h"
+#include "catalog/parser.h"
 
 #include <string.h>
-
-static int read_fd(void *context, uint64_t offset, void *buffer, size_t length, struct hst_error *err)
-{
-    return hst_file_read_at(*(int *)context, offset, buffer, length, err);
-}
 
 int hst_reopen_check(int fd, const struct hst_file_id *id, struct hst_error *err)
 {
@@ -25,8 +20,7 @@ int hst_reopen(const char *path, const struct hst_file_id *id, int *ret_fd, stru
     HST_AUTO(hst_closep) int fd = hst_file_open(path, &now, err);
     if (fd < 0) return fd;
     HST_TRY(hst_reopen_check(fd, id, err));
-    struct hst_source source = {now.size_bytes, read_fd, &fd};
-    int status = hst_format_parse(&source, &format, &table, err);
+    int status = hst_parser_parse(fd, now.size_bytes, &format, &table, err);
     if (status < 0 && strcmp(hst_status_info(status)->category, "format") != 0) return status;
     *ret_table = status < 0 ? NULL : table;
     *ret_fd = hst_steal_fd(&fd);
