@@ -5,6 +5,7 @@
 #include "catalog/hash_job.h"
 #include "catalog/hashes.h"
 #include "catalog/limits.h"
+#include "catalog/parser.h"
 #include "os/clock.h"
 
 #include <string.h>
@@ -192,13 +193,20 @@ static struct hst_hash_job *next_job(struct hst_hasher *hasher)
     return job != NULL ? job : next_of_background(hasher);
 }
 
-/* Models that share a file with one that was hashed are complete, too. */
+static void rest(void *arg)
+{
+    (void)arg;
+    hst_parser_rest();
+}
+
+/* Models that share a file with one that was hashed are complete, too. What parsed may rest. */
 static void end(struct hst_hasher *hasher)
 {
     struct hst_catalog *catalog = hasher->catalog;
     for (size_t i = 0; i < catalog->count; i++)
         complete(hasher, catalog->sorted[i]);
     hst_hashes_write(catalog);
+    (void)hst_exec_submit(catalog->exec, rest, NULL, NULL);
     hasher->sum.state = "done";
     tell(hasher, true);
 }
