@@ -55,6 +55,7 @@ void hst_catalog_free(struct hst_catalog *catalog)
     if (catalog == NULL) return;
     catalog->stopping = true;
     hst_hasher_stop(catalog->hasher);
+    catalog->halted = true;
     hst_exec_free(catalog->exec);
     hst_hasher_free(catalog->hasher);
     hst_db_close(catalog->db);

@@ -49,6 +49,7 @@ static void free_entry(struct hst_catalog *catalog, struct hst_entry *entry)
 {
     hst_content_fini(catalog, entry);
     hst_model_unref(entry->model);
+    hst_override_fini(&entry->said);
     free(entry->id);
     free(entry->path);
     free(entry);

@@ -1,12 +1,13 @@
 #ifndef HST_CATALOG_INTERNAL_H
 #define HST_CATALOG_INTERNAL_H
 /** @file
- * The private half of the catalog, shared by catalog.c, entry.c, scan.c and memory.c alone. */
+ * The private half of the catalog, shared by its files that keep entries, scans, hashes and what is said alone. */
 #include "base/list.h"
 #include "base/map.h"
 #include "catalog/catalog.h"
 #include "catalog/hash.h"
 #include "catalog/hasher.h"
+#include "catalog/override.h"
 #include "catalog/walk.h"
 #include "store/db.h"
 
@@ -32,7 +33,12 @@ struct hst_entry {
     uint64_t inode;          /**< of the file, or of one file of the folder */
     uint64_t fingerprint;    /**< as in struct hst_candidate */
     uint64_t stamp;          /**< as in struct hst_candidate; 0 = not known since start */
+    uint64_t sidecars;       /**< as in struct hst_candidate */
     uint64_t generation;     /**< of the content */
+    struct hst_override_list said; /**< by the user */
+    unsigned long revision;  /**< counts what was written to its files or said of it through hoist */
+    unsigned long settled;   /**< number of the scan during which that happened: what its walk saw may be older */
+    bool annotating;         /**< something is being written to its files */
     unsigned long seen;      /**< number of the scan that saw it last */
     bool dirty;              /**< not yet written to the database */
     struct hst_content content; /**< its weights, as last hashed */
@@ -71,6 +77,7 @@ struct hst_catalog {
     struct hst_map vanished;  /**< while a scan runs: entries it has not seen, by bytes and number of tensors (adopt.c) */
     struct hst_hasher *hasher; /**< or NULL */
     bool stopping;            /**< being freed: start nothing */
+    _Atomic(bool) halted;     /**< the same for jobs on the executor: end soon */
 };
 
 /** Bytes of a by_file key: device and inode, the first two words of struct hst_file_id. */

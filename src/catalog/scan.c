@@ -19,6 +19,8 @@ struct parse {
     struct hst_catalog *catalog;
     struct hst_entry *entry;   /* loop thread only */
     struct hst_candidate *candidate;
+    struct hst_override_list said; /* what the user said of it when this began */
+    unsigned long revision;        /* as in the entry then */
     struct hst_model *model;
     int status;
     struct hst_error error;
@@ -83,8 +85,8 @@ static void parse_work(void *arg)
 {
     struct parse *parse = arg;
     const struct hst_candidate *candidate = parse->candidate;
-    parse->status = candidate->is_folder ? hst_probe_folder(candidate->path, &parse->model, &parse->error)
-                                         : hst_probe_file(candidate->path, &parse->model, &parse->error);
+    struct hst_probe_known known = {.is_folder = candidate->is_folder, .alone = candidate->sidecars == 0, .said = &parse->said};
+    parse->status = hst_probe_known(candidate->path, &known, &parse->model, &parse->error);
     if (parse->status == HST_OK) hst_layout_release_all(parse->model); /* read again by who needs them */
 }
 
@@ -115,7 +117,8 @@ static bool is_foreign(const struct parse *parse)
 static bool is_reread(const struct hst_entry *entry, const struct hst_candidate *candidate)
 {
     bool known = entry->model != NULL && entry->model->state != HST_MODEL_MISSING;
-    return known && entry->stamp == 0 && entry->fingerprint == candidate->fingerprint && hst_model_has_externals(entry->model);
+    bool unchanged = known && entry->fingerprint == candidate->fingerprint && entry->sidecars == candidate->sidecars;
+    return unchanged && entry->stamp == 0 && hst_model_has_externals(entry->model);
 }
 
 /* May the next scan take it as it is? Not what failed outside of the content, nor what has external data, which no walk sees. */
@@ -136,6 +139,7 @@ static void publish(struct parse *parse)
     entry->device = candidate->device;
     entry->inode = candidate->inode;
     entry->fingerprint = candidate->fingerprint;
+    entry->sidecars = candidate->sidecars;
     bool published = hst_entry_publish(catalog, entry, hst_steal(&parse->model), NULL) == HST_OK;
     entry->stamp = settled && published ? candidate->stamp : 0;
     catalog->scan.status.errors += !published;
@@ -148,29 +152,40 @@ static void integrate(struct parse *parse)
         status->files_changed--;
         return;
     }
+    if (parse->revision != parse->entry->revision) return; /* somebody wrote to it meanwhile, and read it again */
     status->errors += parse->status < 0;
     if (parse->status == HST_OK || make_unreadable(parse) == HST_OK) publish(parse);
 }
 
-static void end_parse(struct parse *parse)
+static void free_parse(struct parse *parse)
 {
     hst_list_remove(&parse->node);
-    if (!parse->catalog->stopping) integrate(parse);
     hst_model_unref(parse->model);
+    hst_override_fini(&parse->said);
     free(parse);
 }
 
-/* Give the candidate the place of the vanished model that it is. Another file is another generation, whatever is in it. */
-static void adopt(struct parse *parse)
+static void end_parse(struct parse *parse)
+{
+    if (!parse->catalog->stopping) integrate(parse);
+    free_parse(parse);
+}
+
+static void submit_parse(struct hst_catalog *catalog, struct hst_entry *entry, struct hst_candidate *candidate);
+
+/* Give the candidate the place of the vanished model that it is, and read it again with what the user said of that one. Another file is
+ * another generation, whatever is in it. */
+static void adopt(struct parse *parse, struct hst_entry *vanished)
 {
     struct hst_catalog *catalog = parse->catalog;
-    struct hst_entry *vanished = parse->sketch_status == HST_OK ? hst_adopt_find(catalog, parse->model, parse->sketch) : NULL;
-    if (vanished == NULL) return;
     hst_entry_remove(catalog, parse->entry);
-    parse->entry = vanished;
     vanished->seen = catalog->scan.number;
     vanished->generation++;
-    if (hst_entry_move(catalog, vanished, parse->candidate->path, NULL) < 0) catalog->scan.status.errors++;
+    if (hst_entry_move(catalog, vanished, parse->candidate->path, NULL) == HST_OK)
+        submit_parse(catalog, vanished, parse->candidate);
+    else
+        catalog->scan.status.errors++;
+    free_parse(parse);
 }
 
 static int compare_paths(const void *a, const void *b)
@@ -201,8 +216,12 @@ static void integrate_waiting(struct hst_catalog *catalog)
     sort_waiting(&catalog->scan.waiting);
     HST_LIST_FOREACH(node, &catalog->scan.waiting) {
         struct parse *parse = hst_container_of(node, struct parse, node);
-        if (!catalog->stopping) adopt(parse);
-        end_parse(parse);
+        bool good = !catalog->stopping && parse->sketch_status == HST_OK;
+        struct hst_entry *vanished = good ? hst_adopt_find(catalog, parse->model, parse->sketch) : NULL;
+        if (vanished != NULL)
+            adopt(parse, vanished);
+        else
+            end_parse(parse);
     }
 }
 
@@ -210,6 +229,7 @@ static void integrate_waiting(struct hst_catalog *catalog)
 static void after_parse(struct hst_catalog *catalog)
 {
     integrate_waiting(catalog);
+    if (catalog->scan.pending > 0) return; /* those that were found elsewhere are read again */
     for (size_t i = catalog->count; i > 0; i--) {
         struct hst_entry *entry = catalog->sorted[i - 1];
         if (entry->model == NULL)
@@ -255,12 +275,14 @@ static void parse_done(void *arg)
 static void submit_parse(struct hst_catalog *catalog, struct hst_entry *entry, struct hst_candidate *candidate)
 {
     struct parse *parse = calloc(1, sizeof *parse);
-    if (parse != NULL) *parse = (struct parse){.catalog = catalog, .entry = entry, .candidate = candidate};
+    if (parse != NULL) *parse = (struct parse){.catalog = catalog, .entry = entry, .candidate = candidate, .revision = entry->revision};
     if (parse != NULL) hst_list_init(&parse->node);
-    if (parse != NULL && hst_exec_submit(catalog->exec, parse_work, parse_done, parse) == HST_OK) {
+    if (parse != NULL && hst_override_copy(&entry->said, &parse->said, NULL) == HST_OK &&
+        hst_exec_submit(catalog->exec, parse_work, parse_done, parse) == HST_OK) {
         catalog->scan.pending++;
         return;
     }
+    if (parse != NULL) hst_override_fini(&parse->said);
     free(parse);
     catalog->scan.status.errors++;
 }
@@ -269,7 +291,7 @@ static void submit_parse(struct hst_catalog *catalog, struct hst_entry *entry, s
 static bool is_current(const struct hst_entry *entry, const struct hst_candidate *candidate)
 {
     return entry->model != NULL && entry->model->state != HST_MODEL_MISSING && entry->fingerprint == candidate->fingerprint &&
-           entry->stamp == candidate->stamp;
+           entry->stamp == candidate->stamp && entry->sidecars == candidate->sidecars;
 }
 
 /* Is its content another one? A remembered one is compared without the times that even a move changes. */
@@ -278,11 +300,17 @@ static bool is_other_content(const struct hst_entry *entry, const struct hst_can
     return entry->fingerprint != candidate->fingerprint || (entry->stamp != 0 && entry->stamp != candidate->stamp);
 }
 
+/* What is written through hoist is read again by who writes it; the walk may have seen the time before, or the middle of it. */
+static bool is_being_written(const struct hst_catalog *catalog, const struct hst_entry *entry)
+{
+    return entry->annotating || entry->settled == catalog->scan.number;
+}
+
 static void match_known(struct hst_catalog *catalog, struct hst_entry *entry, struct hst_candidate *candidate)
 {
     bool first_sight = entry->seen != catalog->scan.number;
     entry->seen = catalog->scan.number;
-    if (!first_sight || is_current(entry, candidate)) return;
+    if (!first_sight || is_being_written(catalog, entry) || is_current(entry, candidate)) return;
     if (is_other_content(entry, candidate)) {
         entry->generation++;
         catalog->scan.status.files_changed++;

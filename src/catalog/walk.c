@@ -5,6 +5,7 @@
 #include "catalog/limits.h"
 #include "catalog/parts.h"
 #include "catalog/probe.h"
+#include "catalog/sidecar.h"
 #include "catalog/suffix.h"
 #include "os/folder.h"
 
@@ -39,7 +40,7 @@ static bool join(char out[HST_WALK_PATH_MAX], const char *folder, const char *na
 }
 
 /* Sums do not depend on the order in which a folder lists its files. */
-static void add_file(struct hst_candidate *candidate, const struct hst_file_id *id)
+void hst_walk_add_file(struct hst_candidate *candidate, const struct hst_file_id *id)
 {
     struct {
         uint64_t device, inode, size_bytes;
@@ -95,7 +96,7 @@ static int add_place(struct tour *tour, const char *path)
 static bool belongs_to_model(const char *name)
 {
     size_t length = strlen(name);
-    return hst_suffix_of(name) != NULL || (length > 5 && strcmp(name + length - 5, ".json") == 0);
+    return hst_suffix_of(name) != NULL || (length > 5 && strcmp(name + length - 5, ".json") == 0 && !hst_sidecar_is(name));
 }
 
 /* Is it a part that belongs to the candidate of the first part? */
@@ -115,7 +116,7 @@ static void add_parts(const struct tour *tour, struct hst_candidate *candidate, 
     struct hst_file_id id;
     for (unsigned number = parts->count; number > 1 && parts->number == 1; number--) {
         hst_parts_name(name, parts, number, other);
-        if (hst_folder_stat(tour->dir_fd, other, &id)) add_file(candidate, &id);
+        if (hst_folder_stat(tour->dir_fd, other, &id)) hst_walk_add_file(candidate, &id);
     }
 }
 
@@ -127,7 +128,7 @@ static int take_candidate(struct tour *tour, const char *name, const struct hst_
     (void)hst_parts_of(name, &parts);
     if (is_later_part(tour, name, &parts)) return HST_OK;
     add_parts(tour, &file, name, &parts);
-    add_file(&file, id); /* last: its inode stands for all */
+    hst_walk_add_file(&file, id); /* last: its inode stands for all */
     return add_candidate(tour->walk, &file, path);
 }
 
@@ -137,7 +138,7 @@ static int take_file(struct tour *tour, const char *name, const char *path)
     struct hst_file_id id;
     tour->walk->files_seen++;
     if (!belongs_to_model(name) || !hst_folder_stat(tour->dir_fd, name, &id)) return HST_OK;
-    if (tour->is_model) add_file(&tour->whole, &id);
+    if (tour->is_model) hst_walk_add_file(&tour->whole, &id);
     bool is_ours = hst_suffix_of(name) != NULL && (!tour->is_model || tour->is_pipeline);
     return is_ours ? take_candidate(tour, name, &id, path) : HST_OK;
 }
@@ -147,7 +148,7 @@ static int take_part(void *context, const char *name, enum hst_entry_kind kind)
     struct tour *tour = context;
     struct hst_file_id id;
     tour->walk->files_seen += kind != HST_ENTRY_FOLDER;
-    if (belongs_to_model(name) && hst_folder_stat(tour->dir_fd, name, &id)) add_file(&tour->whole, &id);
+    if (belongs_to_model(name) && hst_folder_stat(tour->dir_fd, name, &id)) hst_walk_add_file(&tour->whole, &id);
     return HST_OK;
 }
 
@@ -191,9 +192,12 @@ static int visit(struct tour *tour, const struct place *place)
     tour->is_model = hst_probe_is_model_folder(dir_fd);
     tour->is_pipeline = tour->is_model && hst_folder_has(dir_fd, "model_index.json");
     tour->whole = (struct hst_candidate){.is_folder = true};
+    size_t before = tour->walk->count;
     int status = hst_folder_list(dir_fd, take_entry, tour, &err);
     if (status < 0) complain(tour, &err);
-    return tour->is_model && status == HST_OK ? add_candidate(tour->walk, &tour->whole, place->path) : HST_OK;
+    status = tour->is_model && status == HST_OK ? add_candidate(tour->walk, &tour->whole, place->path) : HST_OK;
+    if (tour->walk->count > before) hst_sidecar_stamp(dir_fd, &tour->walk->candidates[before], tour->walk->count - before);
+    return status;
 }
 
 static int by_path(const void *a, const void *b)

@@ -12,6 +12,7 @@ struct hst_candidate {
     uint64_t inode;       /**< as device */
     uint64_t fingerprint; /**< of device, inode, size and mtime of every file: the same after a move */
     uint64_t stamp;       /**< of every ctime: what a restored mtime cannot hide */
+    uint64_t sidecars;    /**< of what lies beside it and speaks of it: its change makes no new content */
 };
 
 /** A walk below one root. Zero-initialise, set root, run, read, fini. */
@@ -28,6 +29,8 @@ struct hst_walk {
 
 /** Walk. Links are followed, each folder is entered once, hidden folders are left out. */
 void hst_walk_run(struct hst_walk *walk);
+/** Add a file of a candidate to its fingerprint and stamp; the last one gives device and inode. */
+void hst_walk_add_file(struct hst_candidate *candidate, const struct hst_file_id *id);
 /** Free what it holds. */
 void hst_walk_fini(struct hst_walk *walk);
 #endif

@@ -8,6 +8,10 @@
 extern const struct hst_route hst_verbs_catalog[];
 /** Hashing a model now (verbs_hash.c). */
 extern const struct hst_route hst_verbs_hash[];
+/** How models belong together: what one needs, whether two fit (verbs_relations.c). */
+extern const struct hst_route hst_verbs_relations[];
+/** What is said about models (verbs_metadata.c). */
+extern const struct hst_route hst_verbs_metadata[];
 /** Loading, unloading, planning, jobs (verbs_load.c). */
 extern const struct hst_route hst_verbs_load[];
 /** The RAM tier (verbs_cache.c). */

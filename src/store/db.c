@@ -19,6 +19,7 @@ static const char schema[] =
     "CREATE TABLE IF NOT EXISTS hashes (device INTEGER, inode INTEGER, size_bytes INTEGER, mtime_ns INTEGER, ctime_ns INTEGER,"
     " crc32 INTEGER, data_bytes INTEGER, sha256 BLOB NOT NULL, tensors BLOB, blake3 BLOB, autov1 BLOB NOT NULL, sketch BLOB NOT NULL, each BLOB,"
     " PRIMARY KEY (device, inode)) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS overrides (id TEXT NOT NULL, key TEXT NOT NULL, value TEXT, PRIMARY KEY (id, key)) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS contents (id TEXT PRIMARY KEY, data_bytes INTEGER, tensor_count INTEGER, since_generation INTEGER,"
     " digest BLOB NOT NULL, sketch BLOB NOT NULL) WITHOUT ROWID;"
     "PRAGMA application_id = 1213158228; PRAGMA user_version = 2; COMMIT;";
@@ -200,6 +201,39 @@ int hst_db_write(struct hst_db *db, const char *sql, hst_db_bind_fn bind, const 
 int hst_db_put(struct hst_db *db, const struct hst_db_row *rows, size_t count, struct hst_error *err)
 {
     return hst_db_write(db, "INSERT OR REPLACE INTO models VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", write_row, rows, count, err);
+}
+
+static bool write_override(sqlite3_stmt *statement, const void *rows, size_t index)
+{
+    const struct hst_db_override *row = (const struct hst_db_override *)rows + index;
+    sqlite3_bind_text(statement, 1, row->id, -1, SQLITE_STATIC);
+    sqlite3_bind_text(statement, 2, row->key, -1, SQLITE_STATIC);
+    sqlite3_bind_text(statement, 3, row->value, -1, SQLITE_STATIC);
+    return hst_db_run(statement);
+}
+
+/* What is taken back stays as a row without a value. */
+int hst_db_put_overrides(struct hst_db *db, const struct hst_db_override *rows, size_t count, struct hst_error *err)
+{
+    return hst_db_write(db, "INSERT OR REPLACE INTO overrides VALUES (?,?,?)", write_override, rows, count, err);
+}
+
+/* Who gets the overrides. */
+struct override_reader {
+    hst_db_override_fn fn;
+    void *context;
+};
+
+static int read_override(sqlite3_stmt *statement, void *context)
+{
+    const struct override_reader *reader = context;
+    return reader->fn(reader->context, &(struct hst_db_override){text(statement, 0), text(statement, 1), text(statement, 2)});
+}
+
+int hst_db_each_override(struct hst_db *db, hst_db_override_fn fn, void *context, struct hst_error *err)
+{
+    struct override_reader reader = {fn, context};
+    return hst_db_read(db, "SELECT id, key, value FROM overrides WHERE value IS NOT NULL ORDER BY id, key", read_override, &reader, err);
 }
 
 void hst_db_close(struct hst_db *db)
