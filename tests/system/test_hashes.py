@@ -255,3 +255,16 @@ def test_the_page_cache_stays_as_it_was(start, tmp_path):
     wait(start(tmp_path), "cold", "done")
     after, _ = resident_pages(path)
     assert after <= before + 64
+
+
+def test_what_the_user_said_goes_with_the_id(start, library):
+    daemon = start(library)
+    wait(daemon, "one", "done")
+    daemon.data("PUT", "/api/models/one/metadata", {"family": "sdxl"})
+    wait(daemon, "one", "done")
+    assert daemon.data("GET", "/api/models/one")["family"] == "sdxl"
+    shutil.copy(library / "one.safetensors", library / "other" / "elsewhere.safetensors")
+    (library / "one.safetensors").unlink()
+    daemon.scan()
+    view = daemon.data("GET", "/api/models/one")
+    assert view["path"] == str(library / "other" / "elsewhere.safetensors") and view["family"] == "sdxl"
