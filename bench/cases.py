@@ -5,7 +5,7 @@ import subprocess
 import time
 
 from stage import (BUILD, GIB, MIB, Process, alternate, direct_read_seconds, drop_page_cache, empty, median, memory_scan_seconds, read_once,
-                   warm, write_checkpoints)
+                   warm, write_checkpoints, write_model)
 
 REPEATS = int(os.environ.get("REPEATS", "5"))
 
@@ -264,4 +264,50 @@ def values(stage):
     return [row(f"values of {name}, 256 MiB", f"{speed:.1f} GiB/s", "", "", None, f"read and added up {limit:.1f} GiB/s") for name, speed in speeds.items()]
 
 
-CASES = {"c1": c1, "c2": c2, "c3": c3, "c4": c4, "c5": c5, "c9": c9, "values": values}
+def hash_seconds(stage, paths, cold):
+    """Seconds until a fresh hoistd knows every hash of these models."""
+    daemon = stage.daemon("hash-daemon", models=paths[0].parent)
+    warm_or_drop = drop_page_cache if cold else lambda *files: [warm(file) for file in files]
+    warm_or_drop(*paths)
+    began = time.perf_counter()
+    for path in paths:
+        daemon.data("POST", f"/api/models/{path.stem}/hash")
+    while any(daemon.data("GET", f"/api/models/{path.stem}")["hashing"]["state"] != "done" for path in paths):
+        time.sleep(0.01)
+    took = time.perf_counter() - began
+    daemon.stop()
+    return took
+
+
+def sum_seconds(paths, cold):
+    """Seconds of sha256sum, a process a file, all at once: the file's SHA-256 alone."""
+    if cold:
+        drop_page_cache(*paths)
+    began = time.perf_counter()
+    processes = [subprocess.Popen(["openssl", "dgst", "-sha256", path], stdout=subprocess.DEVNULL) for path in paths]
+    assert all(process.wait() == 0 for process in processes)
+    return time.perf_counter() - began
+
+
+def hash_row(stage, title, paths, cold):
+    """Files hashed by a hoistd beside as many processes of openssl."""
+    found = alternate(REPEATS, ours=lambda: hash_seconds(stage, paths, cold), peer=lambda: sum_seconds(paths, cold))
+    size = sum(path.stat().st_size for path in paths)
+    ours, peer = (size / median(found[name]) / GIB for name in ("ours", "peer"))
+    limit = f"two SHA-256 by openssl {peer / 2:.2f} GiB/s"
+    if cold:
+        drop_page_cache(*paths)
+        limit += f", O_DIRECT {size / sum(direct_read_seconds(path) for path in paths) / GIB:.2f} GiB/s"
+    return row(f"hash, {title}", f"{ours:.2f} GiB/s", f"openssl dgst {peer:.2f} GiB/s", ">= 0.8 of the limit", None, limit)
+
+
+def c_hash(stage):
+    """All hashes of model files (SHA-256 twice, CRC-32, XXH3 of each tensor) beside openssl, which computes one SHA-256."""
+    folder = stage.folder / "hash"
+    folder.mkdir(exist_ok=True)
+    paths = [write_model(folder / f"model-{i}.safetensors", 200, GIB // 2) for i in range(4)]
+    return [hash_row(stage, "one file, in memory", paths[:1], False), hash_row(stage, "four files, in memory", paths, False),
+            hash_row(stage, "four files, cold", paths, True)]
+
+
+CASES = {"c1": c1, "c2": c2, "c3": c3, "c4": c4, "c5": c5, "c9": c9, "values": values, "hash": c_hash}

@@ -194,11 +194,11 @@ class Stage:
         self.daemons = []
 
     def daemon(self, name, models=None, **options):
-        """A hoistd over the models."""
+        """A hoistd over the models that hashes nothing unasked: what it reads and computes is what is measured."""
         folder = self.folder / name
         subprocess.run(["rm", "-rf", folder], check=True)
         folder.mkdir()
-        self.daemons.append(Daemon(folder, models or self.models, "--no-workers", ram=options.pop("ram", "12G"), **options))
+        self.daemons.append(Daemon(folder, models or self.models, "--no-workers", "--hash", "off", ram=options.pop("ram", "12G"), **options))
         return self.daemons[-1]
 
     def close(self):

@@ -1,5 +1,6 @@
 #include "base/cleanup.h"
-#include "catalog/internal.h"
+#include "catalog/content.h"
+#include "catalog/hashes.h"
 #include "catalog/limits.h"
 
 #include <string.h>
@@ -24,9 +25,12 @@ static int open_parts(struct hst_catalog *catalog, struct hst_error *err)
     const struct hst_catalog_config *config = &catalog->config;
     HST_TRY(copy_roots(catalog, config, err));
     HST_TRY(hst_exec_new(config->loop, "scan", choose_threads(config), &catalog->exec, err));
+    if (config->hash != HST_HASH_NEVER) HST_TRY(hst_hasher_new(catalog, &catalog->hasher, err));
     if (config->database == NULL) return HST_OK;
     HST_TRY(hst_db_open(config->database, &catalog->db, err));
-    return hst_memory_recall(catalog, err);
+    HST_TRY(hst_memory_recall(catalog, err));
+    HST_TRY(hst_hashes_recall(catalog, err));
+    return hst_content_recall(catalog, err);
 }
 
 int hst_catalog_new(const struct hst_catalog_config *config, struct hst_catalog **ret_catalog, struct hst_error *err)
@@ -35,6 +39,9 @@ int hst_catalog_new(const struct hst_catalog_config *config, struct hst_catalog 
     if (catalog == NULL) return hst_error_nomem(err);
     catalog->config = *config;
     catalog->scan.status.state = "idle";
+    hst_list_init(&catalog->scan.waiting);
+    hst_list_init(&catalog->dirty_hashes);
+    hst_list_init(&catalog->dirty_contents);
     int status = open_parts(catalog, err);
     if (status < 0)
         hst_catalog_free(catalog);
@@ -47,10 +54,13 @@ void hst_catalog_free(struct hst_catalog *catalog)
 {
     if (catalog == NULL) return;
     catalog->stopping = true;
+    hst_hasher_stop(catalog->hasher);
     catalog->halted = true;
     hst_exec_free(catalog->exec);
+    hst_hasher_free(catalog->hasher);
     hst_db_close(catalog->db);
     hst_entry_free_all(catalog);
+    hst_hashes_free_all(catalog);
     for (size_t i = 0; catalog->roots != NULL && i < catalog->config.root_count; i++)
         free(catalog->roots[i]);
     free(catalog->roots);

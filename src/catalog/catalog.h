@@ -21,11 +21,32 @@ struct hst_scan_status {
     uint64_t errors;         /**< roots or folders that could not be read */
 };
 
+/** What is hashed when. */
+enum hst_hash_mode {
+    HST_HASH_NEVER, /**< nothing */
+    HST_HASH_ASKED, /**< what hst_catalog_hash asks for */
+    HST_HASH_AUTO,  /**< every file, in the background */
+};
+
+/** How far hashing is, of a model or of all. */
+struct hst_hash_status {
+    const char *state;      /**< off idle queued running paused done failed */
+    uint64_t files_total;   /**< files there are */
+    uint64_t files_done;    /**< files whose hashes are known */
+    uint64_t files_running; /**< files that are being hashed */
+    uint64_t bytes_total;   /**< of the files */
+    uint64_t bytes_done;    /**< hashed */
+    uint64_t hashed_bytes;  /**< of all: bytes hashed since the start; else 0 */
+    int failure;            /**< of a model: why its first file that failed did; else HST_OK */
+};
+
 /** News, on the loop thread. Every slot may be NULL. */
 struct hst_catalog_listener {
     void (*changed)(void *context, struct hst_model *model, bool available); /**< a model appeared or changed (true), went missing (false) */
     void (*progress)(void *context, const struct hst_scan_status *status);   /**< at most every 100 ms, and at the end */
-    void *context; /**< for both */
+    void (*hashed)(void *context, struct hst_model *model);                  /**< the hashes of all its files are known */
+    void (*hashing)(void *context, const struct hst_hash_status *status);    /**< at most every second, and at the end */
+    void *context; /**< for all */
 };
 
 /** What the catalog needs. Strings are borrowed during hst_catalog_new only. */
@@ -35,6 +56,7 @@ struct hst_catalog_config {
     size_t root_count;           /**< of roots */
     const char *database;        /**< SQLite file; NULL = remember nothing */
     unsigned threads;            /**< that scan; 0 = 2 per core, at most 16 */
+    enum hst_hash_mode hash;     /**< what is hashed */
     struct hst_catalog_listener listener; /**< news */
 };
 
@@ -54,6 +76,23 @@ struct hst_model *hst_catalog_next(const struct hst_catalog *catalog, size_t *cu
 size_t hst_catalog_count(const struct hst_catalog *catalog);
 /** Was what it remembered corrupt? It is set aside then, and ids are given anew. */
 bool hst_catalog_was_corrupt(const struct hst_catalog *catalog);
+/** Hash this model now, before all others and not in the background; again when that failed. Known hashes stay. HST_E_FILE_MISSING. */
+int hst_catalog_hash(struct hst_catalog *catalog, struct hst_model *model, struct hst_error *err);
+/** Nobody waits for it any more: it has its turn in the background, if there is one. */
+void hst_catalog_hash_cancel(struct hst_catalog *catalog, const struct hst_model *model);
+/** Loads are under way: hash nothing until none is. */
+void hst_catalog_hash_hold(struct hst_catalog *catalog, bool hold);
+/** How far hashing is. */
+struct hst_hash_status hst_catalog_hash_status(const struct hst_catalog *catalog);
+/** How far hashing of one model is. */
+struct hst_hash_status hst_catalog_hash_status_of(const struct hst_catalog *catalog, const struct hst_model *model);
+/** The next model with the same weights after `previous` (NULL = the first), in no order; NULL at the end, and while hashes are unknown. */
+struct hst_model *hst_catalog_next_duplicate(const struct hst_catalog *catalog, const struct hst_model *model, const struct hst_model *previous);
+/** The digest by which duplicates are known (HST_SHA256_BYTES), or NULL while hashes are unknown: of one file its modelspec hash (its SHA-256
+ * when it is no safetensors file); of several the SHA-256 over these digests, sorted. */
+const uint8_t *hst_catalog_digest(const struct hst_catalog *catalog, const struct hst_model *model);
+/** The first generation of this model that had the same weights: later ones changed header or place; 0 = not known. */
+uint64_t hst_catalog_weights_since(const struct hst_catalog *catalog, const struct hst_model *model);
 /** Stop scanning, write what is unwritten, free. NULL is fine. */
 void hst_catalog_free(struct hst_catalog *catalog);
 

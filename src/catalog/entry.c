@@ -1,7 +1,7 @@
 /* Entries: ids that stay, whatever happens to the files. */
 #include "base/cleanup.h"
+#include "catalog/content.h"
 #include "catalog/draft.h"
-#include "catalog/internal.h"
 #include "catalog/slug.h"
 
 #include <string.h>
@@ -45,8 +45,9 @@ static int choose_id(const struct hst_catalog *catalog, const char *path, char *
     return hst_draft_text(ret_id, id, err);
 }
 
-static void free_entry(struct hst_entry *entry)
+static void free_entry(struct hst_catalog *catalog, struct hst_entry *entry)
 {
+    hst_content_fini(catalog, entry);
     hst_model_unref(entry->model);
     hst_override_fini(&entry->said);
     free(entry->id);
@@ -81,10 +82,11 @@ int hst_entry_add(struct hst_catalog *catalog, const char *id, const char *path,
     struct hst_entry *entry = calloc(1, sizeof *entry);
     if (entry == NULL) return hst_error_nomem(err);
     entry->generation = 1;
+    hst_content_init(&entry->content);
     int status = name_entry(catalog, entry, id, path, err);
     if (status == HST_OK) status = insert(catalog, entry, err);
     if (status < 0)
-        free_entry(entry);
+        free_entry(catalog, entry);
     else
         *ret_entry = entry;
     return status;
@@ -119,7 +121,7 @@ void hst_entry_remove(struct hst_catalog *catalog, struct hst_entry *entry)
 {
     take_out(catalog, entry);
     forget_files(catalog, entry->model);
-    free_entry(entry);
+    free_entry(catalog, entry);
 }
 
 int hst_entry_move(struct hst_catalog *catalog, struct hst_entry *entry, const char *path, struct hst_error *err)
@@ -155,6 +157,7 @@ int hst_entry_publish(struct hst_catalog *catalog, struct hst_entry *entry, stru
     struct hst_model *old = entry->model;
     entry->model = model;
     entry->dirty = true;
+    entry->content.current = false;
     forget_files(catalog, old);
     hst_model_unref(old);
     tell(catalog, model, true);
@@ -166,6 +169,7 @@ void hst_entry_missing(struct hst_catalog *catalog, struct hst_entry *entry)
     struct hst_model *model = entry->model;
     bool was_missing = model->state == HST_MODEL_MISSING;
     model->state = HST_MODEL_MISSING;
+    entry->content.current = false;
     hst_error_set(&model->problem, HST_E_FILE_MISSING, "%s is gone", entry->path);
     forget_files(catalog, model);
     if (!was_missing) tell(catalog, model, false);
@@ -174,9 +178,11 @@ void hst_entry_missing(struct hst_catalog *catalog, struct hst_entry *entry)
 void hst_entry_free_all(struct hst_catalog *catalog)
 {
     for (size_t i = 0; i < catalog->count; i++)
-        free_entry(catalog->sorted[i]);
+        free_entry(catalog, catalog->sorted[i]);
     hst_map_fini(&catalog->by_id);
     hst_map_fini(&catalog->by_path);
     hst_map_fini(&catalog->by_file);
+    hst_map_fini(&catalog->by_content);
+    hst_map_fini(&catalog->vanished);
     free(catalog->sorted);
 }

@@ -1,12 +1,28 @@
 #ifndef HST_CATALOG_INTERNAL_H
 #define HST_CATALOG_INTERNAL_H
 /** @file
- * The private half of the catalog, shared by catalog.c, entry.c, scan.c, memory.c, annotate.c and hearing.c alone. */
+ * The private half of the catalog, shared by its files that keep entries, scans, hashes and what is said alone. */
+#include "base/list.h"
 #include "base/map.h"
 #include "catalog/catalog.h"
+#include "catalog/hash.h"
+#include "catalog/hasher.h"
 #include "catalog/override.h"
 #include "catalog/walk.h"
 #include "store/db.h"
+
+/** What a model's weights are (content.h). Begins with what is compared first. */
+struct hst_content {
+    uint64_t data_bytes;       /**< of its tensors */
+    uint64_t tensor_count;     /**< tensors */
+    uint64_t since_generation; /**< first generation that had them */
+    uint8_t digest[HST_SHA256_BYTES]; /**< of its files */
+    uint8_t sketch[HST_XXH128_BYTES]; /**< of its files */
+    bool known;                /**< was it ever hashed? */
+    bool current;              /**< is this the content of the model as it is now? */
+    struct hst_list same;      /**< ring of entries with the same digest */
+    struct hst_list dirty;     /**< in catalog->dirty_contents while it is not in the database */
+};
 
 /** A place in the catalog: an id, where its model is, and the model as it was last parsed. */
 struct hst_entry {
@@ -25,6 +41,8 @@ struct hst_entry {
     bool annotating;         /**< something is being written to its files */
     unsigned long seen;      /**< number of the scan that saw it last */
     bool dirty;              /**< not yet written to the database */
+    struct hst_content content; /**< its weights, as last hashed */
+    struct hst_entry *next_vanished; /**< chain of catalog->vanished; valid while a scan runs */
 };
 
 /** A scan under way, and the figures of the last one. */
@@ -35,6 +53,7 @@ struct hst_scan {
     unsigned long number;    /**< 1, 2, ... */
     struct hst_walk *walks;  /**< one a root; owned while it runs */
     size_t pending;          /**< jobs that have not come back */
+    struct hst_list waiting; /**< parsed models that may be vanished ones (scan.c) */
 };
 
 /** The catalog. */
@@ -50,6 +69,13 @@ struct hst_catalog {
     size_t count;             /**< of sorted */
     size_t room;              /**< of sorted */
     struct hst_scan scan;     /**< see there */
+    struct hst_map hashes;    /**< records by device and inode (hashes.c) */
+    struct hst_list dirty_hashes;   /**< of them, those not in the database */
+    struct hst_list dirty_contents; /**< entries whose content is not in the database */
+    bool writing_hashes;      /**< a job writes them */
+    struct hst_map by_content; /**< an entry of each ring, by digest */
+    struct hst_map vanished;  /**< while a scan runs: entries it has not seen, by bytes and number of tensors (adopt.c) */
+    struct hst_hasher *hasher; /**< or NULL */
     bool stopping;            /**< being freed: start nothing */
     _Atomic(bool) halted;     /**< the same for jobs on the executor: end soon */
 };

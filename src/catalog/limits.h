@@ -19,6 +19,16 @@
 #define HST_FULLREAD_PIECE UINT64_C(4194304)
 /** Alignment of the memory they are read into: that of a page. */
 #define HST_FULLREAD_ALIGNMENT 4096u
+/** Bytes that hashing reads at once: long enough for the disk's full speed, short enough to stop within milliseconds for a load. */
+#define HST_HASH_PIECE_BYTES UINT64_C(1048576)
+/** Bytes of a file that one job hashes before others have their turn. */
+#define HST_HASH_SLICE_BYTES UINT64_C(67108864)
+/** Most threads that hash: two a core, so that one waits for the disk while the other computes. */
+#define HST_HASH_THREADS_MAX 16u
+/** Bytes at the start of each tensor that go into a file's sketch: a page, the least that is read anyway. */
+#define HST_HASH_SKETCH_BYTES UINT64_C(4096)
+/** Between two reports of how far hashing is. */
+#define HST_HASH_PROGRESS_NS UINT64_C(1000000000)
 /** Bytes of a metadata value that is kept with a model: titles, trigger words and descriptions fit; thumbnails and tag counts do not. */
 #define HST_METADATA_VALUE_MAX 4096u
 /** Bytes of all that is kept with a model: a LoRA of kohya's has about 6 KiB, and 10,000 models are to stay below 100 MiB. */

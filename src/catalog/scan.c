@@ -1,6 +1,8 @@
-/* A scan:  walk every root (parallel) --> match with what is known --> parse what is new or changed (parallel) --> mark what is
- * gone --> write the database --> done.  Each arrow is taken on the loop thread when the last job of the step has come back. */
+/* A scan:  walk every root (parallel) --> match with what is known --> parse what is new or changed (parallel) --> give what vanished
+ * and is found elsewhere its id --> mark what is gone --> write the database --> done.  Each arrow is taken on the loop thread when the
+ * last job of the step has come back. */
 #include "base/cleanup.h"
+#include "catalog/adopt.h"
 #include "catalog/draft.h"
 #include "catalog/internal.h"
 #include "catalog/layout.h"
@@ -22,6 +24,9 @@ struct parse {
     struct hst_model *model;
     int status;
     struct hst_error error;
+    struct hst_list node;      /* in scan.waiting */
+    uint8_t sketch[HST_XXH128_BYTES];
+    int sketch_status;
 };
 
 /* A walk being run. */
@@ -71,20 +76,9 @@ static void end_scan(struct hst_catalog *catalog)
         hst_walk_fini(&scan->walks[i]);
     free(hst_steal(&scan->walks));
     if (!catalog->stopping) (void)hst_exec_submit(catalog->exec, rest_work, NULL, NULL);
+    hst_adopt_end(catalog);
+    hst_hasher_restart(catalog->hasher);
     tell(catalog, true);
-}
-
-/* Every candidate is parsed: what was not seen is gone. */
-static void after_parse(struct hst_catalog *catalog)
-{
-    for (size_t i = catalog->count; i > 0; i--) {
-        struct hst_entry *entry = catalog->sorted[i - 1];
-        if (entry->model == NULL)
-            hst_entry_remove(catalog, entry);
-        else if (entry->seen != catalog->scan.number)
-            hst_entry_missing(catalog, entry);
-    }
-    if (catalog->stopping || catalog->db == NULL || hst_memory_write(catalog, end_scan, NULL) < 0) end_scan(catalog);
 }
 
 static void parse_work(void *arg)
@@ -163,13 +157,117 @@ static void integrate(struct parse *parse)
     if (parse->status == HST_OK || make_unreadable(parse) == HST_OK) publish(parse);
 }
 
-static void parse_done(void *arg)
+static void free_parse(struct parse *parse)
 {
-    HST_AUTO(hst_freep) struct parse *parse = arg;
-    struct hst_catalog *catalog = parse->catalog;
-    if (!catalog->stopping) integrate(parse);
+    hst_list_remove(&parse->node);
     hst_model_unref(parse->model);
     hst_override_fini(&parse->said);
+    free(parse);
+}
+
+static void end_parse(struct parse *parse)
+{
+    if (!parse->catalog->stopping) integrate(parse);
+    free_parse(parse);
+}
+
+static void submit_parse(struct hst_catalog *catalog, struct hst_entry *entry, struct hst_candidate *candidate);
+
+/* Give the candidate the place of the vanished model that it is, and read it again with what the user said of that one. Another file is
+ * another generation, whatever is in it. */
+static void adopt(struct parse *parse, struct hst_entry *vanished)
+{
+    struct hst_catalog *catalog = parse->catalog;
+    hst_entry_remove(catalog, parse->entry);
+    vanished->seen = catalog->scan.number;
+    vanished->generation++;
+    if (hst_entry_move(catalog, vanished, parse->candidate->path, NULL) == HST_OK)
+        submit_parse(catalog, vanished, parse->candidate);
+    else
+        catalog->scan.status.errors++;
+    free_parse(parse);
+}
+
+static int compare_paths(const void *a, const void *b)
+{
+    return strcmp((*(struct parse *const *)a)->candidate->path, (*(struct parse *const *)b)->candidate->path);
+}
+
+/* In order of their paths: which copy of a vanished model is the model does not depend on threads (unless memory is short). */
+static void sort_waiting(struct hst_list *waiting)
+{
+    size_t count = 0;
+    HST_LIST_FOREACH(node, waiting)
+        count++;
+    HST_AUTO(hst_freep) struct parse **sorted = calloc(count + 1, sizeof(struct parse *));
+    if (sorted == NULL) return;
+    count = 0;
+    HST_LIST_FOREACH(node, waiting)
+        sorted[count++] = hst_container_of(node, struct parse, node);
+    qsort(sorted, count, sizeof *sorted, compare_paths);
+    for (size_t i = 0; i < count; i++) {
+        hst_list_remove(&sorted[i]->node);
+        hst_list_append(waiting, &sorted[i]->node);
+    }
+}
+
+static void integrate_waiting(struct hst_catalog *catalog)
+{
+    sort_waiting(&catalog->scan.waiting);
+    HST_LIST_FOREACH(node, &catalog->scan.waiting) {
+        struct parse *parse = hst_container_of(node, struct parse, node);
+        bool good = !catalog->stopping && parse->sketch_status == HST_OK;
+        struct hst_entry *vanished = good ? hst_adopt_find(catalog, parse->model, parse->sketch) : NULL;
+        if (vanished != NULL)
+            adopt(parse, vanished);
+        else
+            end_parse(parse);
+    }
+}
+
+/* Every candidate is parsed: what was not seen is gone. */
+static void after_parse(struct hst_catalog *catalog)
+{
+    integrate_waiting(catalog);
+    if (catalog->scan.pending > 0) return; /* those that were found elsewhere are read again */
+    for (size_t i = catalog->count; i > 0; i--) {
+        struct hst_entry *entry = catalog->sorted[i - 1];
+        if (entry->model == NULL)
+            hst_entry_remove(catalog, entry);
+        else if (entry->seen != catalog->scan.number)
+            hst_entry_missing(catalog, entry);
+    }
+    if (catalog->stopping || catalog->db == NULL || hst_memory_write(catalog, end_scan, NULL) < 0) end_scan(catalog);
+}
+
+static void sketch_work(void *arg)
+{
+    struct parse *parse = arg;
+    parse->sketch_status = hst_adopt_sketch(parse->model, parse->sketch, NULL);
+}
+
+static void sketch_done(void *arg)
+{
+    struct parse *parse = arg;
+    struct hst_catalog *catalog = parse->catalog;
+    hst_list_append(&catalog->scan.waiting, &parse->node);
+    if (--catalog->scan.pending == 0) after_parse(catalog);
+}
+
+/* A new model that may be a vanished one waits for its sketch, and then until all is parsed. */
+static bool wait_for_sketch(struct parse *parse)
+{
+    struct hst_catalog *catalog = parse->catalog;
+    bool is_new = parse->status == HST_OK && parse->entry->model == NULL && !catalog->stopping;
+    return is_new && hst_adopt_may(catalog, parse->model) && hst_exec_submit(catalog->exec, sketch_work, sketch_done, parse) == HST_OK;
+}
+
+static void parse_done(void *arg)
+{
+    struct parse *parse = arg;
+    struct hst_catalog *catalog = parse->catalog;
+    if (wait_for_sketch(parse)) return;
+    end_parse(parse);
     tell(catalog, false);
     if (--catalog->scan.pending == 0) after_parse(catalog);
 }
@@ -178,6 +276,7 @@ static void submit_parse(struct hst_catalog *catalog, struct hst_entry *entry, s
 {
     struct parse *parse = calloc(1, sizeof *parse);
     if (parse != NULL) *parse = (struct parse){.catalog = catalog, .entry = entry, .candidate = candidate, .revision = entry->revision};
+    if (parse != NULL) hst_list_init(&parse->node);
     if (parse != NULL && hst_override_copy(&entry->said, &parse->said, NULL) == HST_OK &&
         hst_exec_submit(catalog->exec, parse_work, parse_done, parse) == HST_OK) {
         catalog->scan.pending++;
@@ -287,6 +386,7 @@ static void after_walk(struct hst_catalog *catalog)
     index_unseen(catalog, &unseen);
     each_candidate(catalog, &unseen, match_unknown);
     hst_map_fini(&unseen);
+    hst_adopt_begin(catalog);
     if (catalog->scan.pending == 0) after_parse(catalog);
 }
 
@@ -331,6 +431,7 @@ int hst_catalog_scan(struct hst_catalog *catalog, struct hst_error *err)
     scan->status = (struct hst_scan_status){.state = "running", .started_wall_ns = hst_clock_wall_ns()};
     for (size_t i = 0; i < catalog->config.root_count; i++)
         scan->status.errors += submit_walk(catalog, &scan->walks[i], catalog->roots[i], NULL) < 0;
+    hst_hasher_update(catalog->hasher);
     tell(catalog, true);
     if (scan->pending == 0) after_walk(catalog);
     return HST_OK;

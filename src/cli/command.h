@@ -91,6 +91,7 @@ int hst_command_ls(const struct hst_arguments *arguments);     /**< hoist ls */
 int hst_command_show(const struct hst_arguments *arguments);   /**< hoist show */
 int hst_command_tag(const struct hst_arguments *arguments);    /**< hoist tag */
 int hst_command_verify(const struct hst_arguments *arguments); /**< hoist verify */
+int hst_command_hash(const struct hst_arguments *arguments);   /**< hoist hash */
 int hst_command_cache(const struct hst_arguments *arguments);  /**< hoist cache */
 int hst_command_load(const struct hst_arguments *arguments);   /**< hoist load */
 int hst_command_pin(const struct hst_arguments *arguments);    /**< hoist pin */

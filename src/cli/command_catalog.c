@@ -1,4 +1,5 @@
 /* hoist scan, ls, show: what there is. */
+#include "cli/hash_lines.h"
 #include "cli/program.h"
 #include "cli/relations.h"
 #include "cli/said.h"
@@ -33,16 +34,27 @@ static const char *family_of(const json_t *model, char out[HST_TERM_TEXT])
     return out;
 }
 
+/* Its state, and whose weights it has: "ok, same as other". */
+static const char *state_of(const json_t *model, char out[512])
+{
+    const json_t *duplicates = json_object_get(model, "duplicates");
+    const char *first = json_string_value(json_array_get(duplicates, 0));
+    if (first == NULL) return hst_talk_text(model, "state");
+    int used = snprintf(out, 512, "%s, same as %s", hst_talk_text(model, "state"), first);
+    if (json_array_size(duplicates) > 1) snprintf(out + used, 512 - (size_t)used, " and %zu more", json_array_size(duplicates) - 1);
+    return out;
+}
+
 static void print_models(const json_t *models)
 {
     json_t *rows = json_array(), *model;
     size_t index, unusable = 0;
-    char size[HST_TERM_TEXT], family[HST_TERM_TEXT];
+    char size[HST_TERM_TEXT], family[HST_TERM_TEXT], state[512];
     add_row(rows, (const char *const[]){"MODEL", "TYPE", "FAMILY", "PRECISION", "SIZE", "WHERE", "STATE"}, 7);
     json_array_foreach((json_t *)models, index, model) {
         add_row(rows, (const char *const[]){hst_talk_text(model, "model_id"), hst_talk_text(model, "type"), family_of(model, family),
                                             hst_talk_text(model, "precision"), hst_term_size(hst_talk_number(model, "size_bytes"), size), place_of(model),
-                                            hst_talk_text(model, "state")}, 7);
+                                            state_of(model, state)}, 7);
         unusable += strcmp(hst_talk_text(model, "state"), "ok") != 0;
     }
     hst_term_table(rows);
@@ -129,6 +141,7 @@ void hst_command_print_model(const json_t *model)
     if (json_is_string(json_object_get(verdict, "runner_up"))) printf("%-11s %s\n", "runner-up", hst_talk_text(verdict, "runner_up"));
     print_list("needs hint", json_object_get(verdict, "needs_hint"));
     print_list("warning", json_object_get(model, "warnings"));
+    hst_hash_lines_print(model);
     print_problem(model);
     hst_said_print(model);
     print_components(json_object_get(model, "components"));

@@ -43,6 +43,8 @@ const struct hst_command hst_commands[] = {
      "Prints format, verdict, what is wrong at which byte, and what is missing. A file or folder needs no daemon; a model of the catalog is checked by it. NaN, infinities, weights of zeros "
      "alone and a stated hash of the tensors that does not agree are warnings. Exits 0, or 5 when it is not usable.",
      BIT(DEEP), 1, 1, hst_command_verify},
+    {"hash", "MODEL", "say the hashes of a model", "Those that are not known yet are computed now: SHA-256, AutoV1, AutoV2, AutoV3, CRC-32, the tensor hash of modelspec, BLAKE3 where its library is.", 0, 1,
+     1, hst_command_hash},
     {"cache", "MODEL", "bring a model into RAM", "", LOADING & ~BIT(DEVICE), 1, 1, hst_command_cache},
     {"evict", "MODEL", "free the RAM of a model", "What is in use stays, and is named.", BIT(COMPONENT) | BIT(ALL), 0, 1, hst_command_evict},
     {"load", "MODEL", "load a model to a device", "Five steps: validate, estimate, allocate, load, status. When one fails, everything is as it was before.", LOADING | BIT(DRY_RUN), 1, 1,

@@ -134,16 +134,27 @@ static void stop_parsing(struct daemon *daemon)
     hst_parsing_end(daemon->scanner);
 }
 
+static int read_hash_mode(const struct hst_settings *settings, enum hst_hash_mode *ret_mode, struct hst_error *err)
+{
+    const char *text = hst_settings_get(settings, "hash");
+    bool on = true, is_switch = hst_settings_is_switch(text, &on);
+    *ret_mode = on ? HST_HASH_AUTO : HST_HASH_ASKED;
+    return is_switch || strcmp(text, "auto") == 0 ? HST_OK : hst_error_set(err, HST_E_CONFIG, "hash is auto or off, not '%s'", text);
+}
+
 static int start_catalog(struct daemon *daemon, struct hst_error *err)
 {
     HST_AUTO(hst_roots_fini) struct hst_roots roots = {0};
     char database[HST_PATH_MAX + 16];
+    enum hst_hash_mode hash;
+    HST_TRY(read_hash_mode(daemon->settings, &hash, err));
     snprintf(database, sizeof database, "%s/catalog.db", daemon->state);
     HST_TRY(hst_roots_collect(daemon->settings, &roots, err));
     HST_TRY(hst_catalog_new(&(struct hst_catalog_config){.loop = &daemon->loop,
                                                          .roots = (const char *const *)roots.folders,
                                                          .root_count = roots.count,
                                                          .database = database,
+                                                         .hash = hash,
                                                          .listener = hst_service_catalog_listener(&daemon->slot)},
                             &daemon->catalog, err));
     if (hst_catalog_was_corrupt(daemon->catalog)) hst_log(HST_LOG_WARN, "catalog", "the catalog was corrupt: it is kept beside %s and made anew", database);

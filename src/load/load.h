@@ -135,6 +135,8 @@ uint64_t hst_loader_evictable_bytes(const struct hst_loader *loader, const struc
 void hst_loader_touch(struct hst_loader *loader, struct hst_loaded *loaded);
 /** Take a component off a device; HST_E_BUSY while it is leased there. *ret_freed_bytes = reserved bytes given back. */
 int hst_loader_unload(struct hst_loader *loader, struct hst_loaded *loaded, uint64_t *ret_freed_bytes, struct hst_error *err);
+/** Jobs that wait or run. */
+size_t hst_loader_active(const struct hst_loader *loader);
 /** Does a job work on this component, or has it set it aside? Then it is not to be evicted from outside. */
 bool hst_loader_busy(const struct hst_loader *loader, const struct hst_component *component);
 /** Fail the next run of a step with this error (fault injection by tests and by HOIST_FAULT; see docs). */

@@ -108,6 +108,11 @@ struct hst_job *hst_loader_job(const struct hst_loader *loader, const char *id)
     return NULL;
 }
 
+size_t hst_loader_active(const struct hst_loader *loader)
+{
+    return loader->active;
+}
+
 bool hst_loader_busy(const struct hst_loader *loader, const struct hst_component *component)
 {
     return hst_job_touches(loader, component);

@@ -22,6 +22,14 @@ static void write_scan(const struct hst_service *service, struct hst_strbuf *out
     hst_metric_single(out, HST_METRIC_SCAN_ERRORS, (double)scan.errors);
 }
 
+static void write_hashing(const struct hst_service *service, struct hst_strbuf *out)
+{
+    struct hst_hash_status hashing = hst_catalog_hash_status(service->config.catalog);
+    hst_metric_single(out, HST_METRIC_HASH_FILES, (double)hashing.files_total);
+    hst_metric_single(out, HST_METRIC_HASH_FILES_DONE, (double)hashing.files_done);
+    hst_metric_single(out, HST_METRIC_HASH_BYTES_TOTAL, (double)hashing.hashed_bytes);
+}
+
 static void write_cache(const struct hst_service *service, struct hst_strbuf *out)
 {
     struct hst_cache_stats stats = hst_cache_stats(service->config.cache);
@@ -101,6 +109,7 @@ void hst_metrics_write(const struct hst_service *service, struct hst_strbuf *out
 {
     write_models(service, out);
     write_scan(service, out);
+    write_hashing(service, out);
     write_cache(service, out);
     write_devices(service, out);
     write_jobs(service, out);

@@ -4,6 +4,7 @@
 #include "service/internal.h"
 #include "service/jsonx.h"
 #include "service/view.h"
+#include "service/view_hash.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -28,9 +29,24 @@ static void on_scan(void *context, const struct hst_scan_status *status)
     hst_catalog_scan(service->config.catalog, NULL);
 }
 
+static void on_hashed(void *context, struct hst_model *model)
+{
+    struct hst_service *service = ((struct hst_service_slot *)context)->service;
+    if (service == NULL) return;
+    hst_service_publish(service, "model.hashed",
+                        json_pack("{s:s, s:o, s:o}", "model_id", model->id, "hashes", hst_view_hashes(service->config.catalog, model), "duplicates",
+                                  hst_view_duplicates(service->config.catalog, model)));
+}
+
+static void on_hashing(void *context, const struct hst_hash_status *status)
+{
+    struct hst_service *service = ((struct hst_service_slot *)context)->service;
+    if (service != NULL) hst_service_publish(service, "hash.progress", hst_view_hashing(status));
+}
+
 struct hst_catalog_listener hst_service_catalog_listener(struct hst_service_slot *slot)
 {
-    return (struct hst_catalog_listener){.changed = on_model, .progress = on_scan, .context = slot};
+    return (struct hst_catalog_listener){.changed = on_model, .progress = on_scan, .hashed = on_hashed, .hashing = on_hashing, .context = slot};
 }
 
 static void publish_state(struct hst_service *service, const struct hst_component *component, const char *tier, const char *device_id, const char *state)
@@ -78,6 +94,7 @@ static void on_progress(void *context, const struct hst_job *job)
     struct hst_service *service = ((struct hst_service_slot *)context)->service;
     if (service == NULL) return;
     count(&service->counts, job);
+    hst_catalog_hash_hold(service->config.catalog, hst_loader_active(service->config.loader) > 0);
     if (is_worth_telling(service, job)) hst_service_publish(service, "job.progress", hst_view_job(job));
 }
 

@@ -12,7 +12,7 @@
 
 static int add_verbs(struct hst_service *service, struct hst_error *err)
 {
-    static const struct hst_route *const tables[] = {hst_verbs_catalog, hst_verbs_metadata, hst_verbs_relations, hst_verbs_load,
+    static const struct hst_route *const tables[] = {hst_verbs_catalog, hst_verbs_metadata, hst_verbs_relations, hst_verbs_hash,   hst_verbs_load,
                                                      hst_verbs_cache,   hst_verbs_memory,   hst_verbs_system,    hst_verbs_validate};
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++)
         HST_TRY(hst_service_add_routes(service, tables[i], NULL, err));

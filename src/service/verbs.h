@@ -6,6 +6,8 @@
 
 /** Models and components: what there is, scanning (verbs_catalog.c). */
 extern const struct hst_route hst_verbs_catalog[];
+/** Hashing a model now (verbs_hash.c). */
+extern const struct hst_route hst_verbs_hash[];
 /** How models belong together: what one needs, whether two fit (verbs_relations.c). */
 extern const struct hst_route hst_verbs_relations[];
 /** What is said about models (verbs_metadata.c). */

@@ -5,6 +5,7 @@
 #include "service/select.h"
 #include "service/verbs.h"
 #include "service/view.h"
+#include "service/view_hash.h"
 
 #include <string.h>
 
@@ -103,8 +104,10 @@ static int list_components(const struct hst_call *call, json_t **ret_data, struc
 static int show_scan(const struct hst_call *call, json_t **ret_data, struct hst_error *err)
 {
     struct hst_scan_status scan = hst_catalog_scan_status(call->service->config.catalog);
+    struct hst_hash_status hashing = hst_catalog_hash_status(call->service->config.catalog);
     (void)err;
     *ret_data = hst_view_scan(&scan);
+    json_object_set_new(*ret_data, "hashing", hst_view_hashing(&hashing));
     return HST_OK;
 }
 

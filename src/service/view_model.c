@@ -3,6 +3,7 @@
 #include "catalog/parser.h"
 #include "service/internal.h"
 #include "service/jsonx.h"
+#include "service/view_hash.h"
 
 #include <string.h>
 
@@ -120,6 +121,7 @@ json_t *hst_view_model(const struct hst_service *service, const struct hst_model
     json_object_set_new(view, "components", components);
     json_object_set_new(view, "is_cached", json_boolean(is_cached(service, model)));
     json_object_set_new(view, "loaded_on", loaded_on(service, model));
+    hst_view_identity(service->config.catalog, model, view);
     return view;
 }
 

@@ -1,29 +1,31 @@
-#include "store/db.h"
-
 #include "base/cleanup.h"
 #include "os/file.h"
+#include "store/internal.h"
 
-#include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 
 /* "HOST": marks our files; a database of somebody else is never touched. */
 #define APPLICATION_ID 0x484f5354
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 
-struct hst_db {
-    sqlite3 *handle;
-    bool is_new; /* the old one was corrupt */
-};
-
+/* What each version added; every statement may be run again over a database that has it already. */
 static const char schema[] =
+    "BEGIN IMMEDIATE;"
+    /* 1 */
     "CREATE TABLE IF NOT EXISTS models (id TEXT PRIMARY KEY, path TEXT NOT NULL, name TEXT NOT NULL, type TEXT NOT NULL, family TEXT,"
     " variant TEXT, format TEXT NOT NULL, device INTEGER, inode INTEGER, fingerprint INTEGER, size_bytes INTEGER, generation INTEGER) WITHOUT ROWID;"
+    /* 2 */
+    "CREATE TABLE IF NOT EXISTS hashes (device INTEGER, inode INTEGER, size_bytes INTEGER, mtime_ns INTEGER, ctime_ns INTEGER,"
+    " crc32 INTEGER, data_bytes INTEGER, sha256 BLOB NOT NULL, tensors BLOB, blake3 BLOB, autov1 BLOB NOT NULL, sketch BLOB NOT NULL, each BLOB,"
+    " PRIMARY KEY (device, inode)) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS overrides (id TEXT NOT NULL, key TEXT NOT NULL, value TEXT, PRIMARY KEY (id, key)) WITHOUT ROWID;"
-    "PRAGMA application_id = 1213158228; PRAGMA user_version = 1;";
+    "CREATE TABLE IF NOT EXISTS contents (id TEXT PRIMARY KEY, data_bytes INTEGER, tensor_count INTEGER, since_generation INTEGER,"
+    " digest BLOB NOT NULL, sketch BLOB NOT NULL) WITHOUT ROWID;"
+    "PRAGMA application_id = 1213158228; PRAGMA user_version = 2; COMMIT;";
 _Static_assert(APPLICATION_ID == 1213158228, "the schema writes APPLICATION_ID");
 
-static int fail(struct hst_db *db, struct hst_error *err, const char *what)
+int hst_db_fail(struct hst_db *db, struct hst_error *err, const char *what)
 {
     int code = sqlite3_errcode(db->handle), status = HST_E_IO;
     if (code == SQLITE_BUSY || code == SQLITE_LOCKED) status = HST_E_BUSY;
@@ -33,7 +35,7 @@ static int fail(struct hst_db *db, struct hst_error *err, const char *what)
 
 static int run(struct hst_db *db, const char *sql, struct hst_error *err)
 {
-    return sqlite3_exec(db->handle, sql, NULL, NULL, NULL) == SQLITE_OK ? HST_OK : fail(db, err, "write");
+    return sqlite3_exec(db->handle, sql, NULL, NULL, NULL) == SQLITE_OK ? HST_OK : hst_db_fail(db, err, "write");
 }
 
 /* The number that a one-row pragma gives, or -1. */
@@ -69,8 +71,9 @@ static int open_once(const char *path, struct hst_db **ret_db, struct hst_error 
 {
     struct hst_db *db = calloc(1, sizeof *db);
     if (db == NULL) return hst_error_nomem(err);
+    pthread_mutex_init(&db->lock, NULL);
     int status = HST_OK;
-    if (sqlite3_open_v2(path, &db->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX, NULL) != SQLITE_OK) status = fail(db, err, "open");
+    if (sqlite3_open_v2(path, &db->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) status = hst_db_fail(db, err, "open");
     if (status == HST_OK) status = run(db, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = NORMAL;", err);
     if (status == HST_OK) status = check_version(db, err);
     if (status == HST_OK && !is_sound(db)) status = hst_error_set(err, HST_E_INVALID_FILE, "the catalog's file is corrupt");
@@ -121,99 +124,122 @@ static int give_row(sqlite3_stmt *statement, hst_db_row_fn fn, void *context)
     return fn(context, &row);
 }
 
-int hst_db_each(struct hst_db *db, hst_db_row_fn fn, void *context, struct hst_error *err)
+/* Who gets the rows. */
+struct reader {
+    hst_db_row_fn fn;
+    void *context;
+};
+
+static int read_row(sqlite3_stmt *statement, void *context)
+{
+    const struct reader *reader = context;
+    return give_row(statement, reader->fn, reader->context);
+}
+
+int hst_db_read(struct hst_db *db, const char *sql, hst_db_step_fn step, void *context, struct hst_error *err)
 {
     sqlite3_stmt *statement = NULL;
-    int status = HST_OK, step = SQLITE_DONE;
-    if (sqlite3_prepare_v2(db->handle, "SELECT * FROM models ORDER BY id", -1, &statement, NULL) != SQLITE_OK) return fail(db, err, "read");
-    while (status == HST_OK && (step = sqlite3_step(statement)) == SQLITE_ROW)
-        status = give_row(statement, fn, context);
-    if (status == HST_OK && step != SQLITE_DONE) status = fail(db, err, "read");
+    int status = HST_OK, result = SQLITE_DONE;
+    pthread_mutex_lock(&db->lock);
+    if (sqlite3_prepare_v2(db->handle, sql, -1, &statement, NULL) != SQLITE_OK) result = SQLITE_ERROR;
+    while (statement != NULL && status == HST_OK && (result = sqlite3_step(statement)) == SQLITE_ROW)
+        status = step(statement, context);
+    if (status == HST_OK && result != SQLITE_DONE) status = hst_db_fail(db, err, "read");
     sqlite3_finalize(statement);
+    pthread_mutex_unlock(&db->lock);
     return status;
 }
 
-static bool bind_and_step(sqlite3_stmt *statement, const struct hst_db_row *row)
+int hst_db_each(struct hst_db *db, hst_db_row_fn fn, void *context, struct hst_error *err)
 {
+    struct reader reader = {fn, context};
+    return hst_db_read(db, "SELECT * FROM models ORDER BY id", read_row, &reader, err);
+}
+
+bool hst_db_run(sqlite3_stmt *statement)
+{
+    bool done = sqlite3_step(statement) == SQLITE_DONE;
+    sqlite3_reset(statement);
+    return done;
+}
+
+static bool write_row(sqlite3_stmt *statement, const void *rows, size_t index)
+{
+    const struct hst_db_row *row = (const struct hst_db_row *)rows + index;
     const char *texts[] = {row->id, row->path, row->name, row->type, row->family, row->variant, row->format};
     const uint64_t numbers[] = {row->device, row->inode, row->fingerprint, row->size_bytes, row->generation};
     for (int i = 0; i < 7; i++)
         sqlite3_bind_text(statement, i + 1, texts[i], -1, SQLITE_STATIC);
     for (int i = 0; i < 5; i++)
         sqlite3_bind_int64(statement, i + 8, (sqlite3_int64)numbers[i]);
-    bool done = sqlite3_step(statement) == SQLITE_DONE;
-    sqlite3_reset(statement);
-    return done;
+    return hst_db_run(statement);
 }
 
-typedef bool (*write_fn)(sqlite3_stmt *statement, const void *rows, size_t at);
-
-static bool write_row(sqlite3_stmt *statement, const void *rows, size_t at)
-{
-    return bind_and_step(statement, (const struct hst_db_row *)rows + at);
-}
-
-static bool write_override(sqlite3_stmt *statement, const void *rows, size_t at)
-{
-    const struct hst_db_override *row = (const struct hst_db_override *)rows + at;
-    sqlite3_bind_text(statement, 1, row->id, -1, SQLITE_STATIC);
-    sqlite3_bind_text(statement, 2, row->key, -1, SQLITE_STATIC);
-    sqlite3_bind_text(statement, 3, row->value, -1, SQLITE_STATIC);
-    bool done = sqlite3_step(statement) == SQLITE_DONE;
-    sqlite3_reset(statement);
-    return done;
-}
-
-/* Rows by one statement, all or none. Another thread's transaction must not fall into ours. */
-static int write_all(struct hst_db *db, const char *sql, write_fn write, const void *rows, size_t count, struct hst_error *err)
+static int write_all(struct hst_db *db, const char *sql, hst_db_bind_fn bind, const void *rows, size_t count, struct hst_error *err)
 {
     sqlite3_stmt *statement = NULL;
     HST_TRY(run(db, "BEGIN IMMEDIATE", err));
     bool good = sqlite3_prepare_v2(db->handle, sql, -1, &statement, NULL) == SQLITE_OK;
     for (size_t i = 0; good && i < count; i++)
-        good = write(statement, rows, i);
-    int status = good ? HST_OK : fail(db, err, "write");
+        good = bind(statement, rows, i);
+    int status = good ? HST_OK : hst_db_fail(db, err, "write");
     sqlite3_finalize(statement);
     if (status == HST_OK) status = run(db, "COMMIT", err);
     if (status < 0) sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
     return status;
 }
 
-static int write_alone(struct hst_db *db, const char *sql, write_fn write, const void *rows, size_t count, struct hst_error *err)
+int hst_db_write(struct hst_db *db, const char *sql, hst_db_bind_fn bind, const void *rows, size_t count, struct hst_error *err)
 {
     if (count == 0) return HST_OK;
-    sqlite3_mutex_enter(sqlite3_db_mutex(db->handle));
-    int status = write_all(db, sql, write, rows, count, err);
-    sqlite3_mutex_leave(sqlite3_db_mutex(db->handle));
+    pthread_mutex_lock(&db->lock);
+    int status = write_all(db, sql, bind, rows, count, err);
+    pthread_mutex_unlock(&db->lock);
     return status;
 }
 
 int hst_db_put(struct hst_db *db, const struct hst_db_row *rows, size_t count, struct hst_error *err)
 {
-    return write_alone(db, "INSERT OR REPLACE INTO models VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", write_row, rows, count, err);
+    return hst_db_write(db, "INSERT OR REPLACE INTO models VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", write_row, rows, count, err);
+}
+
+static bool write_override(sqlite3_stmt *statement, const void *rows, size_t index)
+{
+    const struct hst_db_override *row = (const struct hst_db_override *)rows + index;
+    sqlite3_bind_text(statement, 1, row->id, -1, SQLITE_STATIC);
+    sqlite3_bind_text(statement, 2, row->key, -1, SQLITE_STATIC);
+    sqlite3_bind_text(statement, 3, row->value, -1, SQLITE_STATIC);
+    return hst_db_run(statement);
 }
 
 /* What is taken back stays as a row without a value. */
 int hst_db_put_overrides(struct hst_db *db, const struct hst_db_override *rows, size_t count, struct hst_error *err)
 {
-    return write_alone(db, "INSERT OR REPLACE INTO overrides VALUES (?,?,?)", write_override, rows, count, err);
+    return hst_db_write(db, "INSERT OR REPLACE INTO overrides VALUES (?,?,?)", write_override, rows, count, err);
+}
+
+/* Who gets the overrides. */
+struct override_reader {
+    hst_db_override_fn fn;
+    void *context;
+};
+
+static int read_override(sqlite3_stmt *statement, void *context)
+{
+    const struct override_reader *reader = context;
+    return reader->fn(reader->context, &(struct hst_db_override){text(statement, 0), text(statement, 1), text(statement, 2)});
 }
 
 int hst_db_each_override(struct hst_db *db, hst_db_override_fn fn, void *context, struct hst_error *err)
 {
-    sqlite3_stmt *statement = NULL;
-    int status = HST_OK, step = SQLITE_DONE;
-    if (sqlite3_prepare_v2(db->handle, "SELECT id, key, value FROM overrides WHERE value IS NOT NULL ORDER BY id, key", -1, &statement, NULL) != SQLITE_OK) return fail(db, err, "read");
-    while (status == HST_OK && (step = sqlite3_step(statement)) == SQLITE_ROW)
-        status = fn(context, &(struct hst_db_override){text(statement, 0), text(statement, 1), text(statement, 2)});
-    if (status == HST_OK && step != SQLITE_DONE) status = fail(db, err, "read");
-    sqlite3_finalize(statement);
-    return status;
+    struct override_reader reader = {fn, context};
+    return hst_db_read(db, "SELECT id, key, value FROM overrides WHERE value IS NOT NULL ORDER BY id, key", read_override, &reader, err);
 }
 
 void hst_db_close(struct hst_db *db)
 {
     if (db == NULL) return;
     sqlite3_close(db->handle);
+    pthread_mutex_destroy(&db->lock);
     free(db);
 }

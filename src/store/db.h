@@ -1,8 +1,9 @@
 #ifndef HST_STORE_DB_H
 #define HST_STORE_DB_H
 /** @file
- * What the catalog remembers over a restart, in SQLite: which id belongs to which path. One connection, used by one thread at a time (writers wait for each other);
- * the packaged SQLite (3.40.1) has the WAL-reset bug with two connections, so there is never a second one. */
+ * What the catalog remembers over a restart, in SQLite: which id belongs to which path, and what was hashed (db_hashes.h). One
+ * connection, used by one thread after the other (a lock sees to it); the packaged SQLite (3.40.1) has the WAL-reset bug with two connections, so
+ * there is never a second one. */
 #include "base/error.h"
 
 /** The database. */

@@ -15,14 +15,24 @@ struct library {
     char database[96];
     const char *roots[1];
     struct hst_catalog *catalog;
-    char news[4096];    /* "id +\n" or "id -\n" for each change */
+    char news[4096];    /* "id +\n" or "id -\n" for each change, "id #\n" for a model that is hashed */
+    enum hst_hash_mode hash;
 };
+
+static inline void library_add_news(struct library *library, const struct hst_model *model, char what)
+{
+    size_t used = strlen(library->news);
+    snprintf(library->news + used, sizeof library->news - used, "%s %c\n", model->id, what);
+}
 
 static inline void library_on_change(void *context, struct hst_model *model, bool available)
 {
-    struct library *library = context;
-    size_t used = strlen(library->news);
-    snprintf(library->news + used, sizeof library->news - used, "%s %c\n", model->id, available ? '+' : '-');
+    library_add_news(context, model, available ? '+' : '-');
+}
+
+static inline void library_on_hashed(void *context, struct hst_model *model)
+{
+    library_add_news(context, model, '#');
 }
 
 /** Write a model of one tensor of `size` bytes. */
@@ -37,7 +47,8 @@ static inline void library_write(const struct library *library, const char *name
 static inline int library_open(struct library *library)
 {
     return hst_catalog_new(&(struct hst_catalog_config){.loop = &library->loop, .roots = library->roots, .root_count = 1, .database = library->database,
-                                                        .threads = 2, .listener = {.changed = library_on_change, .context = library}},
+                                                        .threads = 2, .hash = library->hash,
+                                                        .listener = {.changed = library_on_change, .hashed = library_on_hashed, .context = library}},
                            &library->catalog, NULL);
 }
 
