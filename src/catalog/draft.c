@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "catalog/extents.h"
 #include "catalog/externals.h"
+#include "catalog/hub.h"
 #include "catalog/layout.h"
 #include "catalog/limits.h"
 #include "catalog/parser.h"
@@ -29,7 +30,10 @@ static void name_of(const char *path, char *out, size_t out_size)
 {
     const char *slash = strrchr(path, '/'), *base = slash != NULL ? slash + 1 : path;
     struct hst_parts parts;
-    snprintf(out, out_size, "%s", base);
+    struct hst_hub hub;
+    const char *repository = hst_hub_name(path, &hub);
+    snprintf(out, out_size, "%s", repository != NULL ? repository : base);
+    if (repository != NULL) return;
     const struct hst_suffix *suffix = hst_suffix_of(out);
     if (suffix != NULL) out[strlen(out) - strlen(suffix->text)] = '\0';
     if (hst_parts_of(base, &parts) && parts.at <= strlen(out)) out[parts.at - 1] = '\0'; /* the name of the whole */

@@ -4,6 +4,8 @@
 #include "catalog/catalog.h"
 #include "catalog/externals.h"
 #include "catalog/families.h"
+#include "catalog/folders.h"
+#include "catalog/hub.h"
 #include "catalog/parts.h"
 #include "catalog/pipeline.h"
 #include "catalog/shards.h"
@@ -44,17 +46,28 @@ static int judge(struct hst_model *model, uint32_t first_file, struct hst_error 
     return hst_families_judge(model, &keys, model->files[first_file].table, err);
 }
 
+/* A file in huggingface_hub's cache is opened as one of its snapshot: its links may lead to the blobs of its repository, and nowhere else. */
+static int open_file(struct hst_model *model, const char *path, uint32_t *ret_file, struct hst_error *err)
+{
+    struct hst_hub hub;
+    if (!hst_hub_of(path, &hub)) return hst_draft_file(model, -1, NULL, path, ret_file, err);
+    HST_AUTO(hst_freep) char *snapshot = strndup(path, hub.snapshot);
+    if (snapshot == NULL) return hst_error_nomem(err);
+    HST_AUTO(hst_closep) int dir_fd = hst_folder_open(snapshot, err);
+    return dir_fd < 0 ? dir_fd : hst_draft_file(model, dir_fd, snapshot, hub.rest, ret_file, err);
+}
+
 /* The file, or every file of a model that lies in parts. */
 static int open_parts(struct hst_model *model, const char *path, struct hst_error *err)
 {
     struct hst_parts parts;
     uint32_t file;
-    if (!hst_parts_of(path, &parts)) return hst_draft_file(model, -1, NULL, path, &file, err);
+    if (!hst_parts_of(path, &parts)) return open_file(model, path, &file, err);
     HST_AUTO(hst_freep) char *part = strdup(path);
     if (part == NULL) return hst_error_nomem(err);
     for (unsigned number = 1; number <= parts.count; number++) {
         hst_parts_name(path, &parts, number, part);
-        int status = hst_draft_file(model, -1, NULL, part, &file, err);
+        int status = open_file(model, part, &file, err);
         if (status == HST_E_FILE_MISSING) return hst_error_set(err, HST_E_INCOMPLETE_MODEL, "set: part %u of %u is missing", number, parts.count);
         HST_TRY(status);
     }
@@ -103,7 +116,8 @@ int hst_probe_file(const char *path, struct hst_model **ret_model, struct hst_er
     struct hst_model *model;
     struct hst_error why = {0};
     HST_TRY(hst_draft_new(path, "unknown", &model, err));
-    int status = read_file(model, path, &why);
+    int status = hst_folders_note(model, &why);
+    if (status == HST_OK) status = read_file(model, path, &why);
     return finish(model, status, &why, ret_model, err);
 }
 
@@ -152,7 +166,8 @@ int hst_probe_folder(const char *path, struct hst_model **ret_model, struct hst_
     struct hst_model *model;
     struct hst_error why = {0};
     HST_TRY(hst_draft_new(path, "folder", &model, err));
-    int status = read_folder(model, path, &why);
+    int status = hst_folders_note(model, &why);
+    if (status == HST_OK) status = read_folder(model, path, &why);
     return finish(model, status, &why, ret_model, err);
 }
 

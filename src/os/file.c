@@ -97,12 +97,55 @@ static bool leaves_folder(const char *path)
     return false;
 }
 
+/* Is the folder one of REPO/snapshots, beside REPO/blobs? */
+static bool is_snapshot(int dir_fd)
+{
+    struct stat parent, snapshots, blobs;
+    return fstatat(dir_fd, "..", &parent, 0) == 0 && fstatat(dir_fd, "../../snapshots", &snapshots, AT_SYMLINK_NOFOLLOW) == 0 &&
+           parent.st_ino == snapshots.st_ino && parent.st_dev == snapshots.st_dev && fstatat(dir_fd, "../../blobs", &blobs, AT_SYMLINK_NOFOLLOW) == 0 &&
+           S_ISDIR(blobs.st_mode);
+}
+
+/* The folder of `path`, reached without any link; *ret_name = the last part. */
+static int open_parent(int dir_fd, const char *path, const char **ret_name)
+{
+    struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
+    const char *slash = strrchr(path, '/');
+    char parent[4096] = ".";
+    if (slash != NULL && snprintf(parent, sizeof parent, "%.*s", (int)(slash - path), path) >= (int)sizeof parent) return -1;
+    *ret_name = slash != NULL ? slash + 1 : path;
+    if (slash == NULL) return openat(dir_fd, parent, (int)how.flags);
+    return (int)syscall(SYS_openat2, dir_fd, parent, &how, sizeof how);
+}
+
+/* The link of a snapshot that leads to "../../blobs/NAME", with one more "../" for each folder that it lies in. @return fd, or -1 with errno EXDEV */
+static int open_blob(int dir_fd, const char *path)
+{
+    char target[512], *at = target;
+    const char *name;
+    HST_AUTO(hst_closep) int parent = is_snapshot(dir_fd) ? open_parent(dir_fd, path, &name) : -1;
+    ssize_t length = parent >= 0 ? readlinkat(parent, name, target, sizeof target - 1) : -1;
+    errno = EXDEV;
+    if (length < 0) return -1;
+    target[length] = '\0';
+    size_t up = 2;
+    for (const char *slash = path; (slash = strchr(slash, '/')); slash++)
+        up++;
+    for (; up > 0 && strncmp(at, "../", 3) == 0; up--)
+        at += 3;
+    if (up > 0 || strncmp(at, "blobs/", 6) != 0 || strchr(at + 6, '/') != NULL || at[6] == '.') return -1;
+    HST_AUTO(hst_closep) int repository = openat(dir_fd, "../..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return repository < 0 ? -1 : openat(repository, at, OPEN_FLAGS | O_NOFOLLOW);
+}
+
 int hst_file_open_beneath(int dir_fd, const char *path, struct hst_file_id *ret_id, struct hst_error *err)
 {
-    if (leaves_folder(path)) return hst_error_set(err, HST_E_INVALID_FILE, "%s leads out of its folder", path);
+    if (leaves_folder(path)) return hst_error_set(err, HST_E_INVALID_FILE, "path: %s leads out of its folder", path);
     struct open_how how = {.flags = OPEN_FLAGS, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
     int fd = (int)syscall(SYS_openat2, dir_fd, path, &how, sizeof how);
     if (fd < 0 && (errno == ENOSYS || errno == EPERM)) fd = open_step_by_step(dir_fd, path);
+    if (fd < 0 && (errno == EXDEV || errno == ELOOP)) fd = open_blob(dir_fd, path);
+    if (fd < 0 && errno == EXDEV) return hst_error_set(err, HST_E_INVALID_FILE, "path: %s leads out of its folder", path);
     return finish_open(fd, path, ret_id, err);
 }
 
