@@ -34,6 +34,9 @@ enum hst_option_id {
     HST_OPTION_ALL,       /**< --all */
     HST_OPTION_SINCE,     /**< --since ID */
     HST_OPTION_DEEP,      /**< --deep */
+    HST_OPTION_PAUSE,     /**< --pause */
+    HST_OPTION_RESUME,    /**< --resume */
+    HST_OPTION_CANCEL,    /**< --cancel */
     HST_OPTION_COUNT,     /**< how many */
 };
 
