@@ -1,5 +1,5 @@
 """Read the headers of model files as Python programs do: headers.py FOLDER STEP reads every STEP-th file of each suffix. Imports come first
-and are not part of any figure. Prints {suffix: [files, seconds]}."""
+and are not part of any figure. Prints {suffix: [files, seconds, seconds of processor]}."""
 import json
 import pathlib
 import sys
@@ -36,10 +36,10 @@ def main(folder, step):
     for suffix, read in READERS.items():
         paths = sorted(pathlib.Path(folder).rglob(f"*{suffix}"))[::step]
         read(paths[0])
-        began = time.perf_counter()
+        began, used = time.perf_counter(), time.process_time()
         for path in paths:
             read(path)
-        found[suffix] = [len(paths), time.perf_counter() - began]
+        found[suffix] = [len(paths), time.perf_counter() - began, time.process_time() - used]
     print(json.dumps(found))
 
 

@@ -2,7 +2,6 @@
 
 #include "base/cleanup.h"
 #include "base/map.h"
-#include "catalog/limits.h"
 
 #include <string.h>
 #include <uv.h>
@@ -14,16 +13,17 @@ struct hst_places {
     struct hst_place *pending; /* wait */
     struct hst_place **links;  /* owned; not yet in visited */
     size_t link_count, link_room;
-    size_t folders;
+    size_t folders, most; /* claimed; at most */
     unsigned busy; /* given out and not back */
     bool halted;
     struct hst_error error; /* the first of following links */
 };
 
-int hst_places_new(struct hst_places **ret_places, struct hst_error *err)
+int hst_places_new(size_t most, struct hst_places **ret_places, struct hst_error *err)
 {
     struct hst_places *places = calloc(1, sizeof *places);
     if (places == NULL) return hst_error_nomem(err);
+    places->most = most;
     uv_mutex_init(&places->lock);
     uv_cond_init(&places->wake);
     *ret_places = places;
@@ -47,8 +47,8 @@ static int claim(struct hst_places *places, struct hst_place *place, struct hst_
 {
     HST_AUTO(hst_freep) struct hst_place *mine = place;
     if (hst_map_get(&places->visited, &mine->id, sizeof mine->id) != NULL) return HST_OK;
-    if (places->folders >= HST_WALK_FOLDERS_MAX)
-        return hst_error_set(err, HST_E_LIMIT_EXCEEDED, "limit: there are more than %u folders; the rest, %s among them, was not looked at", HST_WALK_FOLDERS_MAX, place->path);
+    if (places->folders >= places->most)
+        return hst_error_set(err, HST_E_LIMIT_EXCEEDED, "limit: there are more than %zu folders; the rest, %s among them, was not looked at", places->most, place->path);
     if (hst_map_put(&places->visited, &mine->id, sizeof mine->id, mine) < 0) return hst_error_nomem(err);
     places->folders++;
     place->next = places->pending;
@@ -77,7 +77,7 @@ int hst_places_add(struct hst_places *places, const char *path, bool by_link, st
     HST_TRY(make_place(path, &place, err));
     if (place == NULL) return HST_OK;
     uv_mutex_lock(&places->lock);
-    bool later = by_link && places->link_count < HST_WALK_FOLDERS_MAX;
+    bool later = by_link && places->link_count < places->most;
     int status = later ? keep_link(places, place, err) : claim(places, place, err);
     uv_mutex_unlock(&places->lock);
     return status;

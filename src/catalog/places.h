@@ -15,9 +15,9 @@ struct hst_place {
 /** The folders. */
 struct hst_places;
 
-/** Make it; owned by the caller: hst_places_free. */
-int hst_places_new(struct hst_places **ret_places, struct hst_error *err);
-/** Look at this folder too, unless it was or will be looked at; one that is not there is fine. HST_E_LIMIT_EXCEEDED beyond HST_WALK_FOLDERS_MAX. */
+/** Make it, for so many folders at most; owned by the caller: hst_places_free. */
+int hst_places_new(size_t most, struct hst_places **ret_places, struct hst_error *err);
+/** Look at this folder too, unless it was or will be looked at; one that is not there is fine. HST_E_LIMIT_EXCEEDED when they are too many. */
 int hst_places_add(struct hst_places *places, const char *path, bool by_link, struct hst_error *err);
 /** The next folder, when there is one: waits for those that are being looked at, since they may add some. hst_places_done gives it back.
  * @return NULL when there is nothing left, or hst_places_halt was called */

@@ -13,16 +13,29 @@
 
 #include <string.h>
 
+/* No two parts may hold a tensor of one name. */
+static int check_names(const struct hst_model *model, struct hst_error *err)
+{
+    HST_AUTO(hst_map_fini) struct hst_map names = {0};
+    for (size_t file = 0; model->file_count > 1 && file < model->file_count; file++) { /* within one file, its format has checked it */
+        const struct hst_tensor_table *table = model->files[file].table;
+        for (size_t i = 0; i < table->count; i++) {
+            const char *name = table->tensors[i].name;
+            if (hst_map_get_str(&names, name) != NULL) return hst_error_set(err, HST_E_INVALID_FILE, "set: two parts hold a tensor %.100s", name);
+            if (hst_map_put_str(&names, name, &table->tensors[i]) < 0) return hst_error_nomem(err);
+        }
+    }
+    return HST_OK;
+}
+
 /* Put every tensor of a file into its component. */
-static int split_file(struct hst_model *model, uint32_t file, struct hst_map *names, struct hst_error *err)
+static int split_file(struct hst_model *model, uint32_t file, struct hst_error *err)
 {
     const struct hst_tensor_table *table = model->files[file].table;
     const char *main_role = hst_families_main_role(model);
     for (size_t i = 0; i < table->count; i++) {
         struct hst_component *component;
         const char *name = table->tensors[i].name, *role = hst_families_role_of(model, name);
-        if (hst_map_get_str(names, name) != NULL) return hst_error_set(err, HST_E_INVALID_FILE, "set: two parts hold a tensor %.100s", name);
-        if (hst_map_put_str(names, name, &table->tensors[i]) < 0) return hst_error_nomem(err);
         HST_TRY(hst_draft_component(model, role != NULL ? role : main_role, &component, err));
         HST_TRY(hst_draft_tensor(component, file, &table->tensors[i], err));
     }
@@ -31,9 +44,9 @@ static int split_file(struct hst_model *model, uint32_t file, struct hst_map *na
 
 static int split(struct hst_model *model, struct hst_error *err)
 {
-    HST_AUTO(hst_map_fini) struct hst_map names = {0};
+    HST_TRY(check_names(model, err));
     for (uint32_t file = 0; file < model->file_count; file++)
-        HST_TRY(split_file(model, file, &names, err));
+        HST_TRY(split_file(model, file, err));
     bool pipeline = model->component_count > 1 && strcmp(model->type, "diffusion_model") == 0;
     return pipeline ? hst_draft_text(&model->type, "checkpoint", err) : HST_OK;
 }

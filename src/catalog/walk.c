@@ -213,14 +213,14 @@ static int take_entries(struct visit *visit, struct hst_error *err)
 static int merge(struct visit *visit, struct hst_error *err)
 {
     struct hst_walk_result *result = &visit->walk->result;
-    size_t fitting = HST_WALK_CANDIDATES_MAX - result->count;
+    size_t most = visit->walk->config.most_candidates, fitting = most - result->count;
     size_t taken = visit->count < fitting ? visit->count : fitting;
     HST_TRY(make_room(&result->candidates, result->count, taken, &visit->walk->room, err));
     for (size_t i = 0; i < taken; i++)
         result->candidates[result->count++] = visit->found[visit->count - 1 - i];
     visit->count -= taken;
     if (visit->count == 0) return HST_OK;
-    return hst_error_set(err, HST_E_LIMIT_EXCEEDED, "limit: there are more than %u model files; the rest, %s among them, was not looked at", HST_WALK_CANDIDATES_MAX, visit->found[0].path);
+    return hst_error_set(err, HST_E_LIMIT_EXCEEDED, "limit: there are more than %zu model files; the rest, %s among them, was not looked at", most, visit->found[0].path);
 }
 
 /* Something is wrong with a folder. That it cannot be read concerns what is below it alone; anything else, all that was not found. */
@@ -371,8 +371,9 @@ int hst_walk_new(const struct hst_walk_config *config, struct hst_walk **ret_wal
 {
     HST_AUTO(hst_freep) struct hst_walk *walk = calloc(1, sizeof *walk);
     if (walk == NULL) return hst_error_nomem(err);
-    HST_TRY(hst_places_new(&walk->places, err));
+    HST_TRY(hst_places_new(config->most_folders > 0 ? config->most_folders : HST_WALK_FOLDERS_MAX, &walk->places, err));
     walk->config = *config;
+    if (config->most_candidates == 0) walk->config.most_candidates = HST_WALK_CANDIDATES_MAX;
     walk->result.is_whole = true;
     walk->result.unread = walk->unread;
     uv_mutex_init(&walk->lock);

@@ -37,6 +37,8 @@ struct hst_walk_config {
     size_t root_count;         /**< of roots */
     bool stay_inside;          /**< follow no links but those of huggingface_hub's cache */
     struct hst_watch *watch;   /**< watches each folder before it is listed; or NULL */
+    size_t most_folders;       /**< 0 = HST_WALK_FOLDERS_MAX */
+    size_t most_candidates;    /**< 0 = HST_WALK_CANDIDATES_MAX */
 };
 
 /** What a walk found so far, to be read while it runs. */

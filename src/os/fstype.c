@@ -21,7 +21,7 @@ enum hst_fstype hst_fstype_of(int fd)
 bool hst_fstype_tells_changes(const char *path)
 {
     struct statfs fs;
-    if (statfs(path, &fs) < 0) return false;
+    if (statfs(path, &fs) < 0) return true;
     for (size_t i = 0; i < sizeof silent / sizeof silent[0]; i++)
         if ((long)fs.f_type == silent[i]) return false;
     return true;
