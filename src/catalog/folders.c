@@ -78,18 +78,25 @@ const char *hst_folders_type(const char *name)
     return NULL;
 }
 
+/* The folder whose name ends at `end`, copied; *end moves to the end of the one above it. */
+static void take_name(const char *path, const char **end, char name[64])
+{
+    const char *start = *end;
+    while (start > path && start[-1] != '/')
+        start--;
+    size_t length = (size_t)(*end - start);
+    memset(name, 0, 64);
+    if (length < 64) memcpy(name, start, length);
+    *end = start > path ? start - 1 : path;
+}
+
 static const char *type_of_path(const char *path)
 {
     const char *end = strrchr(path, '/'), *type = NULL;
-    for (int depth = 0; type == NULL && depth < DEPTH_MAX && end != NULL && end > path; depth++) {
-        char name[64] = "";
-        const char *start = end;
-        while (start > path && start[-1] != '/')
-            start--;
-        size_t length = (size_t)(end - start);
-        if (length > 0 && length < sizeof name) memcpy(name, start, length);
+    char name[64];
+    for (int depth = 0; end != NULL && end > path && type == NULL && depth < DEPTH_MAX; depth++) {
+        take_name(path, &end, name);
         type = hst_folders_type(name);
-        end = start > path ? start - 1 : NULL;
     }
     return type;
 }

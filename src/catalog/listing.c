@@ -57,14 +57,20 @@ static int keep(struct hst_listing *listing, const char *name, enum hst_entry_ki
     return HST_OK;
 }
 
+/* Links may be folders: they are kept as such. */
+static bool is_kept(const char *name, enum hst_entry_kind kind)
+{
+    if (kind == HST_ENTRY_OTHER) return false;
+    if (kind == HST_ENTRY_FILE) return hst_listing_concerns(name);
+    return name[0] != '.' || hst_listing_is_part(name);
+}
+
 static int take(void *context, const char *name, enum hst_entry_kind kind)
 {
     struct hst_listing *listing = context;
-    if (listing->halt != NULL && *listing->halt) return HST_E_CANCELLED;
-    bool is_folder = kind == HST_ENTRY_FOLDER || kind == HST_ENTRY_LINK;
-    if (listing->files_seen != NULL && kind != HST_ENTRY_FOLDER) ++*listing->files_seen;
-    if (is_folder ? name[0] == '.' && !hst_listing_is_part(name) : !hst_listing_concerns(name)) return HST_OK;
-    if (kind == HST_ENTRY_OTHER) return HST_OK;
+    if (*listing->halt) return HST_E_CANCELLED;
+    *listing->files_seen += kind != HST_ENTRY_FOLDER;
+    if (!is_kept(name, kind)) return HST_OK;
     listing->has_json = listing->has_json || is_json(name);
     listing->has_marks = listing->has_marks || (kind == HST_ENTRY_FILE && is_mark(name));
     return keep(listing, name, kind);

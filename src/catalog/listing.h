@@ -12,12 +12,14 @@ struct hst_listed {
     enum hst_entry_kind kind; /**< as listed */
 };
 
-/** A folder's entries. Zero-initialise; free with hst_listing_fini. */
+/** A folder's entries. Zero-initialise, set files_seen and halt; free with hst_listing_fini. */
 struct hst_listing {
     struct hst_listed *entries; /**< owned */
-    size_t count, room;         /**< of entries */
+    size_t count;               /**< of entries */
+    size_t room;                /**< private: of entries */
     char *names;                /**< owned; each with its NUL */
-    size_t used, size;          /**< of names */
+    size_t used;                /**< private: of names */
+    size_t size;                /**< private: of names */
     bool has_json;              /**< one of them is a JSON file */
     bool has_marks;             /**< one of them marks a download (unfinished.h) */
     struct hst_map marks;       /**< private: how the file of a name is marked */

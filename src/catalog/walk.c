@@ -119,19 +119,29 @@ static int take_candidate(struct visit *visit, const char *name, struct hst_cand
     return add_candidate(visit, file, path, err);
 }
 
+/* Are links to files followed in this folder? */
+static bool is_followed(const struct visit *visit)
+{
+    struct hst_hub hub;
+    return !visit->walk->config.stay_inside || hst_hub_of(visit->folder, &hub);
+}
+
+/* Would a user name this file: is it no mere part of a model folder? */
+static bool is_named(const struct visit *visit, const char *name)
+{
+    return hst_suffix_of(name) != NULL && (!visit->is_model || visit->is_pipeline);
+}
+
 /* A file: part of the model folder being summed up, a candidate of its own, or nothing. */
 static int take_file(struct visit *visit, const char *name, bool by_link, struct hst_error *err)
 {
     struct hst_file_id id;
-    struct hst_hub hub;
     struct hst_candidate file = {.by_link = by_link};
     if (!hst_listing_is_part(name)) return HST_OK;
-    bool inside = !by_link || !visit->walk->config.stay_inside || hst_hub_of(visit->folder, &hub);
-    bool is_there = inside && hst_folder_stat(visit->dir_fd, name, &id);
+    bool is_there = hst_folder_stat(visit->dir_fd, name, &id);
     if (!is_there) file.trouble = HST_CANDIDATE_BROKEN;
     if (is_there && visit->is_model) add_file(&visit->whole, &id);
-    bool is_ours = hst_suffix_of(name) != NULL && (!visit->is_model || visit->is_pipeline);
-    if (!is_ours || !inside || (!is_there && !by_link)) return HST_OK;
+    if (!is_named(visit, name) || (!is_there && !by_link)) return HST_OK;
     return take_candidate(visit, name, &file, is_there ? &id : NULL, err);
 }
 
@@ -183,7 +193,7 @@ static int take_entry(struct visit *visit, size_t entry, struct hst_error *err)
     if (kind == HST_ENTRY_FILE) return take_file(visit, name, false, err);
     if (!join(path, visit->folder, name)) return HST_OK;
     if (kind == HST_ENTRY_FOLDER || hst_folder_exists(path)) return take_folder(visit, name, path, kind == HST_ENTRY_LINK, err);
-    return take_file(visit, name, true, err);
+    return is_followed(visit) ? take_file(visit, name, true, err) : HST_OK;
 }
 
 /* A repository of huggingface_hub's cache: the snapshot of refs/main is the model; without one, each snapshot is. */
@@ -333,24 +343,24 @@ static bool is_double(const struct hst_candidate *candidate, const struct hst_ma
     return owner != NULL && owner != candidate;
 }
 
+static bool has_links(const struct hst_walk_result *result)
+{
+    for (size_t i = 0; i < result->count; i++)
+        if (result->candidates[i].by_link) return true;
+    return false;
+}
+
+/* Two rounds, since the map leads to where the candidates are now. */
 static void drop_doubles(struct hst_walk_result *result)
 {
     HST_AUTO(hst_map_fini) struct hst_map files = {0};
-    size_t kept = 0, links = 0;
+    size_t kept = 0;
+    if (!has_links(result) || !index_files(result, false, &files) || !index_files(result, true, &files)) return;
     for (size_t i = 0; i < result->count; i++)
-        links += result->candidates[i].by_link;
-    if (links == 0 || !index_files(result, false, &files) || !index_files(result, true, &files)) return;
-    bool *drop = calloc(result->count, sizeof *drop);
-    for (size_t i = 0; drop != NULL && i < result->count; i++)
-        drop[i] = is_double(&result->candidates[i], &files);
-    for (size_t i = 0; drop != NULL && i < result->count; i++) {
-        if (drop[i])
-            free(result->candidates[i].path);
-        else
-            result->candidates[kept++] = result->candidates[i];
-    }
-    if (drop != NULL) result->count = kept;
-    free(drop);
+        if (is_double(&result->candidates[i], &files)) free(hst_steal(&result->candidates[i].path));
+    for (size_t i = 0; i < result->count; i++)
+        if (result->candidates[i].path != NULL) result->candidates[kept++] = result->candidates[i];
+    result->count = kept;
 }
 
 void hst_walk_sort(struct hst_walk *walk)

@@ -201,6 +201,14 @@ static int scan_alone(const struct hst_arguments *arguments)
     return code;
 }
 
+static void show_scan(const struct hst_arguments *arguments, const json_t *scan)
+{
+    if (hst_given(arguments, HST_OPTION_JSON))
+        hst_term_json(scan);
+    else
+        print_scan(scan);
+}
+
 int hst_command_scan(const struct hst_arguments *arguments)
 {
     struct hst_talk talk = {.socket = arguments->values[HST_OPTION_SOCKET]};
@@ -212,8 +220,7 @@ int hst_command_scan(const struct hst_arguments *arguments)
     if (status == 0 && strcmp(action, "pause") != 0) status = wait_for_scan(&talk, &scan, &error);
     int code = status < 0 ? hst_term_error("scanning failed", &error) : HST_EXIT_DONE;
     if (code == HST_EXIT_UNREACHABLE) fputs("try: hoist scan DIR, which needs no daemon\n", stderr);
-    if (status == 0 && hst_given(arguments, HST_OPTION_JSON)) hst_term_json(scan);
-    if (status == 0 && !hst_given(arguments, HST_OPTION_JSON)) print_scan(scan);
+    if (status == 0) show_scan(arguments, scan);
     json_decref(scan);
     hoist_error_clear(&error);
     hst_talk_fini(&talk);
