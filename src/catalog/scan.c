@@ -379,6 +379,7 @@ static enum verdict step_end(struct hst_catalog *catalog)
     struct hst_scan *scan = &catalog->scan;
     const struct hst_walk_result *result = hst_walk_result(scan->walk);
     struct hst_error unwatched = result->unwatched;
+    if (unwatched.status == HST_OK && result->unread_count > 0) unwatched = result->unread[0].error; /* nobody tells when it comes back */
     scan->status = hst_catalog_scan_status(catalog);
     scan->status.state = scan->cancelled ? "cancelled" : "done";
     scan->status.errors += hst_walk_counts(scan->walk).errors;

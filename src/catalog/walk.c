@@ -62,6 +62,17 @@ static void add_file(struct hst_candidate *candidate, const struct hst_file_id *
     if (id->mtime_ns > candidate->newest_ns) candidate->newest_ns = id->mtime_ns;
 }
 
+/* No program could open it by its path. */
+static void skip_long(struct visit *visit, const char *name)
+{
+    struct hst_walk *walk = visit->walk;
+    walk->errors++;
+    uv_mutex_lock(&walk->lock);
+    if (walk->result.error.status == HST_OK)
+        hst_error_set(&walk->result.error, HST_E_LIMIT_EXCEEDED, "limit: the path of %.100s is longer than %u bytes", name, HST_WALK_PATH_MAX - 1);
+    uv_mutex_unlock(&walk->lock);
+}
+
 /* Room for `more` in an array of candidates. */
 static int make_room(struct hst_candidate **array, size_t count, size_t more, size_t *room, struct hst_error *err)
 {
@@ -108,7 +119,10 @@ static int take_candidate(struct visit *visit, const char *name, struct hst_cand
 {
     char path[HST_WALK_PATH_MAX];
     struct hst_parts parts = {0};
-    if (!join(path, visit->folder, name)) return HST_OK;
+    if (!join(path, visit->folder, name)) {
+        skip_long(visit, name);
+        return HST_OK;
+    }
     (void)hst_parts_of(name, &parts);
     if (is_later_part(visit, name, &parts)) return HST_OK;
     if (id != NULL) {
@@ -191,7 +205,10 @@ static int take_entry(struct visit *visit, size_t entry, struct hst_error *err)
     const char *name = hst_listing_name(&visit->listing, entry);
     enum hst_entry_kind kind = visit->listing.entries[entry].kind;
     if (kind == HST_ENTRY_FILE) return take_file(visit, name, false, err);
-    if (!join(path, visit->folder, name)) return HST_OK;
+    if (!join(path, visit->folder, name)) {
+        skip_long(visit, name);
+        return HST_OK;
+    }
     if (kind == HST_ENTRY_FOLDER || hst_folder_exists(path)) return take_folder(visit, name, path, kind == HST_ENTRY_LINK, err);
     return is_followed(visit) ? take_file(visit, name, true, err) : HST_OK;
 }

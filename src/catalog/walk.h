@@ -56,7 +56,7 @@ struct hst_walk_result {
     size_t unread_count;              /**< of unread */
     bool is_whole;                    /**< nothing was left out because of a limit or of memory: what was not found is not there */
     struct hst_error error;           /**< the first that went wrong; status 0 = nothing */
-    struct hst_error unwatched;       /**< why some folder is not watched; status 0 = each is */
+    struct hst_error unwatched;       /**< why some folder that was listed is not watched; status 0 = each is */
 };
 
 /** A walk. */

@@ -229,6 +229,24 @@ def test_a_root_that_is_gone_marks_its_models_and_comes_back_with_the_same_ids(s
     assert {name: model["path"] for name, model in available(daemon).items()} == before and set(states(daemon).values()) == {"ok"}
 
 
+def test_a_root_that_goes_and_comes_back_is_noticed(start, one_model, tmp_path):
+    daemon = start(one_model, "--rescan-seconds", "1")
+    one_model.rename(tmp_path / "unmounted")
+    wait_for(daemon, {"one": "missing"})
+    assert daemon.data("GET", "/api/model/scan")["watching"] is False
+    (tmp_path / "unmounted").rename(one_model)
+    wait_for(daemon, {"one": "ok"})
+    wait_for_watching(daemon)
+
+
+def wait_for_watching(daemon):
+    """Wait until every folder is watched."""
+    deadline = time.monotonic() + 5
+    while not daemon.data("GET", "/api/model/scan")["watching"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs to become somebody who may not read")
 def test_models_in_a_folder_that_cannot_be_read_are_out_of_reach(start, one_model, tmp_path):
     make(one_model / "sub" / "inner.safetensors")

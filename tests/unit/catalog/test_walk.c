@@ -165,6 +165,20 @@ static void what_is_missing_is_named(void **state)
     library_fini(&library);
 }
 
+static void a_path_that_is_too_long_is_told(void **state)
+{
+    struct library library;
+    (void)state;
+    library_init(&library);
+    make(&library, ": > a.gguf; n=$(printf 'x%%.0s' $(seq 250)); for i in $(seq 17); do mkdir $n; cd $n || true; done");
+    struct hst_walk *walk = walk_with(&(struct hst_walk_config){.roots = library.roots, .root_count = 1});
+    assert_string_equal(found(walk), "a.gguf\n");
+    assert_non_null(strstr(hst_walk_result(walk)->error.text, "longer than"));
+    assert_true(hst_walk_result(walk)->is_whole && hst_walk_counts(walk).errors == 1);
+    hst_walk_free(walk);
+    library_fini(&library);
+}
+
 static void a_halted_walk_goes_on_and_finds_all(void **state)
 {
     struct library library;
@@ -233,6 +247,7 @@ int main(void)
         cmocka_unit_test(limits_are_told_and_nothing_is_called_whole),
         cmocka_unit_test(a_limit_that_links_reach_is_told_too),
         cmocka_unit_test(what_is_missing_is_named),
+        cmocka_unit_test(a_path_that_is_too_long_is_told),
         cmocka_unit_test(a_halted_walk_goes_on_and_finds_all),
         cmocka_unit_test(downloads_are_told_from_models),
         cmocka_unit_test(the_cache_of_the_hub_has_one_model_a_repository),
