@@ -51,6 +51,7 @@ void hst_catalog_free(struct hst_catalog *catalog)
 {
     if (catalog == NULL) return;
     catalog->stopping = true;
+    catalog->halted = true;
     hst_scan_stop(catalog);
     hst_exec_free(catalog->exec);
     hst_slices_fini(&catalog->slices);

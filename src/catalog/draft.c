@@ -26,14 +26,11 @@ int hst_draft_text(char **member, const char *text, struct hst_error *err)
 }
 
 /* "some.model.safetensors" -> "some.model"; a folder keeps its whole name. */
-static void name_of(const char *path, char *out, size_t out_size)
+void hst_draft_name(const char *path, char *out, size_t size)
 {
     const char *slash = strrchr(path, '/'), *base = slash != NULL ? slash + 1 : path;
     struct hst_parts parts;
-    struct hst_hub hub;
-    const char *repository = hst_hub_name(path, &hub);
-    snprintf(out, out_size, "%s", repository != NULL ? repository : base);
-    if (repository != NULL) return;
+    snprintf(out, size, "%s", base);
     const struct hst_suffix *suffix = hst_suffix_of(out);
     if (suffix != NULL) out[strlen(out) - strlen(suffix->text)] = '\0';
     if (hst_parts_of(base, &parts) && parts.at <= strlen(out)) out[parts.at - 1] = '\0'; /* the name of the whole */
@@ -42,7 +39,10 @@ static void name_of(const char *path, char *out, size_t out_size)
 static int set_texts(struct hst_model *model, const char *path, const char *format, struct hst_error *err)
 {
     char name[256], slug[HST_SLUG_MAX + 1];
-    name_of(path, name, sizeof name);
+    struct hst_hub hub;
+    const char *repository = hst_hub_name(path, &hub);
+    hst_draft_name(path, name, sizeof name);
+    if (repository != NULL) snprintf(name, sizeof name, "%s", repository);
     hst_slug_make(name, slug);
     HST_TRY(hst_draft_text(&model->path, path, err));
     HST_TRY(hst_draft_text(&model->name, name, err));
@@ -57,6 +57,7 @@ int hst_draft_new(const char *path, const char *format, struct hst_model **ret_m
     if (model == NULL) return hst_error_nomem(err);
     model->refs = 1;
     model->generation = 1;
+    hst_metadata_init(&model->metadata, HST_METADATA_VALUE_MAX, HST_METADATA_MODEL_MAX);
     int status = set_texts(model, path, format, err);
     if (status < 0)
         hst_model_unref(model);
@@ -274,60 +275,14 @@ int hst_draft_set_id(struct hst_model *model, const char *id, struct hst_error *
     return HST_OK;
 }
 
-/* The first file that has a key wins. */
-static bool is_kept(const struct hst_model *model, const char *key)
-{
-    for (size_t i = 0; i < model->metadata_count; i++)
-        if (strcmp(model->metadata[i].key, key) == 0) return true;
-    return false;
-}
-
-/* Lay the pair at *ret_text, if there is room for it before `end`. */
-static void keep_pair(struct hst_model *model, const struct hst_metadata *pair, char **ret_text, const char *end)
-{
-    size_t key = strlen(pair->key) + 1, value = strlen(pair->value) + 1;
-    if (key + value > (size_t)(end - *ret_text) || is_kept(model, pair->key)) return;
-    memcpy(*ret_text, pair->key, key);
-    memcpy(*ret_text + key, pair->value, value);
-    model->metadata[model->metadata_count++] = (struct hst_metadata){*ret_text, *ret_text + key};
-    *ret_text += key + value;
-}
-
-/* Room for what the tables say: pairs, and then their texts. @return bytes of the texts */
-static size_t count_metadata(const struct hst_model *model, size_t *ret_pairs)
-{
-    size_t bytes = 0, pairs = 0;
-    for (size_t i = 0; i < model->file_count; i++) {
-        const struct hst_tensor_table *table = model->files[i].table;
-        for (size_t j = 0; table != NULL && j < table->metadata_count; j++, pairs++)
-            bytes += strlen(table->metadata[j].key) + strlen(table->metadata[j].value) + 2;
-    }
-    *ret_pairs = pairs < HST_METADATA_PAIRS_MAX ? pairs : HST_METADATA_PAIRS_MAX;
-    return bytes < HST_METADATA_BYTES_MAX ? bytes : HST_METADATA_BYTES_MAX;
-}
-
-/* Pairs and texts lie in one piece of memory: most models have a few short ones. */
-static int keep_metadata(struct hst_model *model, struct hst_error *err)
-{
-    size_t pairs, bytes = count_metadata(model, &pairs);
-    model->metadata = malloc(pairs * sizeof *model->metadata + bytes + 1);
-    if (model->metadata == NULL) return hst_error_nomem(err);
-    char *text = (char *)(model->metadata + pairs), *end = text + bytes;
-    for (size_t i = 0; i < model->file_count; i++) {
-        const struct hst_tensor_table *table = model->files[i].table;
-        for (size_t j = 0; table != NULL && j < table->metadata_count && model->metadata_count < pairs; j++)
-            keep_pair(model, &table->metadata[j], &text, end);
-    }
-    return HST_OK;
-}
-
 int hst_draft_finish(struct hst_model *model, struct hst_error *err)
 {
     HST_AUTO(hst_freep) char *id = strdup(model->id);
     if (id == NULL) return hst_error_nomem(err);
     HST_TRY(sum_up(model, err));
-    HST_TRY(keep_metadata(model, err));
     HST_TRY(hst_layout_record(model, err));
+    for (size_t i = 0; i < model->component_count; i++)
+        model->components[i].interface = hst_interface_of(&model->components[i]);
     return hst_draft_set_id(model, id, err);
 }
 

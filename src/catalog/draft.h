@@ -6,6 +6,8 @@
 
 /** Begin a model at `path` (a file or a folder); name and id are its last part without suffix. Owned: hst_model_unref. */
 int hst_draft_new(const char *path, const char *format, struct hst_model **ret_model, struct hst_error *err);
+/** The name of a model at this path: its last part without suffix and part number, cut to `size` bytes. */
+void hst_draft_name(const char *path, char *out, size_t size);
 /** Set (replace) a text member such as &model->family; NULL clears it. */
 int hst_draft_text(char **member, const char *text, struct hst_error *err);
 /** Add a sentence of evidence. */

@@ -104,6 +104,7 @@ static int choose_id(const struct hst_catalog *catalog, const char *path, char *
 static void free_entry(struct hst_entry *entry)
 {
     hst_model_unref(entry->model);
+    hst_override_fini(&entry->said);
     free(entry->id);
     free(entry->path);
     free(entry);

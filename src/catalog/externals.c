@@ -2,6 +2,7 @@
 
 #include "base/checked.h"
 #include "base/cleanup.h"
+#include "catalog/reread.h"
 #include "os/folder.h"
 
 #include <openssl/evp.h>
@@ -111,9 +112,9 @@ static int hash_file(const struct hst_model_file *file, char out[2 * SHA1_BYTES 
     HST_AUTO(free_hash) EVP_MD_CTX *hash = EVP_MD_CTX_new();
     HST_AUTO(hst_freep) uint8_t *chunk = malloc(CHUNK);
     if (hash == NULL || chunk == NULL || EVP_DigestInit_ex(hash, EVP_sha1(), NULL) != 1) return hst_error_nomem(err);
-    HST_AUTO(hst_closep) int fd = hst_file_open(file->path, &id, err);
+    HST_AUTO(hst_closep) int fd = hst_reread_open(file, err);
     if (fd < 0) return fd;
-    HST_TRY(digest(fd, id.size_bytes, hash, chunk, err));
+    HST_TRY(digest(fd, file->id.size_bytes, hash, chunk, err));
     if (EVP_DigestFinal_ex(hash, raw, NULL) != 1) return hst_error_nomem(err);
     HST_TRY(hst_file_identify(fd, &id, err));
     if (!hst_file_id_equal(&id, &file->id)) return hst_error_set(err, HST_E_FILE_CHANGED, "%s changed while it was verified", file->path);

@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "catalog/halves.h"
 #include "catalog/limits.h"
+#include "catalog/reread.h"
 #include "formats/values.h"
 #include "os/hold.h"
 
@@ -53,12 +54,10 @@ static int begin_hashes(struct reader *reader, struct hst_error *err)
 static int open_reader(struct reader *reader, struct hst_error *err)
 {
     const struct hst_model_file *file = &reader->reading->model->files[reader->file];
-    struct hst_file_id id;
-    reader->fd = hst_file_open(file->path, &id, err);
+    reader->fd = hst_reread_open(file, err);
     if (reader->fd < 0) return reader->fd;
-    if (!hst_file_id_equal(&id, &file->id)) return hst_error_set(err, HST_E_FILE_CHANGED, "%s changed while it was read", file->path);
-    reader->size_bytes = id.size_bytes;
-    reader->drop = hst_hold_resident(reader->fd, 0, id.size_bytes) < id.size_bytes / 8;
+    reader->size_bytes = file->id.size_bytes;
+    reader->drop = hst_hold_resident(reader->fd, 0, reader->size_bytes) < reader->size_bytes / 8;
     reader->buffer = aligned_alloc(HST_FULLREAD_ALIGNMENT, HST_FULLREAD_PIECE);
     if (reader->buffer == NULL) return hst_error_nomem(err);
     return begin_hashes(reader, err);

@@ -28,15 +28,6 @@ static const struct {
 };
 enum { ENDS = sizeof ends / sizeof ends[0] };
 
-/* The name with another end, in `out`; NULL when it does not end so. */
-static const char *swap_end(const char *name, const char *end, const char *other, char *out, size_t out_size)
-{
-    size_t length = strlen(name), cut = strlen(end);
-    if (length < cut || strcmp(name + length - cut, end) != 0) return NULL;
-    snprintf(out, out_size, "%.*s%s", (int)(length - cut), name, other);
-    return out;
-}
-
 bool hst_halves_is_up(const char *tensor_name)
 {
     size_t length = strlen(tensor_name);
@@ -52,24 +43,28 @@ static bool same_rank(const struct hst_tensor *down, const struct hst_tensor *up
     return down->rank < 2 || up->rank < 2 || down->shape[0] == up->shape[1];
 }
 
-/* Look at a tensor as the first half of a pair of row `i`. */
-static int check_down(const struct hst_map *by_name, const struct hst_tensor *tensor, size_t i, struct hst_halves *halves, struct hst_error *err)
+/* The tensor whose name is this one's with another end; *ret_half NULL = its name does not end so, or the other is missing, which is noted. */
+static int find_half(const struct hst_map *by_name, const char *name, const char *end, const char *other, struct hst_halves *halves, const struct hst_tensor **ret_half,
+                     struct hst_error *err)
 {
-    char other[HST_NAME_MAX + 64];
-    const char *name = swap_end(tensor->name, ends[i].down, ends[i].up, other, sizeof other);
-    const struct hst_tensor *up = name != NULL ? hst_map_get_str(by_name, name) : NULL;
-    if (name == NULL) return HST_OK;
-    if (up == NULL) return hst_names_add(&halves->missing, name, err);
-    halves->pairs++;
-    return ends[i].has_rank && !same_rank(tensor, up) ? hst_names_add(&halves->unequal, tensor->name, err) : HST_OK;
+    char wanted[HST_NAME_MAX + 64];
+    size_t length = strlen(name), cut = strlen(end);
+    *ret_half = NULL;
+    if (length < cut || strcmp(name + length - cut, end) != 0) return HST_OK;
+    snprintf(wanted, sizeof wanted, "%.*s%s", (int)(length - cut), name, other);
+    *ret_half = hst_map_get_str(by_name, wanted);
+    return *ret_half == NULL ? hst_names_add(&halves->missing, wanted, err) : HST_OK;
 }
 
-/* And as the second: here it only matters whether the first is there. */
-static int check_up(const struct hst_map *by_name, const struct hst_tensor *tensor, size_t i, struct hst_halves *halves, struct hst_error *err)
+/* Look at a tensor as the first and as the second half of a pair of row `i`. */
+static int check_as(const struct hst_map *by_name, const struct hst_tensor *tensor, size_t i, struct hst_halves *halves, struct hst_error *err)
 {
-    char other[HST_NAME_MAX + 64];
-    const char *name = swap_end(tensor->name, ends[i].up, ends[i].down, other, sizeof other);
-    return name != NULL && hst_map_get_str(by_name, name) == NULL ? hst_names_add(&halves->missing, name, err) : HST_OK;
+    const struct hst_tensor *up, *down;
+    HST_TRY(find_half(by_name, tensor->name, ends[i].down, ends[i].up, halves, &up, err));
+    HST_TRY(find_half(by_name, tensor->name, ends[i].up, ends[i].down, halves, &down, err));
+    if (up == NULL) return HST_OK;
+    halves->pairs++;
+    return ends[i].has_rank && !same_rank(tensor, up) ? hst_names_add(&halves->unequal, tensor->name, err) : HST_OK;
 }
 
 static int index_names(const struct hst_model *model, struct hst_map *by_name, struct hst_error *err)
@@ -88,10 +83,8 @@ int hst_halves_check(const struct hst_model *model, struct hst_halves *halves, s
     size_t cursor = 0;
     HST_TRY(index_names(model, &by_name, err));
     for (const struct hst_tensor *tensor; (tensor = hst_map_next(&by_name, &cursor));)
-        for (size_t i = 0; i < ENDS; i++) {
-            HST_TRY(check_down(&by_name, tensor, i, halves, err));
-            HST_TRY(check_up(&by_name, tensor, i, halves, err));
-        }
+        for (size_t i = 0; i < ENDS; i++)
+            HST_TRY(check_as(&by_name, tensor, i, halves, err));
     return HST_OK;
 }
 

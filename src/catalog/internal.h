@@ -1,10 +1,11 @@
 #ifndef HST_CATALOG_INTERNAL_H
 #define HST_CATALOG_INTERNAL_H
 /** @file
- * The private half of the catalog, shared by catalog.c, entry.c, match.c, memory.c, scan.c and watcher.c alone. */
+ * The private half of the catalog, shared by annotate.c, catalog.c, entry.c, hearing.c, match.c, memory.c, scan.c and watcher.c alone. */
 #include "base/list.h"
 #include "base/map.h"
 #include "catalog/catalog.h"
+#include "catalog/override.h"
 #include "catalog/walk.h"
 #include "os/slices.h"
 #include "store/db.h"
@@ -18,7 +19,12 @@ struct hst_entry {
     uint64_t inode;          /**< of the file, or of one file of the folder */
     uint64_t fingerprint;    /**< as in struct hst_candidate */
     uint64_t stamp;          /**< as in struct hst_candidate; 0 = not known since start */
+    uint64_t sidecars;       /**< as in struct hst_candidate */
     uint64_t generation;     /**< of the content */
+    struct hst_override_list said; /**< by the user */
+    unsigned long revision;  /**< counts what was written to its files or said of it through hoist */
+    unsigned long settled;   /**< number of the scan during which that happened: what its walk saw may be older */
+    bool annotating;         /**< something is being written to its files */
     unsigned long seen;      /**< number of the scan that saw it last */
     bool dirty;              /**< not yet written to the database */
 };
@@ -86,6 +92,7 @@ struct hst_catalog {
     size_t models;            /**< entries that have a model */
     struct hst_scan scan;     /**< see there */
     bool stopping;            /**< being freed: start nothing */
+    _Atomic(bool) halted;     /**< the same for jobs on the executor: end soon */
 };
 
 /** Bytes of a by_file key: device and inode, the first two words of struct hst_file_id. */

@@ -15,10 +15,6 @@
 #define HST_SCAN_THREADS_MAX 16u
 /** Between two reports of progress, so that a scan of 10,000 files sends a hundred events, not ten thousand. */
 #define HST_SCAN_PROGRESS_NS UINT64_C(100000000)
-/** Pairs of metadata that are kept of a model: GGUF files have some forty, those of trainers a hundred. */
-#define HST_METADATA_PAIRS_MAX 512u
-/** Bytes of metadata that are kept of a model: all of it for most; of a trainer's statistics, what comes first. */
-#define HST_METADATA_BYTES_MAX 65536u
 /** Names that are told of a list that may be long: as many as a person reads. */
 #define HST_NAMES_KEPT 20u
 /** Bytes of a file that are read and looked at as one: few calls, and it is cancelled within milliseconds. A multiple of every element's size. */
@@ -40,4 +36,18 @@
 #define HST_WATCH_LONGEST_MS 2000u /**< see there */
 /** Between scans that changes cause lies this many times the time of the last one: they take a tenth of a processor at most. */
 #define HST_WATCH_REST 9u
+/** Bytes of a metadata value that is kept with a model: titles, trigger words and descriptions fit; thumbnails and tag counts do not. */
+#define HST_METADATA_VALUE_MAX 4096u
+/** Bytes of all that is kept with a model: a LoRA of kohya's has about 6 KiB, and 10,000 models are to stay below 100 MiB. */
+#define HST_METADATA_MODEL_MAX 32768u
+/** Bytes of a value, and of all, that are read again for one answer. */
+#define HST_METADATA_READ_MAX (16u << 20)
+/** Bytes of a value that also is a hint about the family: an architecture's name, not a description. */
+#define HST_METADATA_HINT_MAX 256u
+/** Frequent tags of a training set that are shown. */
+#define HST_METADATA_TAGS 10u
+/** Bytes of a model card in which its head is looked for. */
+#define HST_CARD_MAX (256u << 10)
+/** Bytes of a preview: screenshots of 4K have about 15 MB. */
+#define HST_PREVIEW_MAX (32u << 20)
 #endif

@@ -1,5 +1,6 @@
 #include "catalog/listing.h"
 
+#include "catalog/sidecar.h"
 #include "catalog/suffix.h"
 #include "catalog/unfinished.h"
 
@@ -14,7 +15,7 @@ static bool is_json(const char *name)
 
 bool hst_listing_is_part(const char *name)
 {
-    return hst_suffix_of(name) != NULL || is_json(name);
+    return hst_suffix_of(name) != NULL || (is_json(name) && !hst_sidecar_is(name));
 }
 
 /* Does it mark the download of a file that would be ours? */

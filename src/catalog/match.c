@@ -32,13 +32,19 @@ static void add_task(struct hst_catalog *catalog, struct hst_entry *entry, const
 static bool is_current(const struct hst_entry *entry, const struct hst_candidate *candidate)
 {
     return entry->model != NULL && entry->model->state != HST_MODEL_MISSING && entry->fingerprint == candidate->fingerprint &&
-           entry->stamp == candidate->stamp;
+           entry->stamp == candidate->stamp && entry->sidecars == candidate->sidecars;
 }
 
 /* Is its content another one? A remembered one is compared without the times that even a move changes. */
 static bool is_other_content(const struct hst_entry *entry, const struct hst_candidate *candidate)
 {
     return entry->fingerprint != candidate->fingerprint || (entry->stamp != 0 && entry->stamp != candidate->stamp);
+}
+
+/* What is written through hoist is read again by who writes it; the walk may have seen the time before, or the middle of it. */
+static bool is_being_written(const struct hst_catalog *catalog, const struct hst_entry *entry)
+{
+    return entry->annotating || entry->settled == catalog->scan.number;
 }
 
 /* The link that led to a model leads nowhere: its disk is gone, and the model with it, until it comes back. */
@@ -52,7 +58,7 @@ static void match_known(struct hst_catalog *catalog, struct hst_entry *entry, co
     if (has_vanished(entry, candidate)) return;
     bool first_sight = entry->seen != catalog->scan.number;
     entry->seen = catalog->scan.number;
-    if (!first_sight || is_current(entry, candidate)) return;
+    if (!first_sight || is_being_written(catalog, entry) || is_current(entry, candidate)) return;
     bool is_other = is_other_content(entry, candidate);
     catalog->scan.status.files_changed += is_other;
     add_task(catalog, entry, candidate, is_other);

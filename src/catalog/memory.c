@@ -43,11 +43,18 @@ static int recall_row(void *context, const struct hst_db_row *row)
     return status;
 }
 
+static int recall_override(void *context, const struct hst_db_override *row)
+{
+    struct hst_entry *entry = hst_map_get_str(&((struct hst_catalog *)context)->by_id, row->id);
+    return entry != NULL ? hst_override_set(&entry->said, row->key, row->value, NULL) : HST_OK;
+}
+
 int hst_memory_recall(struct hst_catalog *catalog, struct hst_error *err)
 {
     int status = hst_db_each(catalog->db, recall_row, catalog, err);
     hst_entry_order(catalog);
-    return status;
+    HST_TRY(status);
+    return hst_db_each_override(catalog->db, recall_override, catalog, err);
 }
 
 /* Rows on their way to the database; their texts belong to the models, which are referenced meanwhile. */

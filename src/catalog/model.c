@@ -45,10 +45,10 @@ static void free_parts(struct hst_model *model)
         free(model->hints[i].key);
         free(model->hints[i].value);
     }
+    hst_metadata_fini(&model->metadata);
     free(model->components);
     free(model->files);
     free(model->hints);
-    free(model->metadata);
 }
 
 void hst_model_unref(struct hst_model *model)

@@ -6,6 +6,8 @@
  *
  * All but the tensors stays in memory. Tables of tensors are there while somebody holds a component of theirs (layout.h): 10,000
  * models of 2,000 tensors would fill gigabytes with what nobody asks for. */
+#include "catalog/interface.h"
+#include "catalog/metadata.h"
 #include "formats/tensors.h"
 #include "os/file.h"
 
@@ -66,6 +68,7 @@ struct hst_component {
     uint64_t size_bytes;                   /**< sum of the tensors' bytes */
     uint64_t parameters;                   /**< sum of the tensors' elements */
     const char *precision;                 /**< of most bytes: fp32 fp16 bf16 fp8 ...; "mixed" below 90%; static */
+    struct hst_interface interface;        /**< sizes by which it meets other components */
     char **depends_on;                     /**< roles of the same model that must be loaded before it; owned */
     size_t depends_on_count;               /**< of depends_on */
 };
@@ -117,8 +120,7 @@ struct hst_model {
     struct hst_verdict verdict; /**< why */
     struct hst_hint *hints;   /**< what is said about it; owned */
     size_t hint_count;        /**< of hints */
-    struct hst_metadata *metadata; /**< what the files say of themselves, up to a limit; owned, with its texts */
-    size_t metadata_count;    /**< of metadata */
+    struct hst_metadata_list metadata; /**< what is said about it in words */
     struct hst_model_file *files; /**< owned */
     size_t file_count;        /**< of files */
     struct hst_component *components; /**< owned */

@@ -9,6 +9,7 @@
 #include "catalog/parts.h"
 #include "catalog/pipeline.h"
 #include "catalog/shards.h"
+#include "catalog/witness.h"
 #include "os/folder.h"
 
 #include <string.h>
@@ -115,23 +116,14 @@ static int settle(struct hst_model *model, int status, const struct hst_error *w
 }
 
 /* End a draft: `status` is what reading it gave. */
-static int finish(struct hst_model *draft, int status, const struct hst_error *why, struct hst_model **ret_model, struct hst_error *err)
+static int finish(struct hst_model *draft, int status, const struct hst_error *why, const struct hst_override_list *said, struct hst_model **ret_model, struct hst_error *err)
 {
     HST_AUTO(hst_model_unrefp) struct hst_model *model = draft;
     HST_TRY(settle(model, status, why, err));
+    if (said != NULL) HST_TRY(hst_override_apply(said, model, err));
     HST_TRY(hst_draft_finish(model, err));
     *ret_model = hst_steal(&model);
     return HST_OK;
-}
-
-int hst_probe_file(const char *path, struct hst_model **ret_model, struct hst_error *err)
-{
-    struct hst_model *model;
-    struct hst_error why = {0};
-    HST_TRY(hst_draft_new(path, "unknown", &model, err));
-    int status = hst_folders_note(model, &why);
-    if (status == HST_OK) status = read_file(model, path, &why);
-    return finish(model, status, &why, ret_model, err);
 }
 
 bool hst_probe_is_model_folder(int dir_fd)
@@ -174,14 +166,33 @@ static int read_folder(struct hst_model *model, const char *path, struct hst_err
     return hst_error_set(err, HST_E_UNKNOWN_FORMAT, "the folder is no model: it has neither model_index.json nor config.json");
 }
 
-int hst_probe_folder(const char *path, struct hst_model **ret_model, struct hst_error *err)
+/* Sidecars and headers of a broken file are heard, too: they say what it was. */
+static int read_and_hear(struct hst_model *model, const char *path, const struct hst_probe_known *known, struct hst_error *err)
+{
+    HST_TRY(hst_folders_note(model, err));
+    HST_TRY(known->alone ? hst_witness_hear_user(model, known->said, err) : hst_witness_hear(model, known->is_folder, known->said, err));
+    int status = known->is_folder ? read_folder(model, path, err) : read_file(model, path, err);
+    HST_TRY(hst_witness_hear_files(model, status == HST_OK ? err : NULL));
+    return status;
+}
+
+int hst_probe_known(const char *path, const struct hst_probe_known *known, struct hst_model **ret_model, struct hst_error *err)
 {
     struct hst_model *model;
     struct hst_error why = {0};
-    HST_TRY(hst_draft_new(path, "folder", &model, err));
-    int status = hst_folders_note(model, &why);
-    if (status == HST_OK) status = read_folder(model, path, &why);
-    return finish(model, status, &why, ret_model, err);
+    HST_TRY(hst_draft_new(path, known->is_folder ? "folder" : "unknown", &model, err));
+    int status = read_and_hear(model, path, known, &why);
+    return finish(model, status, &why, known->said, ret_model, err);
+}
+
+int hst_probe_file(const char *path, struct hst_model **ret_model, struct hst_error *err)
+{
+    return hst_probe_known(path, &(struct hst_probe_known){.is_folder = false}, ret_model, err);
+}
+
+int hst_probe_folder(const char *path, struct hst_model **ret_model, struct hst_error *err)
+{
+    return hst_probe_known(path, &(struct hst_probe_known){.is_folder = true}, ret_model, err);
 }
 
 /* What a scan leaves out, since it takes as long as reading the files. */

@@ -29,8 +29,7 @@ void hst_reread_want(struct hst_reread *reread, const struct hst_component *comp
     }
 }
 
-/* @return an fd of the file as it was scanned */
-static int open_same(const struct hst_model_file *file, struct hst_error *err)
+int hst_reread_open(const struct hst_model_file *file, struct hst_error *err)
 {
     struct hst_file_id id;
     HST_AUTO(hst_closep) int fd = hst_file_open(file->path, &id, err);
@@ -59,7 +58,7 @@ static bool wants_any(const struct hst_reread *reread, size_t from, size_t end)
 static int read_group(struct hst_reread *reread, size_t header, size_t end, struct hst_error *err)
 {
     const struct hst_model_file *files = reread->model->files;
-    HST_AUTO(hst_closep) int fd = open_same(&files[header], err);
+    HST_AUTO(hst_closep) int fd = hst_reread_open(&files[header], err);
     if (fd < 0) return fd;
     HST_TRY(hst_draft_reread(&files[header], fd, &reread->tables[header], err));
     struct hst_tensor_table *table = reread->tables[header];
@@ -75,7 +74,7 @@ int hst_reread_run(struct hst_reread *reread, struct hst_error *err)
 {
     const struct hst_model *model = reread->model;
     for (size_t i = 0; i < model->file_count; i++) {
-        HST_AUTO(hst_closep) int fd = reread->checked[i] ? open_same(&model->files[i], err) : -1;
+        HST_AUTO(hst_closep) int fd = reread->checked[i] ? hst_reread_open(&model->files[i], err) : -1;
         if (reread->checked[i] && fd < 0) return fd;
     }
     for (size_t i = 0, end; i < model->file_count; i = end) {

@@ -20,4 +20,7 @@ void hst_reread_want(struct hst_reread *reread, const struct hst_component *comp
 int hst_reread_run(struct hst_reread *reread, struct hst_error *err);
 /** Free it, and the tables that nobody took. Loop thread; NULL is fine. */
 void hst_reread_free(struct hst_reread *reread);
+/** Open a file of a model, if it is still the one that was scanned. @return fd >= 0, owned by the caller; HST_E_FILE_CHANGED and what
+ * hst_file_open gives. Any thread. */
+int hst_reread_open(const struct hst_model_file *file, struct hst_error *err);
 #endif

@@ -16,6 +16,8 @@
 /* A candidate being parsed. */
 struct parse {
     struct hst_scan_task task;
+    struct hst_override_list said; /* what the user said of it when this began */
+    unsigned long revision;        /* as in the entry then */
     struct hst_model *model;
     int status;
     struct hst_error error;
@@ -171,8 +173,8 @@ static void parse_one(struct parse *parse)
 {
     const struct hst_candidate *candidate = parse->task.candidate;
     if (is_troubled(parse)) return;
-    parse->status = candidate->is_folder ? hst_probe_folder(candidate->path, &parse->model, &parse->error)
-                                         : hst_probe_file(candidate->path, &parse->model, &parse->error);
+    struct hst_probe_known known = {.is_folder = candidate->is_folder, .alone = candidate->sidecars == 0, .said = &parse->said};
+    parse->status = hst_probe_known(candidate->path, &known, &parse->model, &parse->error);
     if (parse->status == HST_OK) hst_layout_release_all(parse->model); /* read again by who needs them */
 }
 
@@ -226,7 +228,8 @@ static bool is_unsettled(const struct hst_scan *scan, const struct parse *parse)
 static bool is_reread(const struct hst_entry *entry, const struct hst_candidate *candidate)
 {
     bool known = entry->model != NULL && entry->model->state != HST_MODEL_MISSING;
-    return known && entry->stamp == 0 && entry->fingerprint == candidate->fingerprint && hst_model_has_externals(entry->model);
+    bool unchanged = known && entry->fingerprint == candidate->fingerprint && entry->sidecars == candidate->sidecars;
+    return unchanged && entry->stamp == 0 && hst_model_has_externals(entry->model);
 }
 
 /* What failed outside of the content, external data, and what is being downloaded are looked at again by the next scan. */
@@ -248,9 +251,16 @@ static void publish(struct hst_catalog *catalog, struct parse *parse)
     entry->device = candidate->device;
     entry->inode = candidate->inode;
     entry->fingerprint = candidate->fingerprint;
+    entry->sidecars = candidate->sidecars;
     bool published = hst_entry_publish(catalog, entry, hst_steal(&parse->model), NULL) == HST_OK;
     entry->stamp = settled && published ? candidate->stamp : 0;
     catalog->scan.status.errors += !published;
+}
+
+static void free_parse(struct parse *parse)
+{
+    hst_model_unref(parse->model);
+    hst_override_fini(&parse->said);
 }
 
 static void integrate(struct hst_catalog *catalog, struct parse *parse)
@@ -259,6 +269,8 @@ static void integrate(struct hst_catalog *catalog, struct parse *parse)
     scan->status.files_parsed++;
     if (is_foreign(parse)) { /* forgotten at the end of the scan, and looked at again by the next */
         scan->status.files_changed--;
+    } else if (parse->revision != parse->task.entry->revision) {
+        /* somebody wrote to it meanwhile, and read it again */
     } else if (is_unsettled(scan, parse)) {
         scan->unsettled = true;
         scan->status.errors += !scan->patient;
@@ -267,7 +279,7 @@ static void integrate(struct hst_catalog *catalog, struct parse *parse)
     } else {
         publish(catalog, parse);
     }
-    hst_model_unref(parse->model);
+    free_parse(parse);
 }
 
 /* Take in one that was parsed. @return was there one? */
@@ -284,6 +296,22 @@ static bool take_in(struct hst_catalog *catalog)
     return true;
 }
 
+/* What nobody has memory for is an error of the scan. */
+static void fill(struct batch *batch)
+{
+    struct hst_scan *scan = &batch->catalog->scan;
+    while (batch->count < HST_SCAN_BATCH && scan->at < scan->task_count) {
+        struct hst_scan_task task = scan->tasks[scan->at++];
+        struct parse parse = {.task = task, .revision = task.entry->revision};
+        if (hst_override_copy(&task.entry->said, &parse.said, NULL) == HST_OK) {
+            batch->parses[batch->count++] = parse;
+            continue;
+        }
+        hst_override_fini(&parse.said);
+        scan->status.errors++;
+    }
+}
+
 /* Give out a batch of tasks. @return was there one, and a thread for it? */
 static bool give_out(struct hst_catalog *catalog)
 {
@@ -297,13 +325,14 @@ static bool give_out(struct hst_catalog *catalog)
         return false;
     }
     batch->catalog = catalog;
-    while (batch->count < HST_SCAN_BATCH && scan->at < scan->task_count)
-        batch->parses[batch->count++].task = scan->tasks[scan->at++];
-    if (hst_exec_submit(catalog->exec, parse_work, parse_done, batch) == HST_OK) {
+    fill(batch);
+    if (batch->count > 0 && hst_exec_submit(catalog->exec, parse_work, parse_done, batch) == HST_OK) {
         scan->pending++;
         return true;
     }
     scan->status.errors += batch->count;
+    for (size_t i = 0; i < batch->count; i++)
+        free_parse(&batch->parses[i]);
     free(batch);
     return true;
 }
@@ -485,7 +514,7 @@ void hst_scan_free(struct hst_catalog *catalog)
         struct batch *batch = hst_container_of(scan->parsed.next, struct batch, node);
         hst_list_remove(&batch->node);
         for (size_t i = batch->taken; i < batch->count; i++)
-            hst_model_unref(batch->parses[i].model);
+            free_parse(&batch->parses[i]);
         free(batch);
     }
     hst_walk_free(scan->walk);

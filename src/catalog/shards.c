@@ -45,12 +45,8 @@ int hst_shards_slurp(int dir_fd, const char *path, uint64_t limit, char **ret_by
     HST_AUTO(hst_closep) int fd = hst_file_open_beneath(dir_fd, path, &id, err);
     if (fd < 0) return fd;
     if (id.size_bytes > limit) return hst_error_set(err, HST_E_LIMIT_EXCEEDED, "limit: %s is longer than %llu bytes", path, (unsigned long long)limit);
-    HST_AUTO(hst_freep) char *bytes = malloc(id.size_bytes + 1);
-    if (bytes == NULL) return hst_error_nomem(err);
-    HST_TRY(hst_file_read_at(fd, 0, bytes, id.size_bytes, err));
     *ret_length = id.size_bytes;
-    *ret_bytes = hst_steal(&bytes);
-    return HST_OK;
+    return hst_file_slurp(fd, 0, id.size_bytes, ret_bytes, err);
 }
 
 /* Everything the index says of this file must be in it, and everything in it must be in the index. */

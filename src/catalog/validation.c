@@ -143,6 +143,8 @@ static void judge_values(struct hst_validation *validation)
     if (sums.nan + sums.infinite + sums.zero_weights > 0)
         say(validation, HST_CHECK_VALUES, HST_CHECK_WARNING, "%llu NaN, %llu infinite, %llu weights of zeros alone; look at %.200s", (unsigned long long)sums.nan,
             (unsigned long long)sums.infinite, (unsigned long long)sums.zero_weights, sums.first);
+    else if (sums.scanned + sums.undecoded == 0 && validation->model->parameters > 0)
+        say(validation, HST_CHECK_VALUES, HST_CHECK_SKIPPED, "weights of this format are not read in place");
     else if (sums.scanned == 0 && sums.undecoded > 0)
         say(validation, HST_CHECK_VALUES, HST_CHECK_OK, "no tensor is zeros alone; values of packed blocks are not decoded");
     else if (sums.zero > 0)

@@ -8,6 +8,7 @@
 #include "catalog/parts.h"
 #include "catalog/places.h"
 #include "catalog/probe.h"
+#include "catalog/sidecar.h"
 #include "catalog/suffix.h"
 #include "os/folder.h"
 
@@ -49,7 +50,7 @@ static bool join(char out[HST_WALK_PATH_MAX], const char *folder, const char *na
 }
 
 /* Sums do not depend on the order in which a folder lists its files. */
-static void add_file(struct hst_candidate *candidate, const struct hst_file_id *id)
+void hst_walk_add_file(struct hst_candidate *candidate, const struct hst_file_id *id)
 {
     struct {
         uint64_t device, inode, size_bytes;
@@ -110,7 +111,7 @@ static void add_parts(const struct visit *visit, struct hst_candidate *candidate
     struct hst_file_id id;
     for (unsigned number = parts->count; number > 1 && parts->number == 1; number--) {
         hst_parts_name(name, parts, number, other);
-        if (hst_folder_stat(visit->dir_fd, other, &id)) add_file(candidate, &id);
+        if (hst_folder_stat(visit->dir_fd, other, &id)) hst_walk_add_file(candidate, &id);
     }
 }
 
@@ -127,7 +128,7 @@ static int take_candidate(struct visit *visit, const char *name, struct hst_cand
     if (is_later_part(visit, name, &parts)) return HST_OK;
     if (id != NULL) {
         add_parts(visit, file, name, &parts);
-        add_file(file, id); /* last: its inode stands for all */
+        hst_walk_add_file(file, id); /* last: its inode stands for all */
         if (hst_listing_is_unfinished(&visit->listing, name, id->size_bytes == 0)) file->trouble = HST_CANDIDATE_UNFINISHED;
     }
     return add_candidate(visit, file, path, err);
@@ -154,7 +155,7 @@ static int take_file(struct visit *visit, const char *name, bool by_link, struct
     if (!hst_listing_is_part(name)) return HST_OK;
     bool is_there = hst_folder_stat(visit->dir_fd, name, &id);
     if (!is_there) file.trouble = HST_CANDIDATE_BROKEN;
-    if (is_there && visit->is_model) add_file(&visit->whole, &id);
+    if (is_there && visit->is_model) hst_walk_add_file(&visit->whole, &id);
     if (!is_named(visit, name) || (!is_there && !by_link)) return HST_OK;
     return take_candidate(visit, name, &file, is_there ? &id : NULL, err);
 }
@@ -164,7 +165,7 @@ static int take_part(void *context, const char *name, enum hst_entry_kind kind)
     struct visit *visit = context;
     struct hst_file_id id;
     visit->walk->files += kind != HST_ENTRY_FOLDER;
-    if (hst_listing_is_part(name) && hst_folder_stat(visit->dir_fd, name, &id)) add_file(&visit->whole, &id);
+    if (hst_listing_is_part(name) && hst_folder_stat(visit->dir_fd, name, &id)) hst_walk_add_file(&visit->whole, &id);
     return HST_OK;
 }
 
@@ -233,7 +234,9 @@ static int take_entries(struct visit *visit, struct hst_error *err)
     for (size_t i = 0; i < visit->listing.count && !visit->walk->halted; i++)
         HST_TRY(take_entry(visit, i, err));
     if (visit->walk->halted) return HST_E_CANCELLED;
-    return visit->is_model ? add_candidate(visit, &visit->whole, visit->folder, err) : HST_OK;
+    if (visit->is_model) HST_TRY(add_candidate(visit, &visit->whole, visit->folder, err));
+    if (visit->count > 0) hst_sidecar_stamp(visit->dir_fd, visit->found, visit->count);
+    return HST_OK;
 }
 
 /* Hand over what was found. */

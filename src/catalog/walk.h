@@ -22,6 +22,7 @@ struct hst_candidate {
     uint64_t inode;       /**< as device */
     uint64_t fingerprint; /**< of device, inode, size and mtime of every file: the same after a move */
     uint64_t stamp;       /**< of every ctime: what a restored mtime cannot hide */
+    uint64_t sidecars;    /**< of what lies beside it and speaks of it: its change makes no new content */
     int64_t newest_ns;    /**< latest mtime */
 };
 
@@ -67,6 +68,8 @@ int hst_walk_new(const struct hst_walk_config *config, struct hst_walk **ret_wal
 /** Walk until all is walked or hst_walk_halt is called. From several threads at once, and again after a halt. Links are followed, each folder
  * is entered once, hidden folders are left out. */
 void hst_walk_run(struct hst_walk *walk);
+/** Add a file of a candidate to its fingerprint and stamp; the last one gives device and inode. */
+void hst_walk_add_file(struct hst_candidate *candidate, const struct hst_file_id *id);
 /** Make those that walk return soon (true), or let hst_walk_run go on (false). */
 void hst_walk_halt(struct hst_walk *walk, bool halt);
 /** How far it is. Any thread. */

@@ -34,6 +34,8 @@ enum hst_option_id {
     HST_OPTION_ALL,       /**< --all */
     HST_OPTION_SINCE,     /**< --since ID */
     HST_OPTION_DEEP,      /**< --deep */
+    HST_OPTION_WITH,      /**< --with MODEL */
+    HST_OPTION_TARGET,    /**< --target WHERE */
     HST_OPTION_PAUSE,     /**< --pause */
     HST_OPTION_RESUME,    /**< --resume */
     HST_OPTION_CANCEL,    /**< --cancel */
@@ -90,6 +92,7 @@ void hst_command_print_model(const json_t *model);
 int hst_command_scan(const struct hst_arguments *arguments);   /**< hoist scan */
 int hst_command_ls(const struct hst_arguments *arguments);     /**< hoist ls */
 int hst_command_show(const struct hst_arguments *arguments);   /**< hoist show */
+int hst_command_tag(const struct hst_arguments *arguments);    /**< hoist tag */
 int hst_command_verify(const struct hst_arguments *arguments); /**< hoist verify */
 int hst_command_cache(const struct hst_arguments *arguments);  /**< hoist cache */
 int hst_command_load(const struct hst_arguments *arguments);   /**< hoist load */

@@ -1,5 +1,7 @@
 /* hoist scan, ls, show: what there is. */
 #include "cli/program.h"
+#include "cli/relations.h"
+#include "cli/said.h"
 #include "cli/talk.h"
 #include "cli/term.h"
 
@@ -116,21 +118,26 @@ void hst_command_print_model(const json_t *model)
     if (json_is_string(json_object_get(verdict, "runner_up"))) printf("%-11s %s\n", "runner-up", hst_talk_text(verdict, "runner_up"));
     print_list("needs hint", json_object_get(verdict, "needs_hint"));
     print_problem(model);
+    hst_said_print(model);
     print_components(json_object_get(model, "components"));
+    hst_relations_print(json_object_get(model, "dependencies"));
 }
 
 int hst_command_show(const struct hst_arguments *arguments)
 {
     char path[4096];
-    json_t *model;
+    json_t *model, *dependencies;
+    if (hst_given(arguments, HST_OPTION_WITH)) return hst_relations_compare(arguments);
     int code = hst_talk(arguments, "showing the model failed", "GET", hst_talk_path(path, "/api/models/%s", arguments->rest[0]), NULL, &model);
     if (code != HST_EXIT_DONE) return code;
+    code = hst_relations_ask(arguments, &dependencies);
+    if (code == HST_EXIT_DONE) json_object_set_new(model, "dependencies", dependencies);
     if (hst_given(arguments, HST_OPTION_JSON))
         hst_term_json(model);
     else
         hst_command_print_model(model);
     json_decref(model);
-    return HST_EXIT_DONE;
+    return code;
 }
 
 static void print_scan(const json_t *scan)

@@ -23,6 +23,8 @@ const struct hst_option hst_options[HST_OPTION_COUNT] = {
     [HST_OPTION_ALL] = {"all", NULL, "everything that nobody holds"},
     [HST_OPTION_DEEP] = {"deep", NULL, "read every byte: look for NaN and zeros, compare stated hashes"},
     [HST_OPTION_SINCE] = {"since", "ID", "kept events after this one first"},
+    [HST_OPTION_WITH] = {"with", "MODEL", "say whether the two work together, by the shapes of their tensors"},
+    [HST_OPTION_TARGET] = {"target", "WHERE", "sidecar (default), header or catalog"},
     [HST_OPTION_PAUSE] = {"pause", NULL, "hold up the scan that runs"},
     [HST_OPTION_RESUME] = {"resume", NULL, "let it go on"},
     [HST_OPTION_CANCEL] = {"cancel", NULL, "end it; what it has found stays"},
@@ -33,7 +35,13 @@ const struct hst_command hst_commands[] = {
     {"scan", "[DIR]...", "look for models", "Without DIR the daemon scans its folders. With DIR the folders are scanned here, without a daemon, and nothing is kept.",
      BIT(PAUSE) | BIT(RESUME) | BIT(CANCEL), 0, HST_ARGUMENTS_MAX / 2, hst_command_scan},
     {"ls", "", "list the models", "", BIT(TYPE) | BIT(FAMILY) | BIT(SEARCH), 0, 0, hst_command_ls},
-    {"show", "MODEL", "say what a model is, and why", "", 0, 1, 1, hst_command_show},
+    {"show", "MODEL", "say what a model is, and why", "Also what it needs and which models of the catalog would serve, and on which device it fits.", BIT(WITH), 1, 1,
+     hst_command_show},
+    {"tag", "MODEL [KEY=VALUE]...", "say what a model is, or what is known of it",
+     "Without KEY=VALUE everything that is said about the model is shown, by source. family, type and variant are your word against what hoist found, and are kept in the catalog. "
+     "title, description, author, license, trigger_words, tags, base_model, preferred_weight, notes and others go into the model's sidecar; with --target header into the file itself, "
+     "whose weights stay as they are. KEY= takes back what was said.",
+     BIT(TARGET), 1, HST_ARGUMENTS_MAX, hst_command_tag},
     {"verify", "MODEL_OR_FILE", "check a model, or a model file or folder",
      "Prints format, verdict, what is wrong at which byte, and what is missing. A file or folder needs no daemon; a model of the catalog is checked by it. NaN, infinities, weights of zeros "
      "alone and a stated hash of the tensors that does not agree are warnings. Exits 0, or 5 when it is not usable.",

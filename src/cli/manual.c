@@ -106,7 +106,7 @@ static void complete_bash(void)
     printf("  esac\n  if [ \"$COMP_CWORD\" -eq 1 ]; then words=\"");
     for (const struct hst_command *command = hst_commands; command->name != NULL; command++)
         printf("%s ", command->name);
-    printf("\"; fi\n  case \"${COMP_WORDS[1]}\" in show|cache|evict|load|unload|pin|unpin|plan)\n"
+    printf("\"; fi\n  case \"${COMP_WORDS[1]}\" in show|tag|cache|evict|load|unload|pin|unpin|plan)\n"
            "    [ \"$COMP_CWORD\" -gt 1 ] && words=\"$words $(hoist ls 2>/dev/null | awk 'NR > 1 { print $1 }')\" ;; esac\n"
            "  COMPREPLY=($(compgen -W \"$words\" -- \"${COMP_WORDS[COMP_CWORD]}\"))\n}\ncomplete -o default -F _hoist hoist\n");
 }

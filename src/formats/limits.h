@@ -43,6 +43,16 @@
 #define HST_JSON_DEPTH_MAX 64u
 /** Bytes of a folder's JSON file (config.json, model_index.json). */
 #define HST_CONFIG_MAX UINT64_C(4194304)
+/** Bytes of a sidecar: the largest hold a model's page with all its example images, about 1 MB. */
+#define HST_SIDECAR_MAX UINT64_C(4194304)
+/** Values taken from one sidecar: those of the common tools have about thirty. */
+#define HST_SIDECAR_PAIRS_MAX 256u
+/** Lines of the head of a model card: a few dozen are usual, evaluation results make some hundred of it. */
+#define HST_CARD_LINES_MAX 20000u
+/** Bytes of ss_tag_frequency that is counted: large training sets have about 1 MB. */
+#define HST_TAG_FREQUENCY_MAX UINT64_C(8388608)
+/** Different tags that are counted. */
+#define HST_TAGS_MAX 200000u
 /** Bytes of a shard index: DeepSeek-V3's has 9 MB. */
 #define HST_SHARD_INDEX_MAX UINT64_C(67108864)
 /** Shards of a model: the largest known has about 1,500. */

@@ -66,19 +66,26 @@ static int add_role(struct hst_job_entry *job, const char *role, struct hst_erro
     return add_component(job, component);
 }
 
-static int choose_components(struct hst_job_entry *job, const struct hst_load_request *request, struct hst_error *err)
+static int make_arrays(struct hst_job_entry *job, size_t room, struct hst_error *err)
 {
-    struct hst_model *model = job->view.model;
-    size_t room = model->component_count + 1;
     job->view.components = calloc(room, sizeof(struct hst_component *));
     job->view.device_bytes = calloc(room, sizeof *job->view.device_bytes);
     job->view.shared = calloc(room, sizeof *job->view.shared);
     job->parts = calloc(room, sizeof *job->parts);
     if (job->view.components == NULL || job->view.device_bytes == NULL || job->view.shared == NULL || job->parts == NULL) return hst_error_nomem(err);
+    return HST_OK;
+}
+
+static int choose_components(struct hst_job_entry *job, const struct hst_load_request *request, struct hst_error *err)
+{
+    struct hst_model *model = job->view.model;
+    HST_TRY(make_arrays(job, model->component_count + request->also_count + 1, err));
     for (size_t i = 0; request->roles != NULL && i < request->role_count; i++)
         HST_TRY(add_role(job, request->roles[i], err));
     for (size_t i = 0; request->roles == NULL && i < model->component_count; i++)
         HST_TRY(add_component(job, &model->components[i]));
+    for (size_t i = 0; i < request->also_count; i++)
+        HST_TRY(add_component(job, request->also[i]));
     return HST_OK;
 }
 

@@ -62,6 +62,8 @@ struct hst_load_request {
     struct hst_model *model;         /**< which model */
     const char *const *roles;        /**< which components; NULL = all */
     size_t role_count;               /**< of roles */
+    struct hst_component *const *also; /**< components of other models that a dry run counts in; a load takes none */
+    size_t also_count;               /**< of also */
     struct hst_device *device;       /**< where; NULL = RAM tier only */
     const char *precision;           /**< NULL = as stored */
     const char *optimization_level;  /**< speed balanced memory; NULL = balanced */
@@ -127,6 +129,8 @@ struct hst_job *hst_loader_next_job(const struct hst_loader *loader, size_t *cur
 struct hst_loaded *hst_loader_next_loaded(const struct hst_loader *loader, size_t *cursor);
 /** The component on the device, or NULL. */
 struct hst_loaded *hst_loader_find(const struct hst_loader *loader, const struct hst_component *component, const struct hst_device *device);
+/** Bytes on the device that nobody would miss. */
+uint64_t hst_loader_evictable_bytes(const struct hst_loader *loader, const struct hst_device *device);
 /** It was just used: it is the last to be evicted. */
 void hst_loader_touch(struct hst_loader *loader, struct hst_loaded *loaded);
 /** Take a component off a device; HST_E_BUSY while it is leased there. *ret_freed_bytes = reserved bytes given back. */

@@ -132,3 +132,11 @@ int hst_loader_unload(struct hst_loader *loader, struct hst_loaded *loaded, uint
     hst_model_unref(gone.component->model);
     return HST_OK;
 }
+
+uint64_t hst_loader_evictable_bytes(const struct hst_loader *loader, const struct hst_device *device)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < loader->loaded_count; i++)
+        if (loader->loaded[i]->view.device == device && hst_loaded_evictable(loader, loader->loaded[i])) bytes += loader->loaded[i]->view.device_bytes;
+    return bytes;
+}

@@ -40,6 +40,7 @@ int hst_loader_start(struct hst_loader *loader, const struct hst_load_request *r
 {
     struct hst_job_entry *job;
     if (loader->draining) return hst_error_set(err, HST_E_SHUTTING_DOWN, "the daemon is stopping");
+    if (request->also_count > 0) return hst_error_set(err, HST_E_INVALID_ARGUMENT, "a load is of one model: the others are loaded by jobs of their own");
     if (loader->active >= HST_JOBS_ACTIVE_MAX) return hst_error_set(err, HST_E_BUSY, "%zu jobs are waiting already", loader->active);
     HST_TRY(hst_job_new(loader, request, &job, err));
     forget_old(loader);

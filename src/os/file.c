@@ -189,6 +189,16 @@ int hst_file_read_at(int fd, uint64_t offset, void *buffer, size_t length, struc
     return HST_OK;
 }
 
+int hst_file_slurp(int fd, uint64_t offset, uint64_t length, char **ret_bytes, struct hst_error *err)
+{
+    HST_AUTO(hst_freep) char *bytes = malloc(length + 1);
+    if (bytes == NULL) return hst_error_nomem(err);
+    HST_TRY(hst_file_read_at(fd, offset, bytes, length, err));
+    bytes[length] = '\0';
+    *ret_bytes = hst_steal(&bytes);
+    return HST_OK;
+}
+
 int hst_file_write_all(int fd, const void *bytes, size_t length, struct hst_error *err)
 {
     for (size_t done = 0; done < length;) {

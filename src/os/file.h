@@ -39,6 +39,9 @@ bool hst_file_id_equal(const struct hst_file_id *a, const struct hst_file_id *b)
 /** Read exactly `length` bytes at `offset`; EINTR and short reads are retried. HST_E_TRUNCATED at end of file, HST_E_IO. */
 int hst_file_read_at(int fd, uint64_t offset, void *buffer, size_t length, struct hst_error *err);
 
+/** Read `length` bytes at `offset` into new memory (owned by the caller), with a NUL behind them. The caller has checked the length. */
+int hst_file_slurp(int fd, uint64_t offset, uint64_t length, char **ret_bytes, struct hst_error *err);
+
 /** Another descriptor of the same file that reads past the page cache (O_DIRECT), owned by the caller; -1 where that is not possible. */
 int hst_file_reopen_direct(int fd);
 

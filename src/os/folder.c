@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+_Static_assert(HST_FOLDER_HERE == AT_FDCWD, "paths as openat takes them");
+
 int hst_folder_open(const char *path, struct hst_error *err)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);

@@ -15,6 +15,9 @@ enum hst_entry_kind {
 /** Called for each entry but "." and ".."; a negative result ends the listing and is its result. */
 typedef int (*hst_entry_fn)(void *context, const char *name, enum hst_entry_kind kind);
 
+/** In place of a folder's descriptor: names are paths from the working directory, or absolute. */
+#define HST_FOLDER_HERE (-100)
+
 /** Open a folder for reading. @return fd owned by the caller; HST_E_FILE_MISSING, HST_E_PERMISSION */
 int hst_folder_open(const char *path, struct hst_error *err);
 /** Is there a folder at this path? */

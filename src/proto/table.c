@@ -1,6 +1,7 @@
 #include "proto/table.h"
 
 #include "base/checked.h"
+#include "base/utf8.h"
 #include "formats/builder.h"
 #include "formats/limits.h"
 
@@ -166,14 +167,23 @@ static int read_external_table(struct hst_cursor *bytes, const char *format, uin
 /* What it leads to is checked when it is opened. */
 static bool is_location(const char *text, uint32_t length)
 {
-    return length > 0 && length <= HST_ONNX_LOCATION_MAX && memchr(text, '\0', length) == NULL;
+    return length > 0 && length <= HST_ONNX_LOCATION_MAX && memchr(text, '\0', length) == NULL && hst_utf8_valid(text, length);
+}
+
+/* Lower-case digits, or nothing. */
+static bool is_sha1(const char *text, uint32_t length)
+{
+    bool digits = true;
+    for (uint32_t i = 0; digits && i < length; i++)
+        digits = (text[i] >= '0' && text[i] <= '9') || (text[i] >= 'a' && text[i] <= 'f');
+    return digits && (length == 0 || length == SHA1_DIGITS);
 }
 
 static int read_texts(struct hst_cursor *bytes, struct hst_builder *builder, uint32_t location_length, uint32_t sha1_length, struct hst_external *external, struct hst_error *err)
 {
     const char *location = (const char *)hst_cursor_take(bytes, location_length), *sha1 = (const char *)hst_cursor_take(bytes, sha1_length);
     if (!hst_cursor_ok(bytes) || !is_location(location, location_length)) return bad(err, "a file of external data has no name");
-    if (sha1_length != 0 && sha1_length != SHA1_DIGITS) return bad(err, "a checksum is none");
+    if (!is_sha1(sha1, sha1_length)) return bad(err, "a checksum is none");
     external->location = hst_builder_text(builder, location, location_length);
     external->sha1 = sha1_length > 0 ? hst_builder_text(builder, sha1, sha1_length) : NULL;
     return external->location != NULL && (external->sha1 != NULL) == (sha1_length > 0) ? HST_OK : hst_error_nomem(err);

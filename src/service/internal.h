@@ -39,10 +39,12 @@ struct hst_service {
     uint64_t next_ticket;      /**< 1, 2, ... */
     struct hst_list batches;   /**< jobs that somebody waits for (batch.c) */
     struct hst_list opens;     /**< opens that wait for a job (open.c) */
+    struct hst_list errands;   /**< requests that wait for the disk (verbs_metadata.c) */
     struct hst_map indexes;    /**< encoded indexes by what is in them (index.c) */
     struct hst_service_counts counts; /**< since start */
     struct hst_service_progress progress; /**< see there */
     struct hst_validations *validations; /**< that run, and those that ended lately (validations.c); NULL until the first */
+    struct hst_exec *comparing; /**< the thread that compares models (comparisons.c); NULL until the first */
     bool scan_again;           /**< a scan was asked for while one ran */
 };
 
@@ -50,6 +52,8 @@ struct hst_service {
 void hst_call_fail_all(struct hst_service *service, const struct hst_error *error);
 /** Jobs somebody waits for are nobody's any more. */
 void hst_batch_orphan_all(struct hst_service *service);
+/** Requests that wait for the disk are nobody's any more. */
+void hst_errands_orphan_all(struct hst_service *service);
 /** Opens that wait are nobody's any more. */
 void hst_open_fail_all(struct hst_service *service, const struct hst_error *error);
 #endif

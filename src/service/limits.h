@@ -13,6 +13,14 @@
 #define HST_ROUTE_PARAMS_MAX 4u
 /** Longest path that is looked up; longer ones are no route. */
 #define HST_ROUTE_PATH_MAX 4096u
+/** Bytes of a text that is written about a model: a long description; thumbnails are somebody else's to write. */
+#define HST_WORD_MAX 65536u
+/** Bytes of a key under which it is written. */
+#define HST_WORD_KEY_MAX 128u
+/** Fields of one such request, and entries of a list. */
+#define HST_WORDS_MAX 256u
+/** Largest weight of a LoRA that anybody means. */
+#define HST_WORD_NUMBER_MAX 100
 /** Entries of a list field: as many components as a large catalog has. */
 #define HST_FIELD_ITEMS_MAX 4096u
 /** Threads that validate: one reads a disk, the other answers what needs only headers meanwhile. */
@@ -21,4 +29,10 @@
 #define HST_VALIDATIONS_ACTIVE_MAX 256u
 /** Validations that are kept after their end: a page of a large catalog, some kilobytes each. */
 #define HST_VALIDATIONS_KEPT 256u
+/** Needs of one model: no family has more than four encoders and a VAE. */
+#define HST_NEEDS_MAX 8u
+/** Comparisons that may wait or run: a page that asks about every LoRA of a base is far below. */
+#define HST_COMPARISONS_MAX 1024u
+/** Components listed for one need: enough to choose from, and a library of a thousand LoRA bases makes no page of a thousand rows. */
+#define HST_CANDIDATES_MAX 32u
 #endif

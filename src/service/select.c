@@ -7,6 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const char *const types[] = {"checkpoint", "diffusion_model", "lora", "controlnet", "t2i_adapter", "ip_adapter", "vae",
+                                    "text_encoder", "clip_vision", "embedding", "upscaler", "llm", "other", NULL};
+
+int hst_select_check_type(const char *type, struct hst_error *err)
+{
+    for (size_t i = 0; type != NULL && types[i] != NULL; i++)
+        if (strcmp(types[i], type) == 0) return HST_OK;
+    return type == NULL ? HST_OK : hst_error_set(err, HST_E_INVALID_ARGUMENT, "there is no model type '%s'; checkpoint, lora, vae and llm are usual", type);
+}
+
 int hst_select_model(const struct hst_service *service, const char *id, struct hst_model **ret_model, struct hst_error *err)
 {
     struct hst_model *model = hst_catalog_find(service->config.catalog, id);

@@ -22,6 +22,8 @@ int hst_selection_read(const struct hst_call *call, const char *path_id, struct 
 bool hst_selection_has(const struct hst_selection *selection, const struct hst_component *component);
 /** Free what it holds. */
 void hst_selection_fini(struct hst_selection *selection);
+/** Is it a model type of the contract? NULL is fine. */
+int hst_select_check_type(const char *type, struct hst_error *err);
 /** The model of an id, or HST_E_MODEL_NOT_FOUND. */
 int hst_select_model(const struct hst_service *service, const char *id, struct hst_model **ret_model, struct hst_error *err);
 /** The component of an id "MODEL:ROLE", or HST_E_MODEL_NOT_FOUND, HST_E_COMPONENT_NOT_FOUND. */

@@ -1,6 +1,7 @@
 #include "service/service.h"
 
 #include "base/cleanup.h"
+#include "service/comparisons.h"
 #include "service/index.h"
 #include "service/internal.h"
 #include "service/validations.h"
@@ -11,7 +12,8 @@
 
 static int add_verbs(struct hst_service *service, struct hst_error *err)
 {
-    static const struct hst_route *const tables[] = {hst_verbs_catalog, hst_verbs_load, hst_verbs_cache, hst_verbs_memory, hst_verbs_system, hst_verbs_validate};
+    static const struct hst_route *const tables[] = {hst_verbs_catalog, hst_verbs_metadata, hst_verbs_relations, hst_verbs_load,
+                                                     hst_verbs_cache,   hst_verbs_memory,   hst_verbs_system,    hst_verbs_validate};
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++)
         HST_TRY(hst_service_add_routes(service, tables[i], NULL, err));
     return HST_OK;
@@ -26,6 +28,7 @@ int hst_service_new(const struct hst_service_config *config, struct hst_service 
     hst_list_init(&service->calls);
     hst_list_init(&service->batches);
     hst_list_init(&service->opens);
+    hst_list_init(&service->errands);
     hst_events_init(&service->events);
     uv_random(NULL, NULL, &random, sizeof random, 0, NULL);
     snprintf(service->instance, sizeof service->instance, "%016llx", (unsigned long long)random);
@@ -51,9 +54,11 @@ void hst_service_free(struct hst_service *service)
     if (service->config.slot != NULL) service->config.slot->service = NULL;
     hst_error_set(&stopping, HST_E_SHUTTING_DOWN, "the daemon is stopping");
     hst_batch_orphan_all(service);
+    hst_errands_orphan_all(service);
     hst_open_fail_all(service, &stopping);
     hst_call_fail_all(service, &stopping);
     hst_validations_free(service);
+    hst_comparisons_free(service);
     hst_events_fini(&service->events);
     hst_index_forget_all(service);
     hst_router_fini(&service->router);

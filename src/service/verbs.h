@@ -6,6 +6,10 @@
 
 /** Models and components: what there is, scanning (verbs_catalog.c). */
 extern const struct hst_route hst_verbs_catalog[];
+/** How models belong together: what one needs, whether two fit (verbs_relations.c). */
+extern const struct hst_route hst_verbs_relations[];
+/** What is said about models (verbs_metadata.c). */
+extern const struct hst_route hst_verbs_metadata[];
 /** Loading, unloading, planning, jobs (verbs_load.c). */
 extern const struct hst_route hst_verbs_load[];
 /** The RAM tier (verbs_cache.c). */

@@ -8,9 +8,6 @@
 
 #include <string.h>
 
-static const char *const types[] = {"checkpoint", "diffusion_model", "lora", "controlnet", "t2i_adapter", "ip_adapter", "vae",
-                                    "text_encoder", "clip_vision", "embedding", "upscaler", "llm", "other", NULL};
-
 /* Which models are asked for. */
 struct filter {
     const char *type;
@@ -20,18 +17,11 @@ struct filter {
     uint64_t offset;
 };
 
-static int check_type(const char *type, struct hst_error *err)
-{
-    for (size_t i = 0; type != NULL && types[i] != NULL; i++)
-        if (strcmp(types[i], type) == 0) return HST_OK;
-    return type == NULL ? HST_OK : hst_error_set(err, HST_E_INVALID_ARGUMENT, "there is no model type '%s'; checkpoint, lora, vae and llm are usual", type);
-}
-
 static int read_filter(const struct hst_call *call, struct filter *ret_filter, struct hst_error *err)
 {
     struct filter filter = {.type = call->params[0], .limit = UINT64_MAX};
     if (filter.type == NULL) HST_TRY(hst_fields_text(call, "type", &filter.type, err));
-    HST_TRY(check_type(filter.type, err));
+    HST_TRY(hst_select_check_type(filter.type, err));
     HST_TRY(hst_fields_text(call, "family", &filter.family, err));
     HST_TRY(hst_fields_text(call, "search", &filter.search, err));
     HST_TRY(hst_fields_number(call, "limit", UINT32_MAX, &filter.limit, err));

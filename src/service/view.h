@@ -13,6 +13,10 @@ json_t *hst_view_model(const struct hst_service *service, const struct hst_model
 json_t *hst_view_problem(const struct hst_error *problem);
 /** What a validation found: valid, checks[], files[], duration_ms, bytes_read. */
 json_t *hst_view_validation(const struct hst_validation *validation);
+/** What is said about a model, by question and by source. */
+json_t *hst_view_metadata(const struct hst_model *model, const struct hst_metadata_list *list);
+/** Put metadata{} of a model's view into it: pairs of its headers, and the answers beside them. */
+void hst_view_add_metadata(json_t *view, const struct hst_model *model);
 /** A component, and where it is. */
 json_t *hst_view_component(const struct hst_service *service, const struct hst_component *component);
 /** Who holds a component: an array. */

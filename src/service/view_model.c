@@ -13,15 +13,6 @@ static json_t *verdict_of(const struct hst_verdict *verdict)
                      "needs_hint", hst_jsonx_texts((const char *const *)verdict->needs_hint, verdict->needs_hint_count));
 }
 
-/* What the headers of its files say about themselves. */
-static json_t *metadata_of(const struct hst_model *model)
-{
-    json_t *metadata = json_object();
-    for (size_t i = 0; i < model->metadata_count; i++)
-        json_object_set_new(metadata, model->metadata[i].key, hst_jsonx_text(model->metadata[i].value));
-    return metadata;
-}
-
 json_t *hst_view_problem(const struct hst_error *problem)
 {
     json_t *view = json_pack("{s:s, s:o}", "code", hst_status_info(problem->status)->code, "text", hst_jsonx_text(problem->text));
@@ -29,12 +20,33 @@ json_t *hst_view_problem(const struct hst_error *problem)
     return view;
 }
 
+static void add_to(json_t *object, const char *key, uint64_t more)
+{
+    json_object_set_new(object, key, hst_jsonx_size((uint64_t)json_integer_value(json_object_get(object, key)) + more));
+}
+
+/* Bytes, parameters and tensors by precision: several element types are called fp8. */
+static json_t *dtypes_of(const struct hst_component *component)
+{
+    json_t *dtypes = json_object();
+    for (size_t i = 0; i < component->dtype_count; i++) {
+        const struct hst_component_dtype *row = &component->dtypes[i];
+        const char *precision = hst_dtype_info(row->dtype)->precision;
+        if (json_object_get(dtypes, precision) == NULL) json_object_set_new(dtypes, precision, json_object());
+        json_t *sums = json_object_get(dtypes, precision);
+        add_to(sums, "bytes", row->size_bytes);
+        add_to(sums, "parameters", row->elements);
+        add_to(sums, "tensors", row->tensor_count);
+    }
+    return dtypes;
+}
+
 static json_t *plain_component(const struct hst_component *component)
 {
-    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:s?, s:o, s:o}", "component_id", component->id, "model_id", component->model->id,
+    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:s?, s:o, s:o, s:o}", "component_id", component->id, "model_id", component->model->id,
                      "component_type", component->role, "size_bytes", hst_jsonx_size(component->size_bytes), "parameters",
                      hst_jsonx_size(component->parameters), "tensors", hst_jsonx_size(component->tensor_count), "precision", component->precision,
-                     "generation", hst_jsonx_size(component->model->generation), "depends_on",
+                     "dtypes", dtypes_of(component), "generation", hst_jsonx_size(component->model->generation), "depends_on",
                      hst_jsonx_texts((const char *const *)component->depends_on, component->depends_on_count));
 }
 
@@ -50,7 +62,7 @@ static json_t *head_of(const struct hst_model *model)
     json_object_set_new(view, "parameters", hst_jsonx_size(model->parameters));
     json_object_set_new(view, "generation", hst_jsonx_size(model->generation));
     json_object_set_new(view, "hashes", json_object());
-    json_object_set_new(view, "metadata", metadata_of(model));
+    hst_view_add_metadata(view, model);
     json_object_set_new(view, "compatibility", json_object());
     json_object_set_new(view, "verdict", verdict_of(&model->verdict));
     json_object_set_new(view, "state", json_string(hst_model_state_name(model->state)));

@@ -19,6 +19,7 @@ struct hst_db {
 static const char schema[] =
     "CREATE TABLE IF NOT EXISTS models (id TEXT PRIMARY KEY, path TEXT NOT NULL, name TEXT NOT NULL, type TEXT NOT NULL, family TEXT,"
     " variant TEXT, format TEXT NOT NULL, device INTEGER, inode INTEGER, fingerprint INTEGER, size_bytes INTEGER, generation INTEGER) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS overrides (id TEXT NOT NULL, key TEXT NOT NULL, value TEXT, PRIMARY KEY (id, key)) WITHOUT ROWID;"
     "PRAGMA application_id = 1213158228; PRAGMA user_version = 1;";
 _Static_assert(APPLICATION_ID == 1213158228, "the schema writes APPLICATION_ID");
 
@@ -69,7 +70,7 @@ static int open_once(const char *path, struct hst_db **ret_db, struct hst_error 
     struct hst_db *db = calloc(1, sizeof *db);
     if (db == NULL) return hst_error_nomem(err);
     int status = HST_OK;
-    if (sqlite3_open_v2(path, &db->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) status = fail(db, err, "open");
+    if (sqlite3_open_v2(path, &db->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX, NULL) != SQLITE_OK) status = fail(db, err, "open");
     if (status == HST_OK) status = run(db, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = NORMAL;", err);
     if (status == HST_OK) status = check_version(db, err);
     if (status == HST_OK && !is_sound(db)) status = hst_error_set(err, HST_E_INVALID_FILE, "the catalog's file is corrupt");
@@ -145,18 +146,68 @@ static bool bind_and_step(sqlite3_stmt *statement, const struct hst_db_row *row)
     return done;
 }
 
-int hst_db_put(struct hst_db *db, const struct hst_db_row *rows, size_t count, struct hst_error *err)
+typedef bool (*write_fn)(sqlite3_stmt *statement, const void *rows, size_t at);
+
+static bool write_row(sqlite3_stmt *statement, const void *rows, size_t at)
+{
+    return bind_and_step(statement, (const struct hst_db_row *)rows + at);
+}
+
+static bool write_override(sqlite3_stmt *statement, const void *rows, size_t at)
+{
+    const struct hst_db_override *row = (const struct hst_db_override *)rows + at;
+    sqlite3_bind_text(statement, 1, row->id, -1, SQLITE_STATIC);
+    sqlite3_bind_text(statement, 2, row->key, -1, SQLITE_STATIC);
+    sqlite3_bind_text(statement, 3, row->value, -1, SQLITE_STATIC);
+    bool done = sqlite3_step(statement) == SQLITE_DONE;
+    sqlite3_reset(statement);
+    return done;
+}
+
+/* Rows by one statement, all or none. Another thread's transaction must not fall into ours. */
+static int write_all(struct hst_db *db, const char *sql, write_fn write, const void *rows, size_t count, struct hst_error *err)
 {
     sqlite3_stmt *statement = NULL;
-    if (count == 0) return HST_OK;
     HST_TRY(run(db, "BEGIN IMMEDIATE", err));
-    bool good = sqlite3_prepare_v2(db->handle, "INSERT OR REPLACE INTO models VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", -1, &statement, NULL) == SQLITE_OK;
+    bool good = sqlite3_prepare_v2(db->handle, sql, -1, &statement, NULL) == SQLITE_OK;
     for (size_t i = 0; good && i < count; i++)
-        good = bind_and_step(statement, &rows[i]);
+        good = write(statement, rows, i);
     int status = good ? HST_OK : fail(db, err, "write");
     sqlite3_finalize(statement);
     if (status == HST_OK) status = run(db, "COMMIT", err);
     if (status < 0) sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
+    return status;
+}
+
+static int write_alone(struct hst_db *db, const char *sql, write_fn write, const void *rows, size_t count, struct hst_error *err)
+{
+    if (count == 0) return HST_OK;
+    sqlite3_mutex_enter(sqlite3_db_mutex(db->handle));
+    int status = write_all(db, sql, write, rows, count, err);
+    sqlite3_mutex_leave(sqlite3_db_mutex(db->handle));
+    return status;
+}
+
+int hst_db_put(struct hst_db *db, const struct hst_db_row *rows, size_t count, struct hst_error *err)
+{
+    return write_alone(db, "INSERT OR REPLACE INTO models VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", write_row, rows, count, err);
+}
+
+/* What is taken back stays as a row without a value. */
+int hst_db_put_overrides(struct hst_db *db, const struct hst_db_override *rows, size_t count, struct hst_error *err)
+{
+    return write_alone(db, "INSERT OR REPLACE INTO overrides VALUES (?,?,?)", write_override, rows, count, err);
+}
+
+int hst_db_each_override(struct hst_db *db, hst_db_override_fn fn, void *context, struct hst_error *err)
+{
+    sqlite3_stmt *statement = NULL;
+    int status = HST_OK, step = SQLITE_DONE;
+    if (sqlite3_prepare_v2(db->handle, "SELECT id, key, value FROM overrides WHERE value IS NOT NULL ORDER BY id, key", -1, &statement, NULL) != SQLITE_OK) return fail(db, err, "read");
+    while (status == HST_OK && (step = sqlite3_step(statement)) == SQLITE_ROW)
+        status = fn(context, &(struct hst_db_override){text(statement, 0), text(statement, 1), text(statement, 2)});
+    if (status == HST_OK && step != SQLITE_DONE) status = fail(db, err, "read");
+    sqlite3_finalize(statement);
     return status;
 }
 

@@ -76,12 +76,13 @@ def index(segments=((0, 0, 4096, 0),), roles=("unet",), tensors=((0, 4, 11, 2, 0
     return struct.pack(f"<{8 + len(words)}Q", *head, *words) + strings
 
 
-def answer(tensors=(), metadata=(), data_offset=64, number=1):
+def answer(tensors=(), metadata=(), data_offset=64, number=1, externals=()):
     """An answer of a parser's process: see src/proto/answer.h and table.h; tensors of (name, dtype, shape, offset)."""
     table = struct.pack("<IIQ", len(metadata), len(tensors), data_offset)
     table += b"".join(struct.pack("<II", len(key), len(value)) + key + value for key, value in metadata)
     table += b"".join(struct.pack(f"<IIIQ{len(shape)}Q", len(name), dtype, len(shape), offset, *shape) + name for name, dtype, shape, offset in tensors)
-    return struct.pack("<I", number) + table
+    rest = b"".join(struct.pack("<IIIQ", len(location), len(sha1), 1, least) + location + sha1 + answer(held, data_offset=0)[4:-4] for location, sha1, least, held in externals)
+    return struct.pack("<I", number) + table + struct.pack("<I", len(externals)) + rest
 
 
 def refusal(status, text, offset=None):
@@ -118,7 +119,8 @@ SEEDS = {
         "gguf": answer([(b"a", 64, (32, 2), 64), (b"b", 15, (), 100)], number=2), "torch": answer([(b"a", 18, (1,), 64), (b"b", 18, (1,), 64)], number=3),
         "beyond": answer([(b"a", 18, (1024,), 64)]), "zero": answer([(b"a", 18, (0, 1 << 63, 4), 64)]), "order": answer([(b"a", 5, (1,), 65), (b"b", 5, (1,), 64)]),
         "twice": answer([(b"a", 5, (1,), 64), (b"a", 5, (1,), 65)]), "truncated": refusal(31, b"it ends", 7), "unsafe": refusal(33, b"os.system"),
-        "memory": refusal(1, b""), "foreign": refusal(73, b"stopping"),
+        "external": answer([(b"a", 5, (1,), 64)], number=4, externals=[(b"sub/x.data", b"0" * 40, 16, [(b"b", 18, (4,), 0)]), (b"y", b"", 0, [])]),
+        "escape": answer(externals=[(b"../x", b"", 16, [])]), "memory": refusal(1, b""), "foreign": refusal(73, b"stopping"),
     },
     "json": {
         "object": b'{"a": [1, -2.5e3, true, false, null, "\\u00e4\\ud83d\\ude00\\n"], "b": {}}', "deep": b"[" * 70 + b"]" * 70, "lone": b'"\\udc00"',
@@ -129,6 +131,16 @@ SEEDS = {
         "escape": b"\0" + json.dumps({"weight_map": {"a": "../x"}}).encode(),
         "pipeline": b"\1" + json.dumps({"_class_name": "P", "unet": ["diffusers", "UNet2DConditionModel"], "safety_checker": [None, None]}).encode(),
         "config": b"\2" + json.dumps({"architectures": ["BertModel"], "model_type": "bert", "auto_map": {}}).encode(),
+    },
+    "sidecar": {
+        "swarm": b"\0" + json.dumps({"modelspec.title": "T", "modelspec.tags": "a, b", "m": 1}, indent=2).encode(),
+        "a1111": b"\1" + json.dumps({"activation text": "w", "preferred weight": 0.8, "sd version": "SDXL"}).encode(),
+        "manager": b"\2" + json.dumps({"base_model": "SDXL 1.0", "tags": ["a"], "civitai": {"trainedWords": ["w"], "model": {"name": "N"}}}).encode(),
+        "matrix": b"\3" + json.dumps({"ModelName": "N", "TrainedWords": ["w"], "Hashes": {"SHA256": "0"}}).encode(),
+        "civitai": b"\4" + json.dumps({"baseModel": "Pony", "files": [{"hashes": {"AutoV2": "0"}}], "model": {"tags": ["a", {}], "nsfw": True}}).encode(),
+        "card": b"\5---\nlicense: mit\ntags: [a, 'b']\nbase_model:\n- \"org/x\"\n# c\nwidget: |\n  x\n---\n", "config": b"\6{\"_name_or_path\": \"a/b\"}",
+        "text": b"\7words\n", "mark": b"\1\xef\xbb\xbf{}", "tags": b"\0" + json.dumps({"a": {"cat": 3, "dog": 2}, "b": {"cat": 1}}).encode(),
+        "member": b"\0{\"m\" : 1 , \"n\":[]}", "deep": b"\4" + b'{"files":' * 60, "twice": b"\0{\"m\":1,\"m\":2}",
     },
     "http": {
         "get": b"\x07GET /api/model/status?x=1 HTTP/1.1\r\nHost: localhost:8420\r\n\r\n",

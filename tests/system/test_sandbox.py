@@ -236,8 +236,15 @@ def large_files(folder):
     return {"many.safetensors": count, "many.pt": count, "old.pt": 3000, "many.gguf": count}
 
 
+def without_times(answer):
+    """The same answer, whatever time it took."""
+    if isinstance(answer, dict):
+        return {key: without_times(value) for key, value in answer.items() if key != "duration_ms"}
+    return [without_times(value) for value in answer] if isinstance(answer, list) else answer
+
+
 def test_large_files_of_every_format_are_read_alike(tmp_path):
     for name in large_files(tmp_path):
         answers = [json.loads(subprocess.run([HOISTD, "--verify", tmp_path / name, *flags], capture_output=True, text=True, check=True).stdout)
                    for flags in ([], ["--no-sandbox"])]
-        assert answers[0] == answers[1] and answers[0]["state"] == "ok" and answers[0]["parameters"] > 0, answers
+        assert without_times(answers[0]) == without_times(answers[1]) and answers[0]["state"] == "ok" and answers[0]["parameters"] > 0, answers

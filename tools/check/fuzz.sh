@@ -7,7 +7,7 @@ seconds=${1:-10}
 shift || true
 build=build-fuzz
 [ -f $build/build.ninja ] || CC=clang meson setup $build -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false --buildtype=debugoptimized >/dev/null
-targets=${*:-answer folder http index json safetensors wire}
+targets=${*:-answer folder http index json safetensors sidecar wire}
 ninja -C $build --quiet $(for target in $targets; do echo tests/fuzz/fuzz_$target; done)
 total=0
 for target in $targets; do

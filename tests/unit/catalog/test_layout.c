@@ -58,8 +58,8 @@ static void a_catalog_has_sums_and_no_tensors(void **state)
     assert_int_equal(vae->dtypes[0].tensor_count, 2);
     assert_int_equal(vae->dtypes[0].size_bytes, 4);
     assert_int_equal(vae->dtypes[1].elements, 1);
-    assert_int_equal(model->metadata_count, 1);
-    assert_string_equal(model->metadata[0].value, "a trainer");
+    assert_int_equal(model->metadata.count, 1);
+    assert_string_equal(model->metadata.entries[0].value, "a trainer");
     library_fini(&library);
 }
 

@@ -140,6 +140,7 @@ int main(void)
     struct hst_seqpacket_fds files;
     uint8_t packet[HST_ANSWER_REQUEST_BYTES];
     uint64_t size_bytes;
+    hst_helper_settle("false-scan");
     hst_answer_put_hello(&out, &(struct hst_answer_hello){0, 0});
     send_bytes(out.text, out.length);
     hst_strbuf_fini(&out);
