@@ -31,7 +31,7 @@ static bool is_mark(const char *name)
 
 bool hst_listing_concerns(const char *name)
 {
-    return hst_listing_is_part(name) || is_mark(name);
+    return hst_listing_is_part(name) || hst_sidecar_is(name) || is_mark(name);
 }
 
 /* Room for `more` behind `used` in an array of elements of `size` bytes. */

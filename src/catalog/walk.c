@@ -224,16 +224,21 @@ static int take_repository(struct visit *visit, struct hst_error *err)
     return join(path, below, revision) ? hst_places_add(visit->walk->places, path, false, err) : HST_OK;
 }
 
-static int take_entries(struct visit *visit, struct hst_error *err)
+static int take_listing(struct visit *visit, struct hst_error *err)
 {
-    if (hst_hub_is_foreign(visit->folder, visit->dir_fd)) return HST_OK;
-    if (hst_hub_is_repository(visit->folder, visit->dir_fd)) return take_repository(visit, err);
     HST_TRY(hst_listing_read(&visit->listing, visit->dir_fd, err));
     visit->is_model = visit->listing.has_json && hst_probe_is_model_folder(visit->dir_fd);
     visit->is_pipeline = visit->is_model && hst_folder_has(visit->dir_fd, "model_index.json");
     for (size_t i = 0; i < visit->listing.count && !visit->walk->halted; i++)
         HST_TRY(take_entry(visit, i, err));
-    if (visit->walk->halted) return HST_E_CANCELLED;
+    return visit->walk->halted ? HST_E_CANCELLED : HST_OK;
+}
+
+static int take_entries(struct visit *visit, struct hst_error *err)
+{
+    if (hst_hub_is_foreign(visit->folder, visit->dir_fd)) return HST_OK;
+    if (hst_hub_is_repository(visit->folder, visit->dir_fd)) return take_repository(visit, err);
+    HST_TRY(take_listing(visit, err));
     if (visit->is_model) HST_TRY(add_candidate(visit, &visit->whole, visit->folder, err));
     if (visit->count > 0) hst_sidecar_stamp(visit->dir_fd, visit->found, visit->count);
     return HST_OK;
