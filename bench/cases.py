@@ -1,9 +1,13 @@
 """The benchmarks of the CPU machine. Each gives rows: what was measured, hoist's figure, the peer's, the machine's limit, the goal."""
+import json
 import os
+import pathlib
 import shutil
 import subprocess
+import sys
 import time
 
+import library
 from stage import (BUILD, GIB, MIB, Process, alternate, direct_read_seconds, drop_page_cache, empty, median, memory_scan_seconds, read_once,
                    warm, write_checkpoints, write_model)
 
@@ -217,6 +221,53 @@ def c5(stage):
             row("C5 until all eight have it", f"{all_of_them:.3f} s", f"one alone {one:.3f} s", "<= 1.05", all_of_them <= 1.05 * one + 0.02)]
 
 
+def peers_headers(folder, step):
+    """{suffix: (files of the library, seconds for all of them, seconds of processor)} by Python's readers; every step-th file is read."""
+    done = subprocess.run([sys.executable, pathlib.Path(__file__).with_name("headers.py"), folder, str(step)], capture_output=True, text=True, check=True)
+    return {suffix: tuple(value * step for value in values) for suffix, values in json.loads(done.stdout).items()}
+
+
+def find_seconds(folder):
+    """Seconds that find takes to ask for size and time of every file."""
+    began = time.perf_counter()
+    subprocess.run(["find", folder, "-printf", r"%s %T@ %p\n"], stdout=subprocess.DEVNULL, check=True)
+    return time.perf_counter() - began
+
+
+def processor_seconds(pid):
+    """Seconds of processor that a process has used."""
+    with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+        return sum(int(field) for field in stat.read().rsplit(")", 1)[1].split()[11:13]) / os.sysconf("SC_CLK_TCK")
+
+
+def first_scan(stage, folder):
+    """(seconds, seconds of processor) of the scan of a library that hoistd has never seen."""
+    daemon = stage.daemon("c7-first", models=folder)
+    scan, used = daemon.wait_for_scan(), processor_seconds(daemon.process.pid)
+    assert scan["files_changed"] == library.FILES and scan["errors"] == 0, scan
+    daemon.stop()
+    return scan["duration_ms"] / 1e3, used
+
+
+def c7(stage):
+    """Discovery of 10,000 model files: sparse data of several GB each, headers as real ones."""
+    folder = library.write(stage.folder / "library")
+    step = int(os.environ.get("PEER_STEP", "20"))
+    found = alternate(3, ours=lambda: first_scan(stage, folder), peers=lambda: peers_headers(folder, step))
+    daemon = stage.daemon("c7", models=folder)
+    again = alternate(9, ours=lambda: daemon.scan()["duration_ms"] / 1e3, find=lambda: find_seconds(folder))
+    daemon.stop()
+    ours, used = median([pair[0] for pair in found["ours"]]), median([pair[1] for pair in found["ours"]])
+    each = {suffix: (found["peers"][0][suffix][0], median([peers[suffix][1] for peers in found["peers"]]), median([peers[suffix][2] for peers in found["peers"]]))
+            for suffix in found["peers"][0]}
+    peers, peers_used = sum(values[1] for values in each.values()), sum(values[2] for values in each.values())
+    rescan, find = median(again["ours"]), median(again["find"])
+    text = ", ".join(f"{suffix[1:]} {seconds:.0f} s ({files})" for suffix, (files, seconds, _) in each.items())
+    return [row(f"C7 first scan of {library.FILES} files", f"{ours:.1f} s", f"{peers:.0f} s: {text}; of every {step}th file", ">= 50x", ours * 50 <= peers, f"{peers / ours:.0f}x"),
+            row("C7 the same, in seconds of processor", f"{used:.1f} s", f"{peers_used:.0f} s", "", None, f"{peers_used / used:.0f}x"),
+            row("C7 unchanged rescan", f"{1e3 * rescan:.1f} ms", f"find -printf {1e3 * find:.1f} ms", "<= 3x", rescan <= 3 * find, f"{rescan / find:.2f}x")]
+
+
 def resident(pid):
     """Anonymous and file memory of a process, without what it holds locked."""
     with open(f"/proc/{pid}/status", encoding="ascii") as status:
@@ -310,4 +361,4 @@ def c_hash(stage):
             hash_row(stage, "four files, cold", paths, True)]
 
 
-CASES = {"c1": c1, "c2": c2, "c3": c3, "c4": c4, "c5": c5, "c9": c9, "values": values, "hash": c_hash}
+CASES = {"c1": c1, "c2": c2, "c3": c3, "c4": c4, "c5": c5, "c7": c7, "c9": c9, "values": values, "hash": c_hash}

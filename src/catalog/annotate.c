@@ -110,7 +110,7 @@ static int publish(struct job *job, struct hst_entry *entry, struct hst_error *e
     entry->said = job->said;
     job->said = (struct hst_override_list){0};
     entry->revision++;
-    if (job->catalog->scan.walks != NULL) entry->settled = job->catalog->scan.number;
+    if (job->catalog->scan.phase != HST_SCAN_NONE) entry->settled = job->catalog->scan.number;
     entry->sidecars = job->seen.sidecars;
     entry->dirty = true;
     if (job->new == NULL) return hst_override_apply(&entry->said, entry->model, err);

@@ -24,8 +24,11 @@ static int open_parts(struct hst_catalog *catalog, struct hst_error *err)
 {
     const struct hst_catalog_config *config = &catalog->config;
     HST_TRY(copy_roots(catalog, config, err));
-    HST_TRY(hst_exec_new(config->loop, "scan", choose_threads(config), &catalog->exec, err));
+    catalog->threads = choose_threads(config);
+    HST_TRY(hst_exec_new(config->loop, "scan", catalog->threads, &catalog->exec, err));
     if (config->hash != HST_HASH_NEVER) HST_TRY(hst_hasher_new(catalog, &catalog->hasher, err));
+    HST_TRY(hst_slices_init(&catalog->slices, config->loop, hst_scan_step, catalog, err));
+    if (config->watch != HST_CATALOG_ASKED) HST_TRY(hst_watcher_new(catalog, &catalog->watcher, err));
     if (config->database == NULL) return HST_OK;
     HST_TRY(hst_db_open(config->database, &catalog->db, err));
     HST_TRY(hst_memory_recall(catalog, err));
@@ -42,6 +45,7 @@ int hst_catalog_new(const struct hst_catalog_config *config, struct hst_catalog 
     hst_list_init(&catalog->scan.waiting);
     hst_list_init(&catalog->dirty_hashes);
     hst_list_init(&catalog->dirty_contents);
+    hst_list_init(&catalog->scan.parsed);
     int status = open_parts(catalog, err);
     if (status < 0)
         hst_catalog_free(catalog);
@@ -56,8 +60,12 @@ void hst_catalog_free(struct hst_catalog *catalog)
     catalog->stopping = true;
     hst_hasher_stop(catalog->hasher);
     catalog->halted = true;
+    hst_scan_stop(catalog);
     hst_exec_free(catalog->exec);
     hst_hasher_free(catalog->hasher);
+    hst_slices_fini(&catalog->slices);
+    hst_watcher_free(catalog->watcher);
+    hst_scan_free(catalog);
     hst_db_close(catalog->db);
     hst_entry_free_all(catalog);
     hst_hashes_free_all(catalog);
@@ -92,16 +100,13 @@ struct hst_model *hst_catalog_find_file(const struct hst_catalog *catalog, const
 struct hst_model *hst_catalog_next(const struct hst_catalog *catalog, size_t *cursor)
 {
     while (*cursor < catalog->count) {
-        struct hst_model *model = catalog->sorted[(*cursor)++]->model;
-        if (model != NULL) return model;
+        const struct hst_entry *entry = catalog->sorted[(*cursor)++];
+        if (entry != NULL && entry->model != NULL) return entry->model;
     }
     return NULL;
 }
 
 size_t hst_catalog_count(const struct hst_catalog *catalog)
 {
-    size_t cursor = 0, count = 0;
-    while (hst_catalog_next(catalog, &cursor) != NULL)
-        count++;
-    return count;
+    return catalog->models;
 }

@@ -11,14 +11,27 @@ struct hst_catalog;
 
 /** Figures of a scan. */
 struct hst_scan_status {
-    const char *state;       /**< idle running done */
+    const char *state;       /**< idle running paused done cancelled */
     int64_t started_wall_ns; /**< 0 = never */
     double duration_ms;      /**< so far, or of the last scan */
     uint64_t files_seen;     /**< files looked at */
-    uint64_t files_changed;  /**< files parsed because they were new or changed */
+    uint64_t files_changed;  /**< models parsed because they were new or changed */
     uint64_t folders_seen;   /**< folders walked */
     uint64_t models_found;   /**< models known after (or so far in) this scan */
-    uint64_t errors;         /**< roots or folders that could not be read */
+    uint64_t errors;         /**< roots or folders that could not be read, limits that were reached, files that could not be looked at */
+    struct hst_error problem; /**< the first of these errors; status 0 = none */
+    bool walked;             /**< all folders are walked: files_to_parse is known */
+    uint64_t files_to_parse; /**< models to parse in this scan */
+    uint64_t files_parsed;   /**< of these, parsed so far */
+    bool watching;           /**< changes are seen as they happen, in every folder */
+    struct hst_error unwatched; /**< why not; status 0 = nobody asked for it */
+};
+
+/** How changes are noticed without a scan that somebody asks for. */
+enum hst_catalog_watching {
+    HST_CATALOG_ASKED, /**< not at all */
+    HST_CATALOG_POLL,  /**< by a scan every rescan_seconds */
+    HST_CATALOG_WATCH, /**< as they happen, and by scans where that does not work */
 };
 
 /** What is hashed when. */
@@ -57,13 +70,22 @@ struct hst_catalog_config {
     const char *database;        /**< SQLite file; NULL = remember nothing */
     unsigned threads;            /**< that scan; 0 = 2 per core, at most 16 */
     enum hst_hash_mode hash;     /**< what is hashed */
+    bool stay_inside;            /**< follow no links, but those of huggingface_hub's cache */
+    enum hst_catalog_watching watch; /**< how changes are noticed */
+    unsigned rescan_seconds;     /**< between scans where changes are not told; 0 = never */
+    unsigned watch_most;         /**< folders to watch at most; 0 = as many as the kernel allows */
+    void (*unwatched)(void *context, const struct hst_error *why); /**< told with the listener's context when folders cannot be watched; may be NULL */
     struct hst_catalog_listener listener; /**< news */
 };
 
 /** Open the database, read what is known (files are checked at the first scan). *ret_catalog owned by the caller. */
 int hst_catalog_new(const struct hst_catalog_config *config, struct hst_catalog **ret_catalog, struct hst_error *err);
-/** Begin a scan of all roots; HST_E_BUSY when one is running. The end is told by listener.progress with state "done". */
+/** Begin a scan of all roots; HST_E_BUSY when one is running. The end is told by listener.progress with state "done" or "cancelled". */
 int hst_catalog_scan(struct hst_catalog *catalog, struct hst_error *err);
+/** Hold the running scan up (true) or let it go on (false); what threads have begun, they end. No scan is fine. */
+void hst_catalog_scan_pause(struct hst_catalog *catalog, bool paused);
+/** End the running scan soon. What it has found stays, what it did not reach stays as it was. No scan is fine. */
+void hst_catalog_scan_cancel(struct hst_catalog *catalog);
 /** Figures of the running or the last scan. */
 struct hst_scan_status hst_catalog_scan_status(const struct hst_catalog *catalog);
 /** The model of this id (borrowed: ref it to keep it), or NULL. */

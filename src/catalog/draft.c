@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "catalog/extents.h"
 #include "catalog/externals.h"
+#include "catalog/hub.h"
 #include "catalog/layout.h"
 #include "catalog/limits.h"
 #include "catalog/parser.h"
@@ -38,7 +39,10 @@ void hst_draft_name(const char *path, char *out, size_t size)
 static int set_texts(struct hst_model *model, const char *path, const char *format, struct hst_error *err)
 {
     char name[256], slug[HST_SLUG_MAX + 1];
+    struct hst_hub hub;
+    const char *repository = hst_hub_name(path, &hub);
     hst_draft_name(path, name, sizeof name);
+    if (repository != NULL) snprintf(name, sizeof name, "%s", repository);
     hst_slug_make(name, slug);
     HST_TRY(hst_draft_text(&model->path, path, err));
     HST_TRY(hst_draft_text(&model->name, name, err));

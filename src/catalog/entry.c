@@ -2,14 +2,16 @@
 #include "base/cleanup.h"
 #include "catalog/content.h"
 #include "catalog/draft.h"
+#include "catalog/internal.h"
+#include "catalog/limits.h"
 #include "catalog/slug.h"
 
 #include <string.h>
 
-/* Where an id is, or would be, in the sorted array. */
-static size_t position(const struct hst_catalog *catalog, const char *id)
+/* Where an id would be among the first `count` entries, which are in order. */
+static size_t position(const struct hst_catalog *catalog, size_t count, const char *id)
 {
-    size_t low = 0, high = catalog->count;
+    size_t low = 0, high = count;
     while (low < high) {
         size_t middle = (low + high) / 2;
         if (strcmp(catalog->sorted[middle]->id, id) < 0)
@@ -31,17 +33,72 @@ static int make_room(struct hst_catalog *catalog, struct hst_error *err)
     return HST_OK;
 }
 
-/* The first id of this name that is free. */
+static int by_id(const void *a, const void *b)
+{
+    return strcmp((*(struct hst_entry *const *)a)->id, (*(struct hst_entry *const *)b)->id);
+}
+
+/* The new ones, from the last: each pushes those that come after it to the end. */
+static void merge(struct hst_catalog *catalog, struct hst_entry **fresh, size_t count)
+{
+    size_t head = catalog->ordered, end = catalog->count;
+    for (size_t i = count; i > 0; i--) {
+        size_t at = position(catalog, head, fresh[i - 1]->id), moved = head - at;
+        end -= moved;
+        memmove(&catalog->sorted[end], &catalog->sorted[at], moved * sizeof(struct hst_entry *));
+        catalog->sorted[--end] = fresh[i - 1];
+        head = at;
+    }
+}
+
+void hst_entry_order(struct hst_catalog *catalog)
+{
+    size_t count = catalog->count - catalog->ordered;
+    if (count == 0) return;
+    qsort(&catalog->sorted[catalog->ordered], count, sizeof(struct hst_entry *), by_id);
+    HST_AUTO(hst_freep) struct hst_entry **fresh = malloc(count * sizeof(struct hst_entry *));
+    if (fresh != NULL) {
+        memcpy(fresh, &catalog->sorted[catalog->ordered], count * sizeof(struct hst_entry *));
+        merge(catalog, fresh, count);
+    } else {
+        qsort(catalog->sorted, catalog->count, sizeof(struct hst_entry *), by_id);
+    }
+    catalog->ordered = catalog->count;
+}
+
+static bool is_taken(const struct hst_catalog *catalog, const char *slug, unsigned number, char id[HST_SLUG_MAX + 1])
+{
+    hst_slug_number(slug, number, id);
+    return hst_map_get_str(&catalog->by_id, id) != NULL;
+}
+
+/* A number that is free and follows one that is not: by doubling and halving, since ten thousand files may have one name. */
+static void number_id(const struct hst_catalog *catalog, const char *slug, char id[HST_SLUG_MAX + 1])
+{
+    unsigned taken = 1, open = 2;
+    while (is_taken(catalog, slug, open, id)) {
+        taken = open;
+        open *= 2;
+    }
+    while (open - taken > 1) {
+        unsigned middle = taken + (open - taken) / 2;
+        if (is_taken(catalog, slug, middle, id))
+            taken = middle;
+        else
+            open = middle;
+    }
+    hst_slug_number(slug, open, id);
+}
+
+/* An id of this name that is free. */
 static int choose_id(const struct hst_catalog *catalog, const char *path, char **ret_id, struct hst_error *err)
 {
-    char slug[HST_SLUG_MAX + 1], id[HST_SLUG_MAX + 1];
+    char id[HST_SLUG_MAX + 1];
     struct hst_model *draft;
     HST_TRY(hst_draft_new(path, "", &draft, err));
-    strcpy(slug, draft->id);
+    strcpy(id, draft->id);
+    if (hst_map_get_str(&catalog->by_id, id) != NULL) number_id(catalog, draft->id, id);
     hst_model_unref(draft);
-    strcpy(id, slug);
-    for (unsigned number = 2; hst_map_get_str(&catalog->by_id, id) != NULL; number++)
-        hst_slug_number(slug, number, id);
     return hst_draft_text(ret_id, id, err);
 }
 
@@ -64,16 +121,14 @@ static int name_entry(struct hst_catalog *catalog, struct hst_entry *entry, cons
 
 static int insert(struct hst_catalog *catalog, struct hst_entry *entry, struct hst_error *err)
 {
+    if (catalog->count - catalog->ordered >= HST_ENTRY_TAIL) hst_entry_order(catalog);
     HST_TRY(make_room(catalog, err));
     if (hst_map_put_str(&catalog->by_id, entry->id, entry) < 0) return hst_error_nomem(err);
     if (hst_map_put_str(&catalog->by_path, entry->path, entry) < 0) {
         hst_map_remove_str(&catalog->by_id, entry->id);
         return hst_error_nomem(err);
     }
-    size_t at = position(catalog, entry->id);
-    memmove(&catalog->sorted[at + 1], &catalog->sorted[at], (catalog->count - at) * sizeof(struct hst_entry *));
-    catalog->sorted[at] = entry;
-    catalog->count++;
+    catalog->sorted[catalog->count++] = entry;
     return HST_OK;
 }
 
@@ -108,20 +163,27 @@ static int learn_files(struct hst_catalog *catalog, struct hst_model *model, str
     return HST_OK;
 }
 
-static void take_out(struct hst_catalog *catalog, struct hst_entry *entry)
+void hst_entry_drop(struct hst_catalog *catalog, size_t at)
 {
-    size_t at = position(catalog, entry->id);
-    memmove(&catalog->sorted[at], &catalog->sorted[at + 1], (catalog->count - at - 1) * sizeof(struct hst_entry *));
-    catalog->count--;
+    struct hst_entry *entry = catalog->sorted[at];
+    catalog->sorted[at] = NULL;
     hst_map_remove_str(&catalog->by_id, entry->id);
     if (hst_map_get_str(&catalog->by_path, entry->path) == entry) hst_map_remove_str(&catalog->by_path, entry->path);
+    forget_files(catalog, entry->model);
+    catalog->models -= entry->model != NULL;
+    free_entry(catalog, entry);
 }
 
-void hst_entry_remove(struct hst_catalog *catalog, struct hst_entry *entry)
+void hst_entry_close_gaps(struct hst_catalog *catalog)
 {
-    take_out(catalog, entry);
-    forget_files(catalog, entry->model);
-    free_entry(catalog, entry);
+    size_t kept = 0, ordered = 0;
+    for (size_t i = 0; i < catalog->count; i++) {
+        if (catalog->sorted[i] == NULL) continue;
+        catalog->sorted[kept++] = catalog->sorted[i];
+        ordered += i < catalog->ordered;
+    }
+    catalog->count = kept;
+    catalog->ordered = ordered;
 }
 
 int hst_entry_move(struct hst_catalog *catalog, struct hst_entry *entry, const char *path, struct hst_error *err)
@@ -158,19 +220,20 @@ int hst_entry_publish(struct hst_catalog *catalog, struct hst_entry *entry, stru
     entry->model = model;
     entry->dirty = true;
     entry->content.current = false;
+    catalog->models += old == NULL;
     forget_files(catalog, old);
     hst_model_unref(old);
     tell(catalog, model, true);
     return HST_OK;
 }
 
-void hst_entry_missing(struct hst_catalog *catalog, struct hst_entry *entry)
+void hst_entry_missing(struct hst_catalog *catalog, struct hst_entry *entry, const struct hst_error *why)
 {
     struct hst_model *model = entry->model;
     bool was_missing = model->state == HST_MODEL_MISSING;
     model->state = HST_MODEL_MISSING;
     entry->content.current = false;
-    hst_error_set(&model->problem, HST_E_FILE_MISSING, "%s is gone", entry->path);
+    model->problem = *why;
     forget_files(catalog, model);
     if (!was_missing) tell(catalog, model, false);
 }

@@ -74,7 +74,7 @@ static void complete(struct hst_hasher *hasher, struct hst_entry *entry)
 {
     struct hst_catalog *catalog = hasher->catalog;
     const struct hst_catalog_listener *listener = &catalog->config.listener;
-    if (entry == NULL || entry->content.current || catalog->scan.walks != NULL) return;
+    if (entry == NULL || entry->content.current || catalog->scan.phase != HST_SCAN_NONE) return;
     hst_content_refresh(catalog, entry);
     if (entry->content.current && listener->hashed != NULL) listener->hashed(listener->context, entry->model);
 }
@@ -227,7 +227,7 @@ static void begin_slices(struct hst_hasher *hasher)
 void hst_hasher_update(struct hst_hasher *hasher)
 {
     if (hasher == NULL) return;
-    hasher->stop = hasher->held || hasher->catalog->scan.walks != NULL || hasher->catalog->stopping;
+    hasher->stop = hasher->held || hasher->catalog->scan.phase != HST_SCAN_NONE || hasher->catalog->stopping;
     if (hasher->stop) return;
     begin_slices(hasher);
     if (is_state(hasher, "running") && hst_list_empty(&hasher->jobs)) end(hasher);

@@ -7,6 +7,8 @@
 #define HST_WALK_FOLDERS_MAX 200000u
 /** Candidates of one root: 10,000 models in three shards each are far below. */
 #define HST_WALK_CANDIDATES_MAX 1000000u
+/** Folders that could not be read and are remembered by name, to say so of the models in them. */
+#define HST_WALK_UNREAD_MAX 64u
 /** Longest path, with its NUL (PATH_MAX of Linux). */
 #define HST_WALK_PATH_MAX 4096u
 /** Most threads that scan: they wait for the disk, not for the processor. */
@@ -29,6 +31,21 @@
 #define HST_HASH_SKETCH_BYTES UINT64_C(4096)
 /** Between two reports of how far hashing is. */
 #define HST_HASH_PROGRESS_NS UINT64_C(1000000000)
+/** Files parsed as one job: the way to a thread and back costs as much as a small header. */
+#define HST_SCAN_BATCH 16u
+/** Batches out at a time, for each thread: what a pause or a cancellation has to wait for, and the memory of what is parsed and not yet taken in. */
+#define HST_SCAN_BATCHES_PER_THREAD 2u
+/** Models written to the database as one job, and entries looked at for it on the loop thread. */
+#define HST_MEMORY_ROWS 4096u
+/** New ids that wait to be put in order. Putting one in order at a time moves all that come after it. */
+#define HST_ENTRY_TAIL 1024u
+/** A file that cannot be read and was written so short a time ago is being written: a scan that nobody asked for leaves it for the next. */
+#define HST_SCAN_SETTLE_NS INT64_C(3000000000)
+/** After a change, the time without another one until a scan begins; and the longest that a series of changes holds it up. */
+#define HST_WATCH_QUIET_MS 400u
+#define HST_WATCH_LONGEST_MS 2000u /**< see there */
+/** Between scans that changes cause lies this many times the time of the last one: they take a tenth of a processor at most. */
+#define HST_WATCH_REST 9u
 /** Bytes of a metadata value that is kept with a model: titles, trigger words and descriptions fit; thumbnails and tag counts do not. */
 #define HST_METADATA_VALUE_MAX 4096u
 /** Bytes of all that is kept with a model: a LoRA of kohya's has about 6 KiB, and 10,000 models are to stay below 100 MiB. */

@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "catalog/draft.h"
 #include "catalog/internal.h"
+#include "catalog/limits.h"
 
 #include <string.h>
 
@@ -34,7 +35,11 @@ static int recall_row(void *context, const struct hst_db_row *row)
     entry->fingerprint = row->fingerprint;
     entry->generation = row->generation;
     int status = make_stub(row, &entry->model, NULL);
-    if (status < 0) hst_entry_remove(catalog, entry);
+    if (status < 0) {
+        hst_entry_drop(catalog, catalog->count - 1); /* it is the last one */
+        hst_entry_close_gaps(catalog);
+    }
+    catalog->models += status == HST_OK;
     return status;
 }
 
@@ -46,7 +51,9 @@ static int recall_override(void *context, const struct hst_db_override *row)
 
 int hst_memory_recall(struct hst_catalog *catalog, struct hst_error *err)
 {
-    HST_TRY(hst_db_each(catalog->db, recall_row, catalog, err));
+    int status = hst_db_each(catalog->db, recall_row, catalog, err);
+    hst_entry_order(catalog);
+    HST_TRY(status);
     return hst_db_each_override(catalog->db, recall_override, catalog, err);
 }
 
@@ -95,14 +102,19 @@ static void write_work(void *arg)
 }
 
 /* What could not be written stays dirty: the next scan tries again. */
+static void stay_dirty(const struct batch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++) {
+        struct hst_entry *entry = hst_map_get_str(&batch->catalog->by_id, batch->rows[i].id);
+        if (entry != NULL) entry->dirty = true;
+    }
+}
+
 static void write_done(void *arg)
 {
     struct batch *batch = arg;
     struct hst_catalog *catalog = batch->catalog;
-    for (size_t i = 0; batch->status < 0 && i < batch->count; i++) {
-        struct hst_entry *entry = hst_map_get_str(&catalog->by_id, batch->rows[i].id);
-        if (entry != NULL) entry->dirty = true;
-    }
+    if (batch->status < 0) stay_dirty(batch);
     catalog->scan.status.errors += batch->status < 0;
     void (*done)(struct hst_catalog *) = batch->done;
     free_batch(batch);
@@ -110,23 +122,30 @@ static void write_done(void *arg)
 }
 
 /* @return false when memory ran out */
-static bool collect(struct batch *batch)
+static bool collect(struct batch *batch, size_t begin, size_t end)
 {
     const struct hst_catalog *catalog = batch->catalog;
-    batch->models = calloc(catalog->count + 1, sizeof(struct hst_model *));
-    batch->rows = calloc(catalog->count + 1, sizeof *batch->rows);
+    batch->models = calloc(end - begin + 1, sizeof(struct hst_model *));
+    batch->rows = calloc(end - begin + 1, sizeof *batch->rows);
     if (batch->models == NULL || batch->rows == NULL) return false;
-    for (size_t i = 0; i < catalog->count; i++)
+    for (size_t i = begin; i < end; i++)
         if (catalog->sorted[i]->dirty && catalog->sorted[i]->model != NULL) add_row(batch, catalog->sorted[i]);
     return true;
 }
 
-int hst_memory_write(struct hst_catalog *catalog, void (*done)(struct hst_catalog *catalog), struct hst_error *err)
+int hst_memory_write(struct hst_catalog *catalog, size_t *at, void (*done)(struct hst_catalog *catalog), struct hst_error *err)
 {
+    size_t begin = *at, end = catalog->count - begin < HST_MEMORY_ROWS ? catalog->count : begin + HST_MEMORY_ROWS;
+    bool is_dirty = false;
+    *at = end;
+    for (size_t i = begin; i < end && !is_dirty; i++)
+        is_dirty = catalog->sorted[i]->dirty && catalog->sorted[i]->model != NULL;
+    if (!is_dirty) return 0;
     struct batch *batch = calloc(1, sizeof *batch);
     if (batch == NULL) return hst_error_nomem(err);
     *batch = (struct batch){.catalog = catalog, .done = done};
-    if (collect(batch) && hst_exec_submit(catalog->exec, write_work, write_done, batch) == HST_OK) return HST_OK;
+    if (collect(batch, begin, end) && hst_exec_submit(catalog->exec, write_work, write_done, batch) == HST_OK) return 1;
+    stay_dirty(batch);
     free_batch(batch);
     return hst_error_nomem(err);
 }

@@ -4,6 +4,8 @@
 #include "catalog/catalog.h"
 #include "catalog/externals.h"
 #include "catalog/families.h"
+#include "catalog/folders.h"
+#include "catalog/hub.h"
 #include "catalog/parts.h"
 #include "catalog/pipeline.h"
 #include "catalog/shards.h"
@@ -13,16 +15,29 @@
 
 #include <string.h>
 
+/* No two parts may hold a tensor of one name. */
+static int check_names(const struct hst_model *model, struct hst_error *err)
+{
+    HST_AUTO(hst_map_fini) struct hst_map names = {0};
+    for (size_t file = 0; model->file_count > 1 && file < model->file_count; file++) { /* within one file, its format has checked it */
+        const struct hst_tensor_table *table = model->files[file].table;
+        for (size_t i = 0; i < table->count; i++) {
+            const char *name = table->tensors[i].name;
+            if (hst_map_get_str(&names, name) != NULL) return hst_error_set(err, HST_E_INVALID_FILE, "set: two parts hold a tensor %.100s", name);
+            if (hst_map_put_str(&names, name, &table->tensors[i]) < 0) return hst_error_nomem(err);
+        }
+    }
+    return HST_OK;
+}
+
 /* Put every tensor of a file into its component. */
-static int split_file(struct hst_model *model, uint32_t file, struct hst_map *names, struct hst_error *err)
+static int split_file(struct hst_model *model, uint32_t file, struct hst_error *err)
 {
     const struct hst_tensor_table *table = model->files[file].table;
     const char *main_role = hst_families_main_role(model);
     for (size_t i = 0; i < table->count; i++) {
         struct hst_component *component;
         const char *name = table->tensors[i].name, *role = hst_families_role_of(model, name);
-        if (hst_map_get_str(names, name) != NULL) return hst_error_set(err, HST_E_INVALID_FILE, "set: two parts hold a tensor %.100s", name);
-        if (hst_map_put_str(names, name, &table->tensors[i]) < 0) return hst_error_nomem(err);
         HST_TRY(hst_draft_component(model, role != NULL ? role : main_role, &component, err));
         HST_TRY(hst_draft_tensor(component, file, &table->tensors[i], err));
     }
@@ -31,9 +46,9 @@ static int split_file(struct hst_model *model, uint32_t file, struct hst_map *na
 
 static int split(struct hst_model *model, struct hst_error *err)
 {
-    HST_AUTO(hst_map_fini) struct hst_map names = {0};
+    HST_TRY(check_names(model, err));
     for (uint32_t file = 0; file < model->file_count; file++)
-        HST_TRY(split_file(model, file, &names, err));
+        HST_TRY(split_file(model, file, err));
     bool pipeline = model->component_count > 1 && strcmp(model->type, "diffusion_model") == 0;
     return pipeline ? hst_draft_text(&model->type, "checkpoint", err) : HST_OK;
 }
@@ -46,17 +61,28 @@ static int judge(struct hst_model *model, uint32_t first_file, struct hst_error 
     return hst_families_judge(model, &keys, model->files[first_file].table, err);
 }
 
+/* A file in huggingface_hub's cache is opened as one of its snapshot: its links may lead to the blobs of its repository, and nowhere else. */
+static int open_file(struct hst_model *model, const char *path, uint32_t *ret_file, struct hst_error *err)
+{
+    struct hst_hub hub;
+    if (!hst_hub_of(path, &hub)) return hst_draft_file(model, -1, NULL, path, ret_file, err);
+    HST_AUTO(hst_freep) char *snapshot = strndup(path, hub.snapshot);
+    if (snapshot == NULL) return hst_error_nomem(err);
+    HST_AUTO(hst_closep) int dir_fd = hst_folder_open(snapshot, err);
+    return dir_fd < 0 ? dir_fd : hst_draft_file(model, dir_fd, snapshot, hub.rest, ret_file, err);
+}
+
 /* The file, or every file of a model that lies in parts. */
 static int open_parts(struct hst_model *model, const char *path, struct hst_error *err)
 {
     struct hst_parts parts;
     uint32_t file;
-    if (!hst_parts_of(path, &parts)) return hst_draft_file(model, -1, NULL, path, &file, err);
+    if (!hst_parts_of(path, &parts)) return open_file(model, path, &file, err);
     HST_AUTO(hst_freep) char *part = strdup(path);
     if (part == NULL) return hst_error_nomem(err);
     for (unsigned number = 1; number <= parts.count; number++) {
         hst_parts_name(path, &parts, number, part);
-        int status = hst_draft_file(model, -1, NULL, part, &file, err);
+        int status = open_file(model, part, &file, err);
         if (status == HST_E_FILE_MISSING) return hst_error_set(err, HST_E_INCOMPLETE_MODEL, "set: part %u of %u is missing", number, parts.count);
         HST_TRY(status);
     }
@@ -145,6 +171,7 @@ static int read_folder(struct hst_model *model, const char *path, struct hst_err
 /* Sidecars and headers of a broken file are heard, too: they say what it was. */
 static int read_and_hear(struct hst_model *model, const char *path, const struct hst_probe_known *known, struct hst_error *err)
 {
+    HST_TRY(hst_folders_note(model, err));
     HST_TRY(known->alone ? hst_witness_hear_user(model, known->said, err) : hst_witness_hear(model, known->is_folder, known->said, err));
     int status = known->is_folder ? read_folder(model, path, err) : read_file(model, path, err);
     HST_TRY(hst_witness_hear_files(model, status == HST_OK ? err : NULL));

@@ -36,6 +36,9 @@ enum hst_option_id {
     HST_OPTION_DEEP,      /**< --deep */
     HST_OPTION_WITH,      /**< --with MODEL */
     HST_OPTION_TARGET,    /**< --target WHERE */
+    HST_OPTION_PAUSE,     /**< --pause */
+    HST_OPTION_RESUME,    /**< --resume */
+    HST_OPTION_CANCEL,    /**< --cancel */
     HST_OPTION_COUNT,     /**< how many */
 };
 

@@ -96,7 +96,7 @@ static void print_list(const char *title, const json_t *texts)
     size_t index;
     json_t *text;
     json_array_foreach((json_t *)texts, index, text)
-        printf("%-11s %s\n", index == 0 ? title : "", json_string_value(text));
+        printf("%-11s %s\n", index == 0 ? title : "", hst_talk_shown(text));
 }
 
 static void print_problem(const json_t *model)
@@ -168,23 +168,46 @@ int hst_command_show(const struct hst_arguments *arguments)
 static void print_scan(const json_t *scan)
 {
     char time[HST_TERM_TEXT];
+    const char *state = hst_talk_text(scan, "state");
+    if (strcmp(state, "paused") == 0 || strcmp(state, "cancelled") == 0) printf("%s: ", state);
     printf("%.0f models in %s: %.0f files seen, %.0f new or changed", hst_talk_number(scan, "models_found"), hst_term_ms(hst_talk_number(scan, "duration_ms"), time),
            hst_talk_number(scan, "files_seen"), hst_talk_number(scan, "files_changed"));
-    if (hst_talk_number(scan, "errors") > 0) printf(", %.0f folders could not be read", hst_talk_number(scan, "errors"));
+    if (hst_talk_number(scan, "errors") > 0) printf(", %.0f could not be read", hst_talk_number(scan, "errors"));
+    if (json_object_get(scan, "problem") != NULL) printf(": %s", hst_talk_text(json_object_get(scan, "problem"), "text"));
     putchar('\n');
+}
+
+static bool is_under_way(const json_t *scan)
+{
+    const char *state = hst_talk_text(scan, "state");
+    return strcmp(state, "running") == 0 || strcmp(state, "paused") == 0;
 }
 
 static int wait_for_scan(struct hst_talk *talk, json_t **scan, struct hoist_error *error)
 {
     const struct timespec pause = {.tv_nsec = 20000000};
     int status = 0;
-    while (status == 0 && strcmp(hst_talk_text(*scan, "state"), "done") != 0) {
+    while (status == 0 && is_under_way(*scan)) {
+        hst_term_scan(*scan);
         nanosleep(&pause, NULL);
         json_decref(*scan);
         *scan = NULL;
         status = hst_talk_ask(talk, "GET", "/api/model/scan", NULL, scan, error);
     }
+    hst_term_progress_end();
     return status;
+}
+
+/* What was asked for; "start" without a word. */
+static const char *scan_action(const struct hst_arguments *arguments)
+{
+    static const struct {
+        enum hst_option_id option;
+        const char *action;
+    } actions[] = {{HST_OPTION_PAUSE, "pause"}, {HST_OPTION_RESUME, "resume"}, {HST_OPTION_CANCEL, "cancel"}};
+    for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++)
+        if (hst_given(arguments, actions[i].option)) return actions[i].action;
+    return "start";
 }
 
 /* Folders were named, or there is no daemon: scan by ourselves. */
@@ -210,18 +233,26 @@ static int scan_alone(const struct hst_arguments *arguments)
     return code;
 }
 
+static void show_scan(const struct hst_arguments *arguments, const json_t *scan)
+{
+    if (hst_given(arguments, HST_OPTION_JSON))
+        hst_term_json(scan);
+    else
+        print_scan(scan);
+}
+
 int hst_command_scan(const struct hst_arguments *arguments)
 {
     struct hst_talk talk = {.socket = arguments->values[HST_OPTION_SOCKET]};
     struct hoist_error error = {0};
     json_t *scan = NULL;
     if (arguments->count > 0) return scan_alone(arguments);
-    int status = hst_talk_ask(&talk, "POST", "/api/model/scan", NULL, &scan, &error);
-    if (status == 0) status = wait_for_scan(&talk, &scan, &error);
+    const char *action = scan_action(arguments);
+    int status = hst_talk_ask(&talk, "POST", "/api/model/scan", json_pack("{s:s}", "action", action), &scan, &error);
+    if (status == 0 && strcmp(action, "pause") != 0) status = wait_for_scan(&talk, &scan, &error);
     int code = status < 0 ? hst_term_error("scanning failed", &error) : HST_EXIT_DONE;
     if (code == HST_EXIT_UNREACHABLE) fputs("try: hoist scan DIR, which needs no daemon\n", stderr);
-    if (status == 0 && hst_given(arguments, HST_OPTION_JSON)) hst_term_json(scan);
-    if (status == 0 && !hst_given(arguments, HST_OPTION_JSON)) print_scan(scan);
+    if (status == 0) show_scan(arguments, scan);
     json_decref(scan);
     hoist_error_clear(&error);
     hst_talk_fini(&talk);

@@ -25,7 +25,7 @@ static void print_names(const char *title, const json_t *names)
     size_t index;
     json_t *name;
     json_array_foreach((json_t *)names, index, name)
-        print_name(index == 0 ? title : "", json_string_value(name));
+        print_name(index == 0 ? title : "", hst_talk_shown(name));
 }
 
 static enum hst_style style_of(const char *state)

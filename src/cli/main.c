@@ -25,12 +25,15 @@ const struct hst_option hst_options[HST_OPTION_COUNT] = {
     [HST_OPTION_SINCE] = {"since", "ID", "kept events after this one first"},
     [HST_OPTION_WITH] = {"with", "MODEL", "say whether the two work together, by the shapes of their tensors"},
     [HST_OPTION_TARGET] = {"target", "WHERE", "sidecar (default), header or catalog"},
+    [HST_OPTION_PAUSE] = {"pause", NULL, "hold up the scan that runs"},
+    [HST_OPTION_RESUME] = {"resume", NULL, "let it go on"},
+    [HST_OPTION_CANCEL] = {"cancel", NULL, "end it; what it has found stays"},
 };
 
 const struct hst_command hst_commands[] = {
     {"serve", "[HOISTD OPTIONS]...", "run the daemon in the foreground", "Runs hoistd with the options that follow; see hoistd(1).", 0, 0, HST_ARGUMENTS_MAX, hst_command_serve},
-    {"scan", "[DIR]...", "look for models", "Without DIR the daemon scans its folders. With DIR the folders are scanned here, without a daemon, and nothing is kept.", 0, 0,
-     HST_ARGUMENTS_MAX / 2, hst_command_scan},
+    {"scan", "[DIR]...", "look for models", "Without DIR the daemon scans its folders. With DIR the folders are scanned here, without a daemon, and nothing is kept.",
+     BIT(PAUSE) | BIT(RESUME) | BIT(CANCEL), 0, HST_ARGUMENTS_MAX / 2, hst_command_scan},
     {"ls", "", "list the models", "", BIT(TYPE) | BIT(FAMILY) | BIT(SEARCH), 0, 0, hst_command_ls},
     {"show", "MODEL", "say what a model is, and why", "Also what it needs and which models of the catalog would serve, and on which device it fits.", BIT(WITH), 1, 1,
      hst_command_show},

@@ -15,9 +15,42 @@ void hst_talk_fini(struct hst_talk *talk)
     talk->client = NULL;
 }
 
+/* Bytes of the control character at this place: of ASCII, or of C1 in UTF-8; 0 = it is none. */
+static size_t is_control(const unsigned char *at)
+{
+    if (at[0] < 0x20 || at[0] == 0x7f) return 1;
+    return at[0] == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0 ? 2 : 0;
+}
+
+static bool is_plain(const char *text)
+{
+    for (const unsigned char *at = (const unsigned char *)text; *at != '\0'; at++)
+        if (is_control(at) > 0) return false;
+    return true;
+}
+
+const char *hst_talk_shown(json_t *value)
+{
+    const char *text = json_string_value(value);
+    if (text == NULL || is_plain(text)) return text;
+    char *shown = malloc(4 * strlen(text) + 1), *end = shown;
+    if (shown == NULL) return "?";
+    for (const unsigned char *at = (const unsigned char *)text; *at != '\0';) {
+        size_t length = is_control(at);
+        for (size_t i = 0; i < length; i++)
+            end += sprintf(end, "\\x%02x", at[i]);
+        if (length == 0) *end++ = (char)*at;
+        at += length > 0 ? length : 1;
+    }
+    *end = '\0';
+    json_string_set_nocheck(value, shown);
+    free(shown);
+    return json_string_value(value);
+}
+
 const char *hst_talk_text(const json_t *object, const char *key)
 {
-    const char *text = json_string_value(json_object_get(object, key));
+    const char *text = hst_talk_shown(json_object_get(object, key));
     return text != NULL ? text : "-";
 }
 

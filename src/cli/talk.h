@@ -21,7 +21,9 @@ void hst_talk_read_failure(const json_t *failure, struct hoist_error *error);
 const char *hst_talk_path(char out[4096], const char *format, const char *part);
 /** Disconnect. */
 void hst_talk_fini(struct hst_talk *talk);
-/** Text of a field, or "-". */
+/** A string as it may be shown: control characters, which would move a terminal's cursor or worse, are written as \\x1b, in the value too. NULL = none. */
+const char *hst_talk_shown(json_t *value);
+/** Text of a field as it may be shown, or "-". */
 const char *hst_talk_text(const json_t *object, const char *key);
 /** Number of a field, or 0. */
 double hst_talk_number(const json_t *object, const char *key);

@@ -131,14 +131,19 @@ int hst_term_usage(const char *format, ...)
     return HST_EXIT_USAGE;
 }
 
-static void draw_bar(const json_t *job, const char *step)
+static void fill_bar(double progress, char bar[BAR + 1])
 {
-    double progress = json_number_value(json_object_get(job, "progress")), total = json_number_value(json_object_get(job, "total_bytes"));
-    char done_text[HST_TERM_TEXT], total_text[HST_TERM_TEXT], bar[BAR + 1];
     int filled = (int)(progress * BAR);
     for (int i = 0; i < BAR; i++)
         bar[i] = i < filled ? '#' : '.';
     bar[BAR] = '\0';
+}
+
+static void draw_bar(const json_t *job, const char *step)
+{
+    double progress = json_number_value(json_object_get(job, "progress")), total = json_number_value(json_object_get(job, "total_bytes"));
+    char done_text[HST_TERM_TEXT], total_text[HST_TERM_TEXT], bar[BAR + 1];
+    fill_bar(progress, bar);
     fprintf(stderr, "\r\033[K%s [%s] %3.0f%% %s of %s  %s", json_string_value(json_object_get(job, "model_id")), bar, progress * 100,
             hst_term_size(json_number_value(json_object_get(job, "done_bytes")), done_text), hst_term_size(total, total_text), step);
     fflush(stderr);
@@ -153,6 +158,20 @@ void hst_term_progress(const json_t *job, const char **step)
     fprintf(stderr, "%s: %s\n", json_string_value(json_object_get(job, "model_id")), now);
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++)
         if (strcmp(steps[i], now) == 0) *step = steps[i];
+}
+
+void hst_term_scan(const json_t *scan)
+{
+    const json_t *progress = json_object_get(scan, "progress");
+    char bar[BAR + 1];
+    if (!isatty(STDERR_FILENO)) return;
+    fill_bar(json_number_value(progress), bar);
+    fprintf(stderr, "\r\033[K%s [%s] ", json_string_value(json_object_get(scan, "state")), bar);
+    if (json_is_real(progress))
+        fprintf(stderr, "%.0f of %.0f models", json_number_value(json_object_get(scan, "files_parsed")), json_number_value(json_object_get(scan, "files_to_parse")));
+    else
+        fprintf(stderr, "%.0f files in %.0f folders", json_number_value(json_object_get(scan, "files_seen")), json_number_value(json_object_get(scan, "folders_seen")));
+    fflush(stderr);
 }
 
 void hst_term_progress_end(void)

@@ -37,6 +37,8 @@ int hst_term_error(const char *what, const struct hoist_error *error);
 int hst_term_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /** Show how far a job is: a bar that is drawn over on a terminal, else a line when the step changes. */
 void hst_term_progress(const json_t *job, const char **step);
+/** Show how far a scan is: a bar that is drawn over, on a terminal alone. */
+void hst_term_scan(const json_t *scan);
 /** Remove the bar. */
 void hst_term_progress_end(void);
 #endif

@@ -9,6 +9,7 @@
 #include "daemon/paths.h"
 #include "daemon/roots.h"
 #include "daemon/size.h"
+#include "daemon/watching.h"
 #include "http/http.h"
 #include "load/load.h"
 #include "os/file.h"
@@ -142,19 +143,32 @@ static int read_hash_mode(const struct hst_settings *settings, enum hst_hash_mod
     return is_switch || strcmp(text, "auto") == 0 ? HST_OK : hst_error_set(err, HST_E_CONFIG, "hash is auto or off, not '%s'", text);
 }
 
+static void on_unwatched(void *context, const struct hst_error *why)
+{
+    (void)context;
+    hst_log(HST_LOG_WARN, "catalog", "not every folder of models is watched, and changes there are seen by the next scan: %s", why->text);
+}
+
 static int start_catalog(struct daemon *daemon, struct hst_error *err)
 {
+    struct hst_watching watching;
     HST_AUTO(hst_roots_fini) struct hst_roots roots = {0};
     char database[HST_PATH_MAX + 16];
     enum hst_hash_mode hash;
     HST_TRY(read_hash_mode(daemon->settings, &hash, err));
     snprintf(database, sizeof database, "%s/catalog.db", daemon->state);
     HST_TRY(hst_roots_collect(daemon->settings, &roots, err));
+    HST_TRY(hst_watching_read(daemon->settings, &watching, err));
     HST_TRY(hst_catalog_new(&(struct hst_catalog_config){.loop = &daemon->loop,
                                                          .roots = (const char *const *)roots.folders,
                                                          .root_count = roots.count,
                                                          .database = database,
                                                          .hash = hash,
+                                                         .stay_inside = !hst_settings_on(daemon->settings, "follow_links"),
+                                                         .watch = watching.how,
+                                                         .rescan_seconds = watching.rescan_seconds,
+                                                         .watch_most = watching.most,
+                                                         .unwatched = on_unwatched,
                                                          .listener = hst_service_catalog_listener(&daemon->slot)},
                             &daemon->catalog, err));
     if (hst_catalog_was_corrupt(daemon->catalog)) hst_log(HST_LOG_WARN, "catalog", "the catalog was corrupt: it is kept beside %s and made anew", database);

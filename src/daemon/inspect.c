@@ -71,7 +71,8 @@ static int scan(const struct hst_settings *settings)
     uv_loop_t loop;
     if (hst_roots_collect(settings, &roots, &err) < 0) return fail(&err);
     uv_loop_init(&loop);
-    struct hst_catalog_config config = {.loop = &loop, .roots = (const char *const *)roots.folders, .root_count = roots.count};
+    struct hst_catalog_config config = {.loop = &loop, .roots = (const char *const *)roots.folders, .root_count = roots.count,
+                                        .stay_inside = !hst_settings_on(settings, "follow_links")};
     if (hst_catalog_new(&config, &catalog, &err) < 0) return fail(&err);
     int code = scan_and_print(&loop, catalog);
     hst_catalog_free(catalog);

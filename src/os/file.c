@@ -98,12 +98,67 @@ static bool leaves_folder(const char *path)
     return false;
 }
 
-int hst_file_open_beneath(int dir_fd, const char *path, struct hst_file_id *ret_id, struct hst_error *err)
+/* Is the folder one of REPO/snapshots, beside REPO/blobs? */
+static bool is_snapshot(int dir_fd)
 {
-    if (leaves_folder(path)) return hst_error_set(err, HST_E_INVALID_FILE, "path: %s leads out of its folder", path);
+    struct stat parent, snapshots, blobs;
+    return fstatat(dir_fd, "..", &parent, 0) == 0 && fstatat(dir_fd, "../../snapshots", &snapshots, AT_SYMLINK_NOFOLLOW) == 0 &&
+           parent.st_ino == snapshots.st_ino && parent.st_dev == snapshots.st_dev && fstatat(dir_fd, "../../blobs", &blobs, AT_SYMLINK_NOFOLLOW) == 0 &&
+           S_ISDIR(blobs.st_mode);
+}
+
+/* The folder of `path`, reached without any link; *ret_name = the last part. */
+static int open_parent(int dir_fd, const char *path, const char **ret_name)
+{
+    struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
+    const char *slash = strrchr(path, '/');
+    char parent[4096] = ".";
+    if (slash != NULL && snprintf(parent, sizeof parent, "%.*s", (int)(slash - path), path) >= (int)sizeof parent) return -1;
+    *ret_name = slash != NULL ? slash + 1 : path;
+    if (slash == NULL) return openat(dir_fd, parent, (int)how.flags);
+    return (int)syscall(SYS_openat2, dir_fd, parent, &how, sizeof how);
+}
+
+/* "../../blobs/NAME", with one more "../" for each folder of `path`. @return "blobs/NAME", or NULL */
+static const char *blob_of(const char *path, const char *target)
+{
+    size_t up = 2;
+    for (const char *slash = path; (slash = strchr(slash, '/')); slash++)
+        up++;
+    for (; up > 0 && strncmp(target, "../", 3) == 0; up--)
+        target += 3;
+    bool is_blob = up == 0 && strncmp(target, "blobs/", 6) == 0 && strchr(target + 6, '/') == NULL && target[6] != '.';
+    return is_blob ? target : NULL;
+}
+
+/* A link of a snapshot to a blob of its repository. @return fd, or -1 with errno EXDEV */
+static int open_blob(int dir_fd, const char *path)
+{
+    char target[512];
+    const char *name;
+    HST_AUTO(hst_closep) int parent = is_snapshot(dir_fd) ? open_parent(dir_fd, path, &name) : -1;
+    ssize_t length = parent >= 0 ? readlinkat(parent, name, target, sizeof target - 1) : -1;
+    errno = EXDEV;
+    if (length < 0) return -1;
+    target[length] = '\0';
+    const char *blob = blob_of(path, target);
+    if (blob == NULL) return -1;
+    HST_AUTO(hst_closep) int repository = openat(dir_fd, "../..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return repository < 0 ? -1 : openat(repository, blob, OPEN_FLAGS | O_NOFOLLOW);
+}
+
+static int open_inside(int dir_fd, const char *path)
+{
     struct open_how how = {.flags = OPEN_FLAGS, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
     int fd = (int)syscall(SYS_openat2, dir_fd, path, &how, sizeof how);
     if (fd < 0 && (errno == ENOSYS || errno == EPERM)) fd = open_step_by_step(dir_fd, path);
+    return fd < 0 && (errno == EXDEV || errno == ELOOP) ? open_blob(dir_fd, path) : fd;
+}
+
+int hst_file_open_beneath(int dir_fd, const char *path, struct hst_file_id *ret_id, struct hst_error *err)
+{
+    int fd = leaves_folder(path) ? (errno = EXDEV, -1) : open_inside(dir_fd, path);
+    if (fd < 0 && errno == EXDEV) return hst_error_set(err, HST_E_INVALID_FILE, "path: %s leads out of its folder", path);
     return finish_open(fd, path, ret_id, err);
 }
 

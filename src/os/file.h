@@ -23,7 +23,8 @@ struct hst_file_id hst_file_id_of(const struct stat *st);
 int hst_file_open(const char *path, struct hst_file_id *ret_id, struct hst_error *err);
 
 /** hst_file_open relative to a directory fd; no component of `path` may be `..`, absolute or a link that leaves `dir_fd`
- * (openat2 RESOLVE_BENEATH, with a checked fallback where the kernel lacks it). */
+ * (openat2 RESOLVE_BENEATH, with a checked fallback where the kernel lacks it). One kind of link may: where dir_fd is REPO/snapshots/REVISION, as
+ * huggingface_hub lays out its cache, links that lead straight to a file in REPO/blobs. */
 int hst_file_open_beneath(int dir_fd, const char *path, struct hst_file_id *ret_id, struct hst_error *err);
 
 /** Identify an open file. */

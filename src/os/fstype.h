@@ -13,4 +13,7 @@ enum hst_fstype {
 
 /** The kind of the file system that holds an open file. */
 enum hst_fstype hst_fstype_of(int fd);
+/** Does the file system of this folder tell those who watch it what changes? Network and FUSE file systems do not when others change it.
+ * One that cannot be asked counts as one that does. */
+bool hst_fstype_tells_changes(const char *path);
 #endif

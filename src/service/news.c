@@ -24,7 +24,8 @@ static void on_scan(void *context, const struct hst_scan_status *status)
     struct hst_service *service = ((struct hst_service_slot *)context)->service;
     if (service == NULL) return;
     hst_service_publish(service, "scan.progress", hst_view_scan(status));
-    if (strcmp(status->state, "done") != 0 || !service->scan_again) return;
+    bool has_ended = strcmp(status->state, "done") == 0 || strcmp(status->state, "cancelled") == 0;
+    if (!has_ended || !service->scan_again) return;
     service->scan_again = false;
     hst_catalog_scan(service->config.catalog, NULL);
 }

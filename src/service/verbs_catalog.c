@@ -112,12 +112,55 @@ static int show_scan(const struct hst_call *call, json_t **ret_data, struct hst_
 }
 
 /* One that runs may have passed what the caller means: it is followed by another. */
-static int start_scan(const struct hst_call *call, json_t **ret_data, struct hst_error *err)
+static int start_scan(const struct hst_call *call, struct hst_error *err)
 {
-    int status = hst_catalog_scan(call->service->config.catalog, err);
-    if (status < 0 && status != HST_E_BUSY) return status;
-    if (status == HST_E_BUSY) call->service->scan_again = true;
-    return show_scan(call, ret_data, err);
+    struct hst_catalog *catalog = call->service->config.catalog;
+    int status = hst_catalog_scan(catalog, err);
+    if (status != HST_E_BUSY) return status;
+    call->service->scan_again = true;
+    hst_catalog_scan_pause(catalog, false);
+    return HST_OK;
+}
+
+static int pause_scan(const struct hst_call *call, struct hst_error *err)
+{
+    (void)err;
+    hst_catalog_scan_pause(call->service->config.catalog, true);
+    return HST_OK;
+}
+
+static int resume_scan(const struct hst_call *call, struct hst_error *err)
+{
+    (void)err;
+    hst_catalog_scan_pause(call->service->config.catalog, false);
+    return HST_OK;
+}
+
+static int cancel_scan(const struct hst_call *call, struct hst_error *err)
+{
+    (void)err;
+    call->service->scan_again = false;
+    hst_catalog_scan_cancel(call->service->config.catalog);
+    return HST_OK;
+}
+
+static const struct {
+    const char *name;
+    int (*run)(const struct hst_call *call, struct hst_error *err);
+} scan_actions[] = {{"start", start_scan}, {"pause", pause_scan}, {"resume", resume_scan}, {"cancel", cancel_scan}};
+
+static int control_scan(const struct hst_call *call, json_t **ret_data, struct hst_error *err)
+{
+    static const char *const known[] = {"action", NULL};
+    const char *action = "start";
+    HST_TRY(hst_fields_check(call, known, err));
+    HST_TRY(hst_fields_text(call, "action", &action, err));
+    for (size_t i = 0; i < sizeof scan_actions / sizeof scan_actions[0]; i++) {
+        if (strcmp(scan_actions[i].name, action != NULL ? action : "start") != 0) continue;
+        HST_TRY(scan_actions[i].run(call, err));
+        return show_scan(call, ret_data, err);
+    }
+    return hst_error_set(err, HST_E_INVALID_ARGUMENT, "a scan does not know the action '%s'; it can start, pause, resume, cancel", action);
 }
 
 const struct hst_route hst_verbs_catalog[] = {
@@ -127,6 +170,6 @@ const struct hst_route hst_verbs_catalog[] = {
     {"GET", "/api/model/components", NULL, list_components},
     {"GET", "/api/model/components/{component_type}", NULL, list_components},
     {"GET", "/api/model/scan", NULL, show_scan},
-    {"POST", "/api/model/scan", NULL, start_scan},
+    {"POST", "/api/model/scan", NULL, control_scan},
     {NULL, NULL, NULL, NULL},
 };

@@ -237,12 +237,25 @@ json_t *hst_view_component(const struct hst_service *service, const struct hst_c
     return view;
 }
 
+/* Parsed of what is to be parsed, 1 at the end; not known while folders are walked. */
+static json_t *progress_of(const struct hst_scan_status *scan)
+{
+    bool under_way = strcmp(scan->state, "running") == 0 || strcmp(scan->state, "paused") == 0;
+    if (scan->started_wall_ns == 0 || (under_way && !scan->walked)) return json_null();
+    if (!under_way && strcmp(scan->state, "cancelled") != 0) return json_real(1.0);
+    return scan->files_to_parse > 0 ? json_real((double)scan->files_parsed / (double)scan->files_to_parse) : json_real(scan->walked ? 1.0 : 0.0);
+}
+
 json_t *hst_view_scan(const struct hst_scan_status *scan)
 {
-    bool running = strcmp(scan->state, "running") == 0;
-    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s?}", "state", scan->state, "started_at", hst_jsonx_time(scan->started_wall_ns),
-                     "duration_ms", hst_jsonx_ms(scan->duration_ms), "files_seen", hst_jsonx_size(scan->files_seen), "files_changed",
-                     hst_jsonx_size(scan->files_changed), "folders_seen", hst_jsonx_size(scan->folders_seen), "models_found",
-                     hst_jsonx_size(scan->models_found), "errors", hst_jsonx_size(scan->errors), "progress",
-                     running || scan->started_wall_ns == 0 ? json_null() : json_real(1.0), "sandbox", hst_parser_protection());
+    json_t *view = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "state", scan->state, "started_at", hst_jsonx_time(scan->started_wall_ns),
+                             "duration_ms", hst_jsonx_ms(scan->duration_ms), "files_seen", hst_jsonx_size(scan->files_seen), "files_changed",
+                             hst_jsonx_size(scan->files_changed), "folders_seen", hst_jsonx_size(scan->folders_seen), "models_found",
+                             hst_jsonx_size(scan->models_found), "errors", hst_jsonx_size(scan->errors), "progress", progress_of(scan), "watching", scan->watching);
+    json_object_set_new(view, "files_to_parse", scan->walked ? hst_jsonx_size(scan->files_to_parse) : json_null());
+    json_object_set_new(view, "sandbox", hst_jsonx_text(hst_parser_protection()));
+    json_object_set_new(view, "files_parsed", hst_jsonx_size(scan->files_parsed));
+    if (scan->problem.status < 0) json_object_set_new(view, "problem", hst_view_problem(&scan->problem));
+    if (scan->unwatched.status < 0) json_object_set_new(view, "unwatched", hst_view_problem(&scan->unwatched));
+    return view;
 }

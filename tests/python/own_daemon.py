@@ -46,7 +46,7 @@ class Daemon:
     def wait_for_scan(self):
         """Wait until the scan is done. Returns its figures."""
         with self.client() as client:
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 120
             while (scan := client.call("GET", "/api/model/scan"))["state"] != "done":
                 assert time.monotonic() < deadline
                 time.sleep(0.02)

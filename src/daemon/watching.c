@@ -1,0 +1,36 @@
+#include "daemon/watching.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+    const char *word;
+    enum hst_catalog_watching how;
+} words[] = {{"auto", HST_CATALOG_WATCH}, {"poll", HST_CATALOG_POLL}, {"off", HST_CATALOG_ASKED}};
+
+static int read_word(const char *word, enum hst_catalog_watching *ret_how, struct hst_error *err)
+{
+    bool on;
+    if (hst_settings_is_switch(word, &on)) word = on ? "auto" : "off"; /* YAML writes off as false */
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (strcmp(words[i].word, word) != 0) continue;
+        *ret_how = words[i].how;
+        return HST_OK;
+    }
+    return hst_error_set(err, HST_E_CONFIG, "watch must be auto, poll or off, not '%s'", word);
+}
+
+int hst_watching_read(const struct hst_settings *settings, struct hst_watching *ret_watching, struct hst_error *err)
+{
+    const char *seconds = hst_settings_get(settings, "rescan_seconds"), *most = getenv("HOIST_WATCH_MOST");
+    char *end;
+    struct hst_watching watching = {0};
+    HST_TRY(read_word(hst_settings_get(settings, "watch"), &watching.how, err));
+    unsigned long number = strtoul(seconds, &end, 10);
+    if (seconds[0] < '0' || seconds[0] > '9' || *end != '\0' || number > 86400)
+        return hst_error_set(err, HST_E_CONFIG, "rescan_seconds must be a number of seconds up to 86400, not '%s'", seconds);
+    watching.rescan_seconds = (unsigned)number;
+    watching.most = most != NULL ? (unsigned)strtoul(most, NULL, 10) : 0;
+    *ret_watching = watching;
+    return HST_OK;
+}
