@@ -3,7 +3,6 @@
 #include "cli/talk.h"
 #include "cli/term.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -11,21 +10,12 @@
 
 enum { POLL_MS = 50 };
 
-/* Names of tensors are a stranger's: what could command a terminal is not printed. */
-static void print_name(const char *title, const char *name)
-{
-    printf("%-13s ", title);
-    for (; *name != '\0'; name++)
-        putchar(iscntrl((unsigned char)*name) ? '?' : *name);
-    putchar('\n');
-}
-
 static void print_names(const char *title, const json_t *names)
 {
     size_t index;
     json_t *name;
     json_array_foreach((json_t *)names, index, name)
-        print_name(index == 0 ? title : "", hst_talk_shown(name));
+        printf("%-13s %s\n", index == 0 ? title : "", hst_talk_shown(name));
 }
 
 static enum hst_style style_of(const char *state)

@@ -3,18 +3,7 @@
 #include "cli/talk.h"
 #include "cli/term.h"
 
-#include <ctype.h>
 #include <string.h>
-
-/* Names of tensors are a stranger's: what could command a terminal is not printed. */
-static const char *harmless(const char *text, char *out, size_t room)
-{
-    size_t used = 0;
-    for (; *text != '\0' && used + 1 < room; text++)
-        out[used++] = iscntrl((unsigned char)*text) ? '?' : *text;
-    out[used] = '\0';
-    return out;
-}
 
 /* "a, b" of an array of texts. */
 static const char *join(const json_t *texts, char *out, size_t room)
@@ -23,7 +12,7 @@ static const char *join(const json_t *texts, char *out, size_t room)
     json_t *text;
     out[0] = '\0';
     json_array_foreach((json_t *)texts, index, text)
-        if (used < room) used += (size_t)snprintf(out + used, room - used, "%s%s", index > 0 ? ", " : "", json_string_value(text));
+        if (used < room) used += (size_t)snprintf(out + used, room - used, "%s%s", index > 0 ? ", " : "", hst_talk_shown(text));
     return out;
 }
 
@@ -102,12 +91,12 @@ static void print_examples(const json_t *examples)
 {
     json_t *rows = json_pack("[[s, s, s, s]]", "PROBLEM", "MODULE", "IT EXPECTS", "BASE HAS"), *example;
     size_t index;
-    char expected[64], present[64], module[256];
+    char expected[64], present[64];
     json_array_foreach((json_t *)examples, index, example) {
         shape_text(json_object_get(example, "adapter_shape"), expected, sizeof expected);
         shape_text(json_object_get(example, "base_shape"), present, sizeof present);
         bool compared = strcmp(hst_talk_text(example, "problem"), "mismatched") == 0;
-        json_array_append_new(rows, json_pack("[s, s, s, s]", hst_talk_text(example, "problem"), harmless(hst_talk_text(example, "module"), module, sizeof module), expected, compared ? present : "-"));
+        json_array_append_new(rows, json_pack("[s, s, s, s]", hst_talk_text(example, "problem"), hst_talk_text(example, "module"), expected, compared ? present : "-"));
     }
     if (index > 0) putchar('\n');
     if (index > 0) hst_term_table(rows);
@@ -125,12 +114,11 @@ static void print_report(const json_t *report)
     enum hst_style style = strcmp(compatible, "yes") == 0 ? HST_STYLE_GOOD : strcmp(compatible, "no") == 0 ? HST_STYLE_BAD : HST_STYLE_WARN;
     size_t index;
     json_t *reason;
-    char text[512];
     printf("%-11s %s%s%s\n", "compatible", hst_term_style(stdout, style), compatible, hst_term_plain(stdout));
     print_percent(report, "percent", "of what the adapter has fits");
     print_percent(report, "target_percent", "of the base's weights in those parts are adapted");
     json_array_foreach(json_object_get(report, "reasons"), index, reason)
-        printf("%-11s %s\n", index == 0 ? "why" : "", harmless(json_string_value(reason), text, sizeof text));
+        printf("%-11s %s\n", index == 0 ? "why" : "", hst_talk_shown(reason));
     print_examples(json_object_get(report, "examples"));
 }
 

@@ -27,6 +27,8 @@ class Daemon:
         self.socket = str(folder / "hoist.sock")
         self.command = [str(HOISTD), "--models", str(library), "--socket", self.socket, "--state", str(folder / "state"),
                         "--listen", "127.0.0.1:0", "--ram", ram, "--python", sys.executable, *flags]
+        if "--hash" not in flags:  # files that are hashed are open, whenever the machine has time for it
+            self.command += ["--hash", "off"]
         self.environment = {**os.environ, **environment}
         self.log_path = folder / "hoistd.log"
         self.prepare = prepare or {}  # further arguments of Popen

@@ -259,7 +259,9 @@ def test_what_is_no_regular_file_is_skipped_without_waiting(start, tmp_path, mon
     os.symlink("nowhere.gguf", library / "dangling.gguf")
     write(library / "good.safetensors", [tensor("weight", "F32", [4])])
     daemon = start(library)
-    assert set(listed(daemon)) == {"good.safetensors"}
+    models = listed(daemon)
+    assert set(models) == {"good.safetensors", "loop.ckpt", "zero.gguf", "dangling.gguf"}  # a link that leads to no file is told
+    assert {name for name, model in models.items() if model["state"] == "ok"} == {"good.safetensors"}
     server.close()
 
 
