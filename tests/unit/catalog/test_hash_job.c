@@ -68,7 +68,8 @@ static struct hst_hash_job *new_job(struct fixture *fixture)
 /* Run a slice, and stop it once `bytes` are hashed; 0 = to its end. */
 static void run(struct fixture *fixture, uint64_t bytes)
 {
-    fixture->ended = fixture->stop = false;
+    fixture->ended = false;
+    fixture->stop = false;
     assert_int_equal(hst_hash_job_submit(fixture->job, fixture->exec), 0);
     while (fixture->job->offset < bytes)
         ;
