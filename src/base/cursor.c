@@ -8,16 +8,6 @@ void hst_cursor_init(struct hst_cursor *cursor, const void *bytes, uint64_t size
     *cursor = (struct hst_cursor){.bytes = bytes, .size = size, .base = base};
 }
 
-bool hst_cursor_ok(const struct hst_cursor *cursor)
-{
-    return cursor->error.status == HST_OK;
-}
-
-uint64_t hst_cursor_left(const struct hst_cursor *cursor)
-{
-    return hst_cursor_ok(cursor) ? cursor->size - cursor->at : 0;
-}
-
 int hst_cursor_fail(struct hst_cursor *cursor, int status, const char *what)
 {
     if (hst_cursor_ok(cursor)) hst_error_at(&cursor->error, status, cursor->base + cursor->at, "%s", what);
@@ -33,11 +23,6 @@ const uint8_t *hst_cursor_take(struct hst_cursor *cursor, uint64_t length)
     const uint8_t *start = cursor->bytes + cursor->at;
     cursor->at += length;
     return start;
-}
-
-int hst_cursor_peek(const struct hst_cursor *cursor)
-{
-    return hst_cursor_left(cursor) > 0 ? cursor->bytes[cursor->at] : -1;
 }
 
 static void take_into(struct hst_cursor *cursor, void *value, size_t length)

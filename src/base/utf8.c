@@ -48,7 +48,7 @@ static size_t count_ascii(const char *text, size_t len)
 bool hst_utf8_valid(const char *text, size_t len)
 {
     for (size_t at = count_ascii(text, len); at < len;) {
-        size_t step = hst_utf8_sequence(text + at, len - at);
+        size_t step = (uint8_t)text[at] < 0x80 ? 1 : hst_utf8_sequence(text + at, len - at);
         if (step == 0) return false;
         at += step;
     }

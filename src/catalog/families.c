@@ -231,8 +231,8 @@ const char *hst_families_role_of(const struct hst_model *model, const char *tens
 {
     for (size_t i = 0; i < hst_table_part_count; i++) {
         const struct hst_rule_part *part = &hst_table_parts[i];
-        bool ours = part->family == NULL || (model->family != NULL && strcmp(part->family, model->family) == 0);
-        if (ours && strncmp(tensor_name, part->prefix, strlen(part->prefix)) == 0) return part->role;
+        if (tensor_name[0] != part->prefix[0] || strncmp(tensor_name, part->prefix, strlen(part->prefix)) != 0) continue;
+        if (part->family == NULL || (model->family != NULL && strcmp(part->family, model->family) == 0)) return part->role;
     }
     return NULL;
 }

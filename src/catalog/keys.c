@@ -9,9 +9,21 @@
 /* So many tensors under a prefix make it the main model's (as ComfyUI counts). */
 enum { ENOUGH = 5 };
 
+/* Most names differ in the first letters: no call, no length. */
 static bool starts(const char *text, const char *start)
 {
-    return strncmp(text, start, strlen(start)) == 0;
+    while (*start != '\0' && *text == *start) {
+        text++;
+        start++;
+    }
+    return *start == '\0';
+}
+
+static void use_prefix(struct hst_keys *keys, const char *prefix)
+{
+    keys->prefix = prefix;
+    keys->prefix_length = strlen(prefix);
+    memcpy(keys->name, prefix, keys->prefix_length);
 }
 
 /* Types whose elements are not those of the layer but what a packer made of them. */
@@ -32,14 +44,14 @@ static int make_room(struct hst_keys *keys, size_t more, struct hst_error *err)
 
 int hst_keys_add(struct hst_keys *keys, const struct hst_tensor_table *table, struct hst_error *err)
 {
-    if (keys->prefix == NULL) keys->prefix = "";
+    if (keys->prefix == NULL) use_prefix(keys, "");
     HST_TRY(make_room(keys, table->count, err));
     for (size_t i = 0; i < table->count; i++) {
         keys->integers = keys->integers || is_integer(table->tensors[i].dtype);
+        keys->initials[(uint8_t)table->tensors[i].name[0]] = true;
         if (hst_map_put_str(&keys->by_name, table->tensors[i].name, &table->tensors[i]) < 0) return hst_error_nomem(err);
         keys->tensors[keys->count++] = &table->tensors[i];
     }
-    keys->sorted = false;
     return HST_OK;
 }
 
@@ -54,13 +66,13 @@ static size_t count_under(const struct hst_keys *keys, const char *prefix)
 void hst_keys_choose_prefix(struct hst_keys *keys, const char *const *prefixes, size_t count)
 {
     size_t most = ENOUGH;
-    keys->prefix = "";
+    use_prefix(keys, "");
     keys->bare = true;
     for (size_t i = 0; i < count; i++) {
         size_t votes = count_under(keys, prefixes[i]);
         if (votes <= most) continue;
         most = votes;
-        keys->prefix = prefixes[i];
+        use_prefix(keys, prefixes[i]);
     }
 }
 
@@ -69,24 +81,26 @@ bool hst_keys_set_prefix(struct hst_keys *keys, const char *prefix)
     bool found = false;
     for (size_t i = 0; !found && i < keys->count; i++)
         found = starts(keys->tensors[i]->name, prefix);
-    if (found) keys->prefix = prefix;
+    if (found) use_prefix(keys, prefix);
     keys->bare = false;
     return found;
 }
 
-/* The whole name in `out`, or NULL when it is longer than any. */
-static const char *whole(const struct hst_keys *keys, const char *name, char out[HST_NAME_MAX + 1])
+/* The whole name, or NULL when it is longer than any. Valid until the next call. */
+static const char *whole(struct hst_keys *keys, const char *name)
 {
-    if (keys->prefix[0] == '\0') return name;
-    return (size_t)snprintf(out, HST_NAME_MAX + 1, "%s%s", keys->prefix, name) <= HST_NAME_MAX ? out : NULL;
+    size_t length = strlen(name);
+    if (keys->prefix_length == 0) return name;
+    if (keys->prefix_length + length > HST_NAME_MAX) return NULL;
+    memcpy(keys->name + keys->prefix_length, name, length + 1);
+    return keys->name;
 }
 
-const struct hst_tensor *hst_keys_find(const struct hst_keys *keys, const char *name)
+const struct hst_tensor *hst_keys_find(struct hst_keys *keys, const char *name)
 {
-    char buffer[HST_NAME_MAX + 1];
-    const char *full = whole(keys, name, buffer);
+    const char *full = whole(keys, name);
     const struct hst_tensor *tensor = full != NULL ? hst_map_get_str(&keys->by_name, full) : NULL;
-    return tensor == NULL && keys->bare ? hst_map_get_str(&keys->by_name, name) : tensor;
+    return tensor == NULL && keys->bare && full != name ? hst_map_get_str(&keys->by_name, name) : tensor;
 }
 
 static bool ends(const char *text, const char *end)
@@ -116,42 +130,22 @@ static bool is_packed(const struct hst_keys *keys, const struct hst_tensor *tens
     return packed;
 }
 
-static int by_name(const void *a, const void *b)
+/* The next tensor whose name begins so; `name` ends in '*'. Most questions end with the first byte, so the names need no order. */
+static const struct hst_tensor *next_beginning(struct hst_keys *keys, const char *name, size_t *cursor)
 {
-    const struct hst_tensor *const *x = a, *const *y = b;
-    return strcmp((*x)->name, (*y)->name);
+    const char *full = whole(keys, name);
+    if (full == NULL || !keys->initials[(uint8_t)full[0]] || strlen(full) > HST_NAME_MAX) return NULL;
+    if (full == name) full = strcpy(keys->name, name); /* a copy, to take the star off */
+    keys->name[strlen(full) - 1] = '\0';
+    while (*cursor < keys->count)
+        if (starts(keys->tensors[(*cursor)++]->name, full)) return keys->tensors[*cursor - 1];
+    return NULL;
 }
 
-static void sort(struct hst_keys *keys)
+static const struct hst_tensor *next_found(struct hst_keys *keys, const char *name, size_t *cursor)
 {
-    if (!keys->sorted && keys->count > 0) qsort(keys->tensors, keys->count, sizeof(const struct hst_tensor *), by_name);
-    keys->sorted = true;
-}
-
-/* The number of tensors whose name comes before this one. */
-static size_t position(const struct hst_keys *keys, const char *name)
-{
-    size_t low = 0, high = keys->count;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (strcmp(keys->tensors[middle]->name, name) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-/* The n-th tensor whose name begins so; `name` ends in '*'. */
-static const struct hst_tensor *nth_beginning(struct hst_keys *keys, const char *name, size_t n)
-{
-    char buffer[HST_NAME_MAX + 1], begin[HST_NAME_MAX + 1];
-    const char *full = whole(keys, name, buffer);
-    if (full == NULL) return NULL;
-    snprintf(begin, sizeof begin, "%.*s", (int)strlen(full) - 1, full);
-    sort(keys);
-    size_t at = position(keys, begin) + n;
-    return at < keys->count && starts(keys->tensors[at]->name, begin) ? keys->tensors[at] : NULL;
+    if (name[strlen(name) - 1] == '*') return next_beginning(keys, name, cursor);
+    return (*cursor)++ == 0 ? hst_keys_find(keys, name) : NULL;
 }
 
 static bool find(const void *context, const char *name, size_t *cursor, struct hst_rule_seen *ret_seen)
@@ -161,12 +155,11 @@ static bool find(const void *context, const char *name, size_t *cursor, struct h
         struct hst_keys *keys;
     } subject = {.borrowed = context};
     struct hst_keys *keys = subject.keys;
-    const struct hst_tensor *tensor = name[strlen(name) - 1] == '*' ? nth_beginning(keys, name, *cursor) : *cursor == 0 ? hst_keys_find(keys, name) : NULL;
+    const struct hst_tensor *tensor = next_found(keys, name, cursor);
     if (tensor == NULL) return false;
-    ++*cursor;
-    bool stripped = keys->prefix[0] != '\0' && starts(tensor->name, keys->prefix);
+    bool stripped = keys->prefix_length > 0 && starts(tensor->name, keys->prefix);
     *ret_seen = (struct hst_rule_seen){.prefix = stripped ? keys->prefix : "",
-                                       .name = tensor->name + (stripped ? strlen(keys->prefix) : 0),
+                                       .name = tensor->name + (stripped ? keys->prefix_length : 0),
                                        .shape = tensor->shape,
                                        .rank = tensor->rank,
                                        .packed = is_packed(keys, tensor)};

@@ -5,6 +5,7 @@
  * way of naming. */
 #include "base/map.h"
 #include "catalog/rules.h"
+#include "formats/limits.h"
 #include "formats/tensors.h"
 
 /** A look-up over the tensors of one or more tables; all borrowed. Zero-initialise; free with hst_keys_fini. */
@@ -13,9 +14,11 @@ struct hst_keys {
     const struct hst_tensor **tensors; /**< owned array of all */
     size_t count;                      /**< tensors */
     size_t room;                       /**< of tensors */
+    bool initials[256];                /**< first bytes of the names */
     bool integers;                     /**< are some of them of types that packers use? */
-    bool sorted;                       /**< are they in order of their names yet? */
     const char *prefix;                /**< what is taken off, e.g. "model.diffusion_model."; "" for none */
+    size_t prefix_length;              /**< of prefix */
+    char name[HST_NAME_MAX + 1];       /**< prefix, and behind it the name that is looked for */
     bool bare;                         /**< are names without the prefix found, too? */
 };
 
@@ -26,10 +29,10 @@ void hst_keys_choose_prefix(struct hst_keys *keys, const char *const *prefixes, 
 /** Take this prefix off. @return false when no tensor has it */
 bool hst_keys_set_prefix(struct hst_keys *keys, const char *prefix);
 /** The tensor of this name without prefix, or NULL. */
-const struct hst_tensor *hst_keys_find(const struct hst_keys *keys, const char *name);
+const struct hst_tensor *hst_keys_find(struct hst_keys *keys, const char *name);
 /** The first tensor whose whole name ends so, or NULL. */
 const struct hst_tensor *hst_keys_ending(const struct hst_keys *keys, const char *suffix);
-/** The keys as a subject of rules; borrows them. Sorts them at the first question that needs it: one thread at a time. */
+/** The keys as a subject of rules; borrows them. One thread at a time. */
 struct hst_rule_subject hst_keys_subject(struct hst_keys *keys);
 /** Free what it holds. */
 void hst_keys_fini(struct hst_keys *keys);

@@ -4,7 +4,6 @@
 #include "catalog/tables.h"
 #include "formats/limits.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,10 +13,11 @@ static const struct hst_rule_piece *piece_of(const char *name)
     const struct hst_rule_piece *best = NULL;
     size_t most = 0;
     for (size_t i = 0; i < hst_table_piece_count; i++) {
-        size_t cut = strlen(hst_table_pieces[i].suffix);
-        if (cut <= most || length <= cut || memcmp(name + length - cut, hst_table_pieces[i].suffix, cut) != 0) continue;
-        best = &hst_table_pieces[i];
-        most = cut;
+        const struct hst_rule_piece *piece = &hst_table_pieces[i];
+        bool may_end = piece->length > most && length > piece->length && name[length - piece->length] == piece->suffix[0];
+        if (!may_end || memcmp(name + length - piece->length, piece->suffix, piece->length) != 0) continue;
+        best = piece;
+        most = piece->length;
     }
     return best;
 }
@@ -56,7 +56,7 @@ static int add_tensor(struct hst_lora *lora, const struct hst_tensor *tensor, st
     const struct hst_rule_piece *piece = piece_of(tensor->name);
     struct hst_lora_module *module;
     if (piece == NULL) return HST_OK;
-    HST_TRY(find_module(lora, tensor->name, strlen(tensor->name) - strlen(piece->suffix), &module, err));
+    HST_TRY(find_module(lora, tensor->name, strlen(tensor->name) - piece->length, &module, err));
     module->parts[piece->part] = tensor;
     if (piece->part != HST_LORA_EXTRA || piece->algorithm != NULL) note_kind(lora, piece);
     if (piece->part == HST_LORA_DOWN || piece->part == HST_LORA_W1_B) note_rank(lora, tensor);
@@ -88,43 +88,58 @@ static uint64_t layer_size(const struct hst_lora_module *module, uint32_t dim)
     return hst_checked_mul(factor(module, HST_LORA_W1, w1, dim), factor(module, HST_LORA_W2, w2, dim), &product) ? product : 0;
 }
 
+/* What follows the prefix; the text itself when it has another one. */
+static const char *after(const char *text, const char *prefix)
+{
+    const char *at = text;
+    while (*prefix != '\0' && *at == *prefix) {
+        at++;
+        prefix++;
+    }
+    return *prefix == '\0' ? at : text;
+}
+
 static const char *strip(const char *name)
 {
     for (size_t i = 0; i < hst_table_lora_prefix_count; i++) {
-        size_t length = strlen(hst_table_lora_prefixes[i]);
-        if (strncmp(name, hst_table_lora_prefixes[i], length) != 0) continue;
-        name += length;
+        const char *rest = after(name, hst_table_lora_prefixes[i]);
+        if (rest == name) continue;
+        name = rest;
         i = (size_t)-1; /* again from the first */
     }
     return name;
 }
 
-/* "single_blocks.12.linear1" -> "single_blocks_#_linear1", and 12. */
-static size_t collapse(const char *name, char out[HST_NAME_MAX + 1], uint64_t index[HST_LORA_NUMBERS])
+/* "single_blocks.12.linear1" -> "single_blocks_#_linear1", and 12. @return bytes of the name without its NUL */
+static size_t collapse(const char *name, char out[HST_NAME_MAX + 1], uint64_t index[HST_LORA_NUMBERS], size_t *ret_numbers)
 {
     size_t at = 0, numbers = 0;
-    while (*name != '\0' && at < HST_NAME_MAX) {
+    while (*name != '\0') {
         size_t token = strcspn(name, "._"), digits = strspn(name, "0123456789");
         bool number = token > 0 && digits == token;
         if (number && numbers < HST_LORA_NUMBERS) index[numbers++] = strtoull(name, NULL, 10);
-        int written = snprintf(out + at, HST_NAME_MAX + 1 - at, "%.*s%s", number ? 1 : (int)token, number ? "#" : name, name[token] != '\0' ? "_" : "");
-        at += (size_t)written;
-        name += token + (name[token] != '\0');
+        memcpy(out + at, number ? "#" : name, number ? 1 : token);
+        at += number ? 1 : token;
+        name += token;
+        if (*name != '\0') out[at++] = '_';
+        name += *name != '\0';
     }
-    return numbers;
+    out[at] = '\0';
+    *ret_numbers = numbers;
+    return at;
 }
 
-static int add_layer(struct hst_lora *lora, const char *name, const uint64_t shape[2], struct hst_lora_layer **ret_layer, struct hst_error *err)
+/* The layer of the name in lora->name and this shape, made if it is new. */
+static int find_layer(struct hst_lora *lora, size_t length, const uint64_t shape[2], struct hst_lora_layer **ret_layer, struct hst_error *err)
 {
-    char key[HST_NAME_MAX + 64];
-    int length = snprintf(key, sizeof key, "%s|%llu|%llu", name, (unsigned long long)shape[0], (unsigned long long)shape[1]);
-    *ret_layer = hst_map_get(&lora->by_layer, key, (size_t)length);
+    size_t whole = length + 1 + 2 * sizeof(uint64_t);
+    memcpy(lora->name + length + 1, shape, 2 * sizeof(uint64_t));
+    *ret_layer = hst_map_get(&lora->by_layer, lora->name, whole);
     if (*ret_layer != NULL) return HST_OK;
     struct hst_lora_layer *layer = hst_arena_alloc(lora->arena, sizeof *layer);
-    char *copy = hst_arena_text(lora->arena, key, (size_t)length);
-    if (layer == NULL || copy == NULL || hst_map_put(&lora->by_layer, copy, (size_t)length, layer) < 0) return hst_error_nomem(err);
-    *layer = (struct hst_lora_layer){.name = hst_arena_text(lora->arena, name, strlen(name)), .shape = {shape[0], shape[1]}};
-    if (layer->name == NULL) return hst_error_nomem(err);
+    char *copy = hst_arena_text(lora->arena, lora->name, whole);
+    if (layer == NULL || copy == NULL || hst_map_put(&lora->by_layer, copy, whole, layer) < 0) return hst_error_nomem(err);
+    *layer = (struct hst_lora_layer){.name = copy, .shape = {shape[0], shape[1]}};
     lora->layers[lora->layer_count++] = layer;
     *ret_layer = layer;
     return HST_OK;
@@ -139,13 +154,12 @@ static bool is_adapter(const struct hst_lora_module *module)
 
 static int add_module(struct hst_lora *lora, const struct hst_lora_module *module, struct hst_error *err)
 {
-    char name[HST_NAME_MAX + 1];
     uint64_t index[HST_LORA_NUMBERS], shape[2] = {layer_size(module, 0), layer_size(module, 1)};
     struct hst_lora_layer *layer;
+    size_t numbers;
     if (!is_adapter(module)) return HST_OK;
-    name[0] = '\0';
-    size_t numbers = collapse(strip(module->name), name, index);
-    HST_TRY(add_layer(lora, name, shape, &layer, err));
+    size_t length = collapse(strip(module->name), lora->name, index, &numbers);
+    HST_TRY(find_layer(lora, length, shape, &layer, err));
     for (size_t i = 0; i < numbers; i++)
         layer->index[i] = hst_max_u64(layer->index[i], index[i]);
     layer->index_count = numbers;

@@ -33,6 +33,7 @@ struct hst_lora {
     const char *algorithm;            /**< lora loha lokr dora ...; static, or NULL */
     uint64_t rank_min;                /**< smallest rank; 0 = none is known */
     uint64_t rank_max;                /**< largest rank */
+    char name[HST_NAME_MAX + 1 + 2 * sizeof(uint64_t)]; /**< of a layer, and behind it its shape: while it is looked for */
 };
 
 /** Take the tensors apart. An adapter without modules is none. */

@@ -88,6 +88,7 @@ enum hst_lora_part {
 /** How a tensor of an adapter ends. */
 struct hst_rule_piece {
     const char *suffix;      /**< of its name */
+    size_t length;           /**< of suffix */
     enum hst_lora_part part; /**< what it is */
     const char *format;      /**< who writes it so, or NULL */
     const char *algorithm;   /**< lora loha lokr ..., or NULL */

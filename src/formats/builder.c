@@ -127,10 +127,18 @@ static int by_offset(const void *a, const void *b)
     return (x->size_bytes > y->size_bytes) - (x->size_bytes < y->size_bytes);
 }
 
+/* Most writers list the tensors as they lie. */
+static bool is_sorted(const struct hst_tensor_table *table)
+{
+    for (size_t i = 1; i < table->count; i++)
+        if (by_offset(&table->tensors[i - 1], &table->tensors[i]) > 0) return false;
+    return true;
+}
+
 void hst_builder_sort(struct hst_builder *builder)
 {
     struct hst_tensor_table *table = builder->table;
-    if (table->count > 0) qsort(table->tensors, table->count, sizeof *table->tensors, by_offset);
+    if (!is_sorted(table)) qsort(table->tensors, table->count, sizeof *table->tensors, by_offset);
 }
 
 static int check_gap(const struct hst_tensor *tensor, uint64_t covered, struct hst_error *err)

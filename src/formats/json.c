@@ -164,13 +164,32 @@ static bool take_escape(struct hst_json *json)
     return true;
 }
 
+/* Is one of eight bytes a quote, a backslash or a control character? (A byte minus one borrows into its top bit only when it was zero.) */
+static bool is_any_special(uint64_t eight)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), high = UINT64_C(0x8080808080808080);
+    uint64_t quote = eight ^ (ones * '"'), slash = eight ^ (ones * '\\');
+    return ((((eight - ones * 0x20) & ~eight) | ((quote - ones) & ~quote) | ((slash - ones) & ~slash)) & high) != 0;
+}
+
+/* How many bytes stand for themselves? Names are long and plain, so eight at a time. */
+static uint64_t count_plain(const char *start, uint64_t left)
+{
+    uint64_t length = 0;
+    for (uint64_t eight; length + sizeof eight <= left; length += sizeof eight) {
+        memcpy(&eight, start + length, sizeof eight);
+        if (is_any_special(eight)) break;
+    }
+    while (length < left && start[length] != '"' && start[length] != '\\' && (unsigned char)start[length] >= 0x20)
+        length++;
+    return length;
+}
+
 /* Bytes up to the next quote or backslash, as they are. */
 static bool take_plain(struct hst_json *json)
 {
     const char *start = (const char *)json->cursor.bytes + json->cursor.at;
-    uint64_t left = hst_cursor_left(&json->cursor), length = 0;
-    while (length < left && start[length] != '"' && start[length] != '\\' && (unsigned char)start[length] >= 0x20)
-        length++;
+    uint64_t length = count_plain(start, hst_cursor_left(&json->cursor));
     if (!hst_utf8_valid(start, length)) return false;
     hst_strbuf_append(&json->unescaped, start, length);
     json->cursor.at += length;
