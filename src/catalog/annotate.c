@@ -4,7 +4,7 @@
 #include "base/cleanup.h"
 #include "catalog/internal.h"
 #include "catalog/layout.h"
-#include "catalog/pen.h"
+#include "catalog/metadata_write.h"
 #include "catalog/probe.h"
 #include "catalog/sidecar.h"
 #include "catalog/summary.h"
@@ -45,10 +45,10 @@ static bool may_go_on(void *context)
 static int write_words(struct job *job, struct hst_error *err)
 {
     if (job->what.words.count == 0) return HST_OK;
-    if (job->what.target == HST_ANNOTATE_SIDECAR) return hst_pen_sidecar(job->old, job->seen.is_folder, &job->what.words, err);
-    HST_TRY(hst_pen_header(job->old, &job->what.words, (struct hst_pen_leave){may_go_on, job->catalog}, err));
+    if (job->what.target == HST_ANNOTATE_SIDECAR) return hst_metadata_write_sidecar(job->old, job->seen.is_folder, &job->what.words, err);
+    HST_TRY(hst_metadata_write_header(job->old, &job->what.words, (struct hst_metadata_write_leave){may_go_on, job->catalog}, err));
     /* One that cannot be written goes on saying what it says, and the answer shows that it does. */
-    (void)hst_pen_sidecar_follow(job->old, job->seen.is_folder, &job->what.words, NULL);
+    (void)hst_metadata_write_sidecar_follow(job->old, job->seen.is_folder, &job->what.words, NULL);
     return HST_OK;
 }
 
@@ -137,7 +137,7 @@ static int check(struct hst_catalog *catalog, const char *id, const struct hst_a
     struct hst_entry *entry = hst_map_get_str(&catalog->by_id, id);
     if (entry == NULL || entry->model == NULL) return hst_error_set(err, HST_E_MODEL_NOT_FOUND, "no model has the id '%s'", id);
     if (entry->annotating) return hst_error_set(err, HST_E_BUSY, "the metadata of %s is being written", id);
-    if (annotation->target == HST_ANNOTATE_HEADER && annotation->words.count > 0) HST_TRY(hst_pen_can_header(entry->model, err));
+    if (annotation->target == HST_ANNOTATE_HEADER && annotation->words.count > 0) HST_TRY(hst_metadata_write_can_header(entry->model, err));
     *ret_entry = entry;
     return HST_OK;
 }

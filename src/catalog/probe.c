@@ -10,7 +10,7 @@
 #include "catalog/pipeline.h"
 #include "catalog/shards.h"
 #include "catalog/split.h"
-#include "catalog/witness.h"
+#include "catalog/metadata_collect.h"
 #include "os/folder.h"
 
 #include <string.h>
@@ -172,9 +172,9 @@ static int read_folder(struct hst_model *model, const char *path, struct hst_err
 static int read_and_hear(struct hst_model *model, const char *path, const struct hst_probe_known *known, struct hst_error *err)
 {
     HST_TRY(hst_folders_note(model, err));
-    HST_TRY(known->alone ? hst_witness_hear_user(model, known->said, err) : hst_witness_hear(model, known->is_folder, known->said, err));
+    HST_TRY(known->alone ? hst_metadata_collect_user(model, known->said, err) : hst_metadata_collect(model, known->is_folder, known->said, err));
     int status = known->is_folder ? read_folder(model, path, err) : read_file(model, path, err);
-    HST_TRY(hst_witness_hear_files(model, status == HST_OK ? err : NULL));
+    HST_TRY(hst_metadata_collect_files(model, status == HST_OK ? err : NULL));
     return status;
 }
 

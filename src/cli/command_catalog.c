@@ -2,7 +2,7 @@
 #include "cli/hash_lines.h"
 #include "cli/program.h"
 #include "cli/relations.h"
-#include "cli/said.h"
+#include "cli/metadata.h"
 #include "cli/talk.h"
 #include "cli/term.h"
 
@@ -143,7 +143,7 @@ void hst_command_print_model(const json_t *model)
     print_list("warning", json_object_get(model, "warnings"));
     hst_hash_lines_print(model);
     print_problem(model);
-    hst_said_print(model);
+    hst_metadata_print(model);
     print_components(json_object_get(model, "components"));
     hst_relations_print(json_object_get(model, "dependencies"));
 }

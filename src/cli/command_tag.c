@@ -1,5 +1,5 @@
 /* hoist tag: what is said about a model. */
-#include "cli/said.h"
+#include "cli/metadata.h"
 #include "cli/talk.h"
 #include "cli/term.h"
 
@@ -53,7 +53,7 @@ int hst_command_tag(const struct hst_arguments *arguments)
     if (hst_given(arguments, HST_OPTION_JSON))
         hst_term_json(said);
     else
-        hst_said_print_all(said);
+        hst_metadata_print_all(said);
     json_decref(said);
     return HST_EXIT_DONE;
 }

@@ -1,11 +1,11 @@
 /* What is said about a model: shown, written, and its picture. The disk answers later; who asked is found again by ticket. */
 #include "catalog/annotate.h"
-#include "catalog/hearing.h"
+#include "catalog/metadata_read.h"
 #include "service/internal.h"
 #include "service/select.h"
 #include "service/verbs.h"
 #include "service/view.h"
-#include "service/words.h"
+#include "service/metadata_request.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,7 +35,7 @@ static void end(struct errand *errand)
     free(errand);
 }
 
-static void give_metadata(void *context, const struct hst_hearing *hearing, const struct hst_error *err)
+static void give_metadata(void *context, const struct hst_metadata_read *found, const struct hst_error *err)
 {
     struct errand *errand = context;
     struct hst_service *service = errand->service;
@@ -43,28 +43,28 @@ static void give_metadata(void *context, const struct hst_hearing *hearing, cons
     struct hst_error gone = {0};
     if (model == NULL && err == NULL) hst_error_set(&gone, HST_E_MODEL_NOT_FOUND, "no model has the id '%s' any more", errand->model_id);
     if (model != NULL)
-        hst_call_ok(service, errand->ticket, hst_view_metadata(model, &hearing->list));
+        hst_call_ok(service, errand->ticket, hst_view_metadata(model, &found->list));
     else if (service != NULL)
         hst_call_fail(service, errand->ticket, err != NULL ? err : &gone, NULL);
     end(errand);
 }
 
-static void give_preview(void *context, const struct hst_hearing *hearing, const struct hst_error *err)
+static void give_preview(void *context, const struct hst_metadata_read *found, const struct hst_error *err)
 {
     struct errand *errand = context;
     if (errand->service != NULL && err != NULL) hst_call_fail(errand->service, errand->ticket, err, NULL);
     if (errand->service != NULL && err == NULL)
-        hst_call_raw(errand->service, errand->ticket, hearing->list.preview.content_type, hearing->image, hearing->image_length);
+        hst_call_raw(errand->service, errand->ticket, found->list.preview.content_type, found->image, found->image_length);
     end(errand);
 }
 
-static int ask(struct hst_call *call, bool image, hst_hearing_fn done, struct hst_error *err)
+static int ask(struct hst_call *call, bool image, hst_metadata_read_fn done, struct hst_error *err)
 {
     struct hst_model *model;
     HST_TRY(hst_select_model(call->service, call->params[0], &model, err));
     struct errand *errand = set_out(call, model);
     if (errand == NULL) return hst_error_nomem(err);
-    int status = hst_hearing_begin(call->service->config.catalog, model->id, image, done, errand, err);
+    int status = hst_metadata_read_begin(call->service->config.catalog, model->id, image, done, errand, err);
     if (status < 0) end(errand);
     return status;
 }
@@ -87,7 +87,7 @@ static void after_writing(void *context, const struct hst_error *err)
     struct errand *errand = context;
     struct hst_error error = {0};
     struct hst_service *service = errand->service;
-    if (service != NULL && err == NULL && hst_hearing_begin(service->config.catalog, errand->model_id, false, give_metadata, errand, &error) == HST_OK) return;
+    if (service != NULL && err == NULL && hst_metadata_read_begin(service->config.catalog, errand->model_id, false, give_metadata, errand, &error) == HST_OK) return;
     if (service != NULL) hst_call_fail(service, errand->ticket, err != NULL ? err : &error, NULL);
     end(errand);
 }
@@ -97,7 +97,7 @@ static int begin_writing(struct hst_call *call, struct hst_error *err)
     struct hst_annotation annotation;
     struct hst_model *model;
     HST_TRY(hst_select_model(call->service, call->params[0], &model, err));
-    HST_TRY(hst_words_read(call, &annotation, err));
+    HST_TRY(hst_metadata_request_read(call, &annotation, err));
     struct errand *errand = set_out(call, model);
     if (errand == NULL) {
         hst_override_fini(&annotation.words);

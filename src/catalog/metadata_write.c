@@ -1,4 +1,4 @@
-#include "catalog/pen.h"
+#include "catalog/metadata_write.h"
 
 #include "base/cleanup.h"
 #include "base/strbuf.h"
@@ -64,7 +64,7 @@ static int replace_whole(const char *path, const char *like, const struct hst_st
     return hst_replace_commit(&replace, err);
 }
 
-int hst_pen_sidecar(const struct hst_model *model, bool is_folder, const struct hst_override_list *words, struct hst_error *err)
+int hst_metadata_write_sidecar(const struct hst_model *model, bool is_folder, const struct hst_override_list *words, struct hst_error *err)
 {
     char path[HST_WALK_PATH_MAX];
     HST_AUTO(hst_strbuf_fini) struct hst_strbuf text = {0};
@@ -85,7 +85,7 @@ static int keep_present(const struct hst_strbuf *text, const struct hst_override
     return HST_OK;
 }
 
-int hst_pen_sidecar_follow(const struct hst_model *model, bool is_folder, const struct hst_override_list *words, struct hst_error *err)
+int hst_metadata_write_sidecar_follow(const struct hst_model *model, bool is_folder, const struct hst_override_list *words, struct hst_error *err)
 {
     char path[HST_WALK_PATH_MAX];
     HST_AUTO(hst_strbuf_fini) struct hst_strbuf text = {0};
@@ -93,10 +93,10 @@ int hst_pen_sidecar_follow(const struct hst_model *model, bool is_folder, const 
     if (!hst_sidecar_own(model->path, is_folder ? NULL : model->name, path)) return HST_OK;
     HST_TRY(read_sidecar(path, &text, err));
     if (text.length > 0) HST_TRY(keep_present(&text, words, &present, err));
-    return present.count > 0 ? hst_pen_sidecar(model, is_folder, &present, err) : HST_OK;
+    return present.count > 0 ? hst_metadata_write_sidecar(model, is_folder, &present, err) : HST_OK;
 }
 
-int hst_pen_can_header(const struct hst_model *model, struct hst_error *err)
+int hst_metadata_write_can_header(const struct hst_model *model, struct hst_error *err)
 {
     bool one = model->file_count == 1 && model->state == HST_MODEL_OK && strcmp(model->files[0].path, model->path) == 0;
     if (one && strcmp(model->format, hst_safetensors_format.name) == 0) return HST_OK;
@@ -131,7 +131,7 @@ static int check_unchanged(int fd, const struct hst_file_id *before, const char 
     return hst_file_id_equal(&now, before) ? HST_OK : hst_error_set(err, HST_E_FILE_CHANGED, "%s is being written by somebody else", path);
 }
 
-int hst_pen_header(const struct hst_model *model, const struct hst_override_list *words, struct hst_pen_leave leave, struct hst_error *err)
+int hst_metadata_write_header(const struct hst_model *model, const struct hst_override_list *words, struct hst_metadata_write_leave leave, struct hst_error *err)
 {
     const struct hst_model_file *file = &model->files[0];
     HST_AUTO(hst_replace_fini) struct hst_replace replace = {0};

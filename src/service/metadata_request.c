@@ -1,4 +1,4 @@
-#include "service/words.h"
+#include "service/metadata_request.h"
 
 #include "base/cleanup.h"
 #include "base/strbuf.h"
@@ -164,7 +164,7 @@ static int read_words(const struct hst_call *call, struct words *words, struct h
     return count <= HST_WORDS_MAX ? HST_OK : hst_error_set(err, HST_E_INVALID_ARGUMENT, "there are more than %u fields", HST_WORDS_MAX);
 }
 
-int hst_words_read(const struct hst_call *call, struct hst_annotation *ret_annotation, struct hst_error *err)
+int hst_metadata_request_read(const struct hst_call *call, struct hst_annotation *ret_annotation, struct hst_error *err)
 {
     struct words words = {.annotation.target = HST_ANNOTATE_SIDECAR};
     int status = read_words(call, &words, err);

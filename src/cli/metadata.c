@@ -1,4 +1,4 @@
-#include "cli/said.h"
+#include "cli/metadata.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -53,7 +53,7 @@ static void print_lines(const char *name, const json_t *texts)
         print_line(index == 0 ? name : "", text);
 }
 
-void hst_said_print(const json_t *model)
+void hst_metadata_print(const json_t *model)
 {
     static const struct {
         const char *name, *key;
@@ -79,7 +79,7 @@ static void print_pairs(const char *source, const json_t *pairs)
     }
 }
 
-void hst_said_print_all(const json_t *said)
+void hst_metadata_print_all(const json_t *said)
 {
     const char *key;
     json_t *value;

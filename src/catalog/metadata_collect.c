@@ -1,4 +1,4 @@
-#include "catalog/witness.h"
+#include "catalog/metadata_collect.h"
 
 #include "base/cleanup.h"
 #include "catalog/limits.h"
@@ -26,20 +26,20 @@ static int give_hints(struct hst_model *model, struct hst_error *err)
     return HST_OK;
 }
 
-int hst_witness_hear_user(struct hst_model *model, const struct hst_override_list *said, struct hst_error *err)
+int hst_metadata_collect_user(struct hst_model *model, const struct hst_override_list *said, struct hst_error *err)
 {
     if (said != NULL) HST_TRY(hst_override_words(said, &model->metadata, err));
     return give_hints(model, err);
 }
 
-int hst_witness_hear(struct hst_model *model, bool is_folder, const struct hst_override_list *said, struct hst_error *err)
+int hst_metadata_collect(struct hst_model *model, bool is_folder, const struct hst_override_list *said, struct hst_error *err)
 {
     if (said != NULL) HST_TRY(hst_override_words(said, &model->metadata, err));
     HST_TRY(hst_sidecar_read(model->path, is_folder ? NULL : model->name, &model->metadata, err));
     return give_hints(model, err);
 }
 
-int hst_witness_hear_files(struct hst_model *model, struct hst_error *err)
+int hst_metadata_collect_files(struct hst_model *model, struct hst_error *err)
 {
     HST_AUTO(hst_map_fini) struct hst_map seen = {0};
     for (size_t i = 0; i < model->file_count; i++)
@@ -78,7 +78,7 @@ static int hear_file_again(const char *path, struct tables *tables, struct hst_m
     return hst_metadata_add_table(list, tables->all[tables->count++], seen, err);
 }
 
-int hst_witness_hear_again(const struct hst_model *model, bool headers, const struct hst_override_list *said, struct hst_metadata_list *list, struct hst_error *err)
+int hst_metadata_collect_again(const struct hst_model *model, bool headers, const struct hst_override_list *said, struct hst_metadata_list *list, struct hst_error *err)
 {
     HST_AUTO(hst_map_fini) struct hst_map seen = {0};
     HST_AUTO(free_tables) struct tables tables = {.all = calloc(model->file_count + 1, sizeof(struct hst_tensor_table *))};
