@@ -4,7 +4,7 @@
  * The plug point of what holds a component's bytes: pages of the file itself, or a copy in memory of hoist's own. A backing is one
  * struct hst_backing_ops; tests/contract/test_backings.c runs the same suite on each. */
 #include "cache/cache.h"
-#include "catalog/extents.h"
+#include "model/extents.h"
 #include "os/hold.h"
 #include "os/tmpfs.h"
 

@@ -3,7 +3,7 @@
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "cache/refetch.h"
-#include "catalog/layout.h"
+#include "model/layout.h"
 #include "os/clock.h"
 #include "os/filelease.h"
 #include "os/meminfo.h"

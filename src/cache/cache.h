@@ -10,7 +10,7 @@
  *
  * The budget is charged at reserve, before a byte is allocated, and given back when the kernel has really freed the memory
  * (evicted, but still mapped by a client: it stays charged as `draining`). Loop thread only; filling runs on the executor. */
-#include "catalog/model.h"
+#include "model/model.h"
 #include "os/exec.h"
 
 /** The RAM tier. */
@@ -126,7 +126,7 @@ void hst_cache_touch(struct hst_cache *cache, const struct hst_component *compon
 /** The counts of a component. */
 struct hst_usage hst_cache_usage(const struct hst_cache *cache, const struct hst_component *component);
 /** Begin a residency in state CACHING: charges the budget or fails with HST_E_OUT_OF_RAM and the figures. Reads nothing yet. Somebody must
- * hold the component (catalog/layout.h); the residency does so from then on. */
+ * hold the component (model/layout.h); the residency does so from then on. */
 int hst_cache_reserve(struct hst_cache *cache, struct hst_component *component, struct hst_residency **ret_residency, struct hst_error *err);
 /** Bring the bytes in: checks that every file is still the one parsed, before and after. */
 int hst_cache_fill(struct hst_cache *cache, struct hst_residency *residency, struct hst_fill_listener listener, struct hst_error *err);

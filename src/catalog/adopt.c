@@ -2,7 +2,7 @@
 
 #include "base/cleanup.h"
 #include "catalog/content.h"
-#include "catalog/reopen.h"
+#include "model/reopen.h"
 
 #include <string.h>
 

@@ -3,7 +3,7 @@
 
 #include "base/cleanup.h"
 #include "catalog/internal.h"
-#include "catalog/layout.h"
+#include "model/layout.h"
 #include "catalog/metadata_write.h"
 #include "catalog/probe.h"
 #include "catalog/sidecar.h"

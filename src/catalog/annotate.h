@@ -5,7 +5,7 @@
  * a new file that takes the old one's place at once, so whoever holds the old one keeps it whole, and the catalog sees a new generation
  * of equal tensors. Loop thread only; the disk is used on the executor. */
 #include "catalog/catalog.h"
-#include "catalog/override.h"
+#include "model/override.h"
 
 /** Where words are written. */
 enum hst_annotate_target {

@@ -3,7 +3,7 @@
 /** @file
  * Which models there are: scans folders in parallel, remembers them in SQLite, gives out immutable models.
  * Loop thread only; scanning, parsing and SQLite run on the executor and come back by callback. */
-#include "catalog/model.h"
+#include "model/model.h"
 #include "os/exec.h"
 
 /** The catalog. */

@@ -1,10 +1,10 @@
 /* Entries: ids that stay, whatever happens to the files. */
 #include "base/cleanup.h"
 #include "catalog/content.h"
-#include "catalog/draft.h"
+#include "model/draft.h"
 #include "catalog/internal.h"
 #include "catalog/limits.h"
-#include "catalog/slug.h"
+#include "model/slug.h"
 
 #include <string.h>
 

@@ -6,7 +6,7 @@
 #include "base/cleanup.h"
 #include "catalog/halves.h"
 #include "catalog/limits.h"
-#include "catalog/reread.h"
+#include "model/reread.h"
 #include "formats/values.h"
 #include "os/hold.h"
 

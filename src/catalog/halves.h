@@ -2,7 +2,7 @@
 #define HST_CATALOG_HALVES_H
 /** @file
  * Low-rank adapters keep each change of a weight as two matrices, down and up, under names that differ in one part. */
-#include "catalog/model.h"
+#include "model/model.h"
 #include "catalog/names.h"
 
 /** What is wrong with the pairs of a model. Zero-initialise; free with hst_halves_fini. */

@@ -2,10 +2,11 @@
 
 #include "base/cleanup.h"
 #include "catalog/content.h"
-#include "catalog/hash_job.h"
+#include "hashing/hash_job.h"
 #include "catalog/hashes.h"
 #include "catalog/limits.h"
-#include "catalog/parser.h"
+#include "hashing/limits.h"
+#include "model/parser.h"
 #include "os/clock.h"
 
 #include <string.h>

@@ -3,7 +3,7 @@
 /** @file
  * The hashes that are known, by what the file system says of a file: a file that was written since has none. Loop thread only. */
 #include "catalog/catalog.h"
-#include "catalog/hash.h"
+#include "hashing/hash.h"
 
 /** Hashes of this very file (all of its identity equal), or NULL. Valid until the next hash is put. */
 const struct hst_hashes *hst_hashes_find(const struct hst_catalog *catalog, const struct hst_file_id *id);

@@ -21,16 +21,6 @@
 #define HST_FULLREAD_PIECE UINT64_C(4194304)
 /** Alignment of the memory they are read into: that of a page. */
 #define HST_FULLREAD_ALIGNMENT 4096u
-/** Bytes that hashing reads at once: long enough for the disk's full speed, short enough to stop within milliseconds for a load. */
-#define HST_HASH_PIECE_BYTES UINT64_C(1048576)
-/** Bytes of a file that one job hashes before others have their turn. */
-#define HST_HASH_SLICE_BYTES UINT64_C(67108864)
-/** Most threads that hash: two a core, so that one waits for the disk while the other computes. */
-#define HST_HASH_THREADS_MAX 16u
-/** Bytes at the start of each tensor that go into a file's sketch: a page, the least that is read anyway. */
-#define HST_HASH_SKETCH_BYTES UINT64_C(4096)
-/** Between two reports of how far hashing is. */
-#define HST_HASH_PROGRESS_NS UINT64_C(1000000000)
 /** Files parsed as one job: the way to a thread and back costs as much as a small header. */
 #define HST_SCAN_BATCH 16u
 /** Batches out at a time, for each thread: what a pause or a cancellation has to wait for, and the memory of what is parsed and not yet taken in. */
@@ -46,16 +36,10 @@
 #define HST_WATCH_LONGEST_MS 2000u /**< see there */
 /** Between scans that changes cause lies this many times the time of the last one: they take a tenth of a processor at most. */
 #define HST_WATCH_REST 9u
-/** Bytes of a metadata value that is kept with a model: titles, trigger words and descriptions fit; thumbnails and tag counts do not. */
-#define HST_METADATA_VALUE_MAX 4096u
-/** Bytes of all that is kept with a model: a LoRA of kohya's has about 6 KiB, and 10,000 models are to stay below 100 MiB. */
-#define HST_METADATA_MODEL_MAX 32768u
 /** Bytes of a value, and of all, that are read again for one answer. */
 #define HST_METADATA_READ_MAX (16u << 20)
 /** Bytes of a value that also is a hint about the family: an architecture's name, not a description. */
 #define HST_METADATA_HINT_MAX 256u
-/** Frequent tags of a training set that are shown. */
-#define HST_METADATA_TAGS 10u
 /** Bytes of a model card in which its head is looked for. */
 #define HST_CARD_MAX (256u << 10)
 /** Bytes of a preview: screenshots of 4K have about 15 MB. */

@@ -1,7 +1,7 @@
 #include "catalog/listing.h"
 
 #include "catalog/sidecar.h"
-#include "catalog/suffix.h"
+#include "model/suffix.h"
 #include "catalog/unfinished.h"
 
 #include <stdlib.h>

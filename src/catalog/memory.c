@@ -1,6 +1,6 @@
 /* What the catalog remembers over a restart: rows of the database. Tensors are not among them: headers are read again. */
 #include "base/cleanup.h"
-#include "catalog/draft.h"
+#include "model/draft.h"
 #include "catalog/internal.h"
 #include "catalog/limits.h"
 

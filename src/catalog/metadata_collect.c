@@ -2,7 +2,7 @@
 
 #include "base/cleanup.h"
 #include "catalog/limits.h"
-#include "catalog/parser.h"
+#include "model/parser.h"
 #include "catalog/sidecar.h"
 #include "os/folder.h"
 

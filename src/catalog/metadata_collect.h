@@ -4,7 +4,7 @@
  * Everyone who says something about a model besides its tensors is asked: the user and sidecars before it is read and judged, then its
  * own files. What they say is kept in words (model->metadata); what is short enough to name a family is a hint, too (model->hints).
  * Hints of the files' own metadata are collected by hints.h. */
-#include "catalog/override.h"
+#include "model/override.h"
 
 /** Ask the user (`said` may be NULL) and sidecars: `is_folder`: they lie in it, not beside it. */
 int hst_metadata_collect(struct hst_model *model, bool is_folder, const struct hst_override_list *said, struct hst_error *err);

@@ -2,7 +2,7 @@
 #define HST_CATALOG_METADATA_WRITE_H
 /** @file
  * Words about a model on the disk: its sidecar and its header, replaced at once. Any thread. */
-#include "catalog/override.h"
+#include "model/override.h"
 #include "os/replace.h"
 
 /** May a long copy go on? */

@@ -2,7 +2,7 @@
 #define HST_CATALOG_PROBE_H
 /** @file
  * From a path to a model: parses what is there, splits it into components, judges its family. Any thread; reads headers only. */
-#include "catalog/override.h"
+#include "model/override.h"
 
 /** Is this folder a model of its own (model_index.json, or config.json beside weights)? */
 bool hst_probe_is_model_folder(int dir_fd);

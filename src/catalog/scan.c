@@ -3,13 +3,13 @@
  * it says that it is over. A scan that is cancelled goes from where it is to the marks, and leaves what it did not reach as it was. */
 #include "base/cleanup.h"
 #include "catalog/adopt.h"
-#include "catalog/draft.h"
+#include "model/draft.h"
 #include "catalog/internal.h"
-#include "catalog/layout.h"
+#include "model/layout.h"
 #include "catalog/limits.h"
-#include "catalog/parser.h"
+#include "model/parser.h"
 #include "catalog/probe.h"
-#include "catalog/suffix.h"
+#include "model/suffix.h"
 #include "os/clock.h"
 
 #include <string.h>

@@ -2,7 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/map.h"
-#include "catalog/draft.h"
+#include "model/draft.h"
 #include "catalog/limits.h"
 #include "formats/limits.h"
 #include "formats/sidecar.h"

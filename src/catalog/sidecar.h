@@ -4,7 +4,7 @@
  * Which files beside a model speak of it: sidecars of other tools, and preview images. A model NAME.safetensors has NAME.json,
  * NAME.civitai.info, NAME.preview.png ...; a model folder has README.md, config.json and hoist.swarm.json inside. Any thread. */
 #include "catalog/limits.h"
-#include "catalog/model.h"
+#include "model/model.h"
 #include "catalog/walk.h"
 
 /** Read every sidecar of the model at `path`, named `name` (a file name without suffix), into the list, and find its preview. A broken

@@ -3,7 +3,7 @@
 /** @file
  * Hashes that a model states of itself: in the metadata of its files, or by the name that Hugging Face's cache keeps a file under.
  * (kohya's sshs_legacy_hash is none of them: it covers a header that the file does not have.) */
-#include "catalog/model.h"
+#include "model/model.h"
 
 /** Hex digits of a SHA-256. */
 #define HST_STATED_DIGITS 64u

@@ -2,7 +2,7 @@
 #define HST_CATALOG_SUMMARY_H
 /** @file
  * One answer a question, from everything that is said about a model: which source is asked first is a table. */
-#include "catalog/metadata.h"
+#include "model/metadata.h"
 
 /** A question. */
 enum hst_field {

@@ -2,8 +2,8 @@
 
 #include "base/cleanup.h"
 #include "catalog/catalog.h"
-#include "catalog/layout.h"
-#include "catalog/parts.h"
+#include "model/layout.h"
+#include "model/parts.h"
 #include "os/clock.h"
 
 #include <stdarg.h>

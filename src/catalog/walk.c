@@ -2,14 +2,14 @@
 
 #include "base/cleanup.h"
 #include "base/map.h"
-#include "catalog/hub.h"
+#include "model/hub.h"
 #include "catalog/limits.h"
 #include "catalog/listing.h"
-#include "catalog/parts.h"
+#include "model/parts.h"
 #include "catalog/places.h"
 #include "catalog/probe.h"
 #include "catalog/sidecar.h"
-#include "catalog/suffix.h"
+#include "model/suffix.h"
 #include "os/folder.h"
 
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* Jobs: what was asked for, and how it stands. */
 #include "base/cleanup.h"
-#include "catalog/layout.h"
+#include "model/layout.h"
 #include "load/internal.h"
 #include "load/limits.h"
 #include "os/clock.h"

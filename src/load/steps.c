@@ -1,6 +1,6 @@
 /* The five steps. Each is a row: run begins it, more goes on when its operations have come back, commit makes it final. */
 #include "base/cleanup.h"
-#include "catalog/layout.h"
+#include "model/layout.h"
 #include "load/internal.h"
 #include "os/clock.h"
 

@@ -7,7 +7,7 @@
  *   a thread that reads a file takes one:   idle --> busy --> idle      (or a new one: starting --> busy)
  *   it failed, or has read its share:                busy --> gone
  *   the scan is over (rest):                idle --> gone */
-#include "catalog/parser.h"
+#include "model/parser.h"
 #include "os/sandbox.h"
 
 /** The processes. */

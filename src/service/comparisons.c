@@ -1,7 +1,7 @@
 #include "service/comparisons.h"
 
 #include "base/cleanup.h"
-#include "catalog/layout.h"
+#include "model/layout.h"
 #include "os/exec.h"
 #include "service/internal.h"
 #include "service/view_relations.h"

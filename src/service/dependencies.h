@@ -2,7 +2,7 @@
 #define HST_SERVICE_DEPENDENCIES_H
 /** @file
  * What a model needs, and which components of the catalog would serve, best first. Components are borrowed from the catalog. */
-#include "catalog/needs.h"
+#include "relate/needs.h"
 #include "service/limits.h"
 #include "service/service.h"
 

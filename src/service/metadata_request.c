@@ -2,7 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/strbuf.h"
-#include "catalog/slug.h"
+#include "model/slug.h"
 #include "catalog/summary.h"
 #include "service/fields.h"
 #include "service/limits.h"

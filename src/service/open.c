@@ -1,6 +1,6 @@
 /* Handing weights over: made resident if they are not, leased, described. */
 #include "base/cleanup.h"
-#include "catalog/layout.h"
+#include "model/layout.h"
 #include "service/index.h"
 #include "service/internal.h"
 #include "service/jsonx.h"

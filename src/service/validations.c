@@ -1,7 +1,7 @@
 #include "service/validations.h"
 
 #include "base/cleanup.h"
-#include "catalog/draft.h"
+#include "model/draft.h"
 #include "os/clock.h"
 #include "os/priority.h"
 #include "service/internal.h"

@@ -1,6 +1,6 @@
 #include "service/view.h"
 
-#include "catalog/parser.h"
+#include "model/parser.h"
 #include "service/internal.h"
 #include "service/jsonx.h"
 #include "service/view_hash.h"

@@ -1,7 +1,7 @@
 #include "service/view_relations.h"
 
 #include "base/cleanup.h"
-#include "catalog/pairing.h"
+#include "relate/pairing.h"
 #include "plan/batches.h"
 #include "service/jsonx.h"
 

@@ -2,7 +2,7 @@
 #define HST_SERVICE_VIEW_RELATIONS_H
 /** @file
  * How models belong together, as JSON. New references. */
-#include "catalog/compatibility.h"
+#include "relate/compatibility.h"
 #include "service/dependencies.h"
 
 /** What a model needs, who serves, and in which order all of that is loaded. */

@@ -2,7 +2,7 @@
 #define HST_TESTS_SKETCH_H
 /** @file
  * Models that are nothing but names, types and shapes of tensors: no file, no data. */
-#include "catalog/draft.h"
+#include "model/draft.h"
 #include "cmocka_all.h"
 #include "formats/builder.h"
 
