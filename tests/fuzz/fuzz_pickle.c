@@ -14,7 +14,7 @@ struct archive {
 static void put(uint8_t *bytes, size_t *at, uint64_t value, size_t length)
 {
     for (size_t i = 0; i < length; i++)
-        bytes[(*at)++] = (uint8_t)(value >> (8 * i));
+        bytes[(*at)++] = (uint8_t)(i < sizeof value ? value >> (8 * i) : 0);
 }
 
 static void add(struct archive *archive, const char *name, const uint8_t *data, size_t size)
