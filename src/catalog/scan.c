@@ -1,6 +1,7 @@
-/* A scan:  walk the roots (threads) --> put in order --> match with what is known --> parse what is new or changed (threads) --> give what
- * vanished and is found elsewhere its id, and parse it again --> mark what is gone --> write the database --> done.  What is done on the loop thread is done in slices: a phase is a step that is called again and again until
- * it says that it is over. A scan that is cancelled goes from where it is to the marks, and leaves what it did not reach as it was. */
+/* A scan:  walk the roots (threads) --> put in order --> match with what is known --> parse what is new or changed (threads) --> give
+ * what vanished and is found elsewhere its id, and parse it again --> mark what is gone --> write the database --> done.  What is done
+ * on the loop thread is done in slices: a phase is a step that is called again and again until it says that it is over. A scan that is
+ * cancelled goes from where it is to the marks, and leaves what it did not reach as it was. */
 #include "base/cleanup.h"
 #include "catalog/adopt.h"
 #include "model/draft.h"

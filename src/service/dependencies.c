@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* Decided before undecided, a file of its own before a part, a surer verdict before a less sure one. */
-static int compare(const struct hst_candidate *a, const struct hst_candidate *b)
+static int compare(const struct hst_dependency_candidate *a, const struct hst_dependency_candidate *b)
 {
     double sure_a = a->component->model->verdict.confidence, sure_b = b->component->model->verdict.confidence;
     if (a->serving.rank != b->serving.rank) return a->serving.rank < b->serving.rank ? -1 : 1;
@@ -15,7 +15,7 @@ static int compare(const struct hst_candidate *a, const struct hst_candidate *b)
 }
 
 /* Put it where it belongs; the last one goes when there is no room. */
-static void insert(struct hst_dependency *dependency, const struct hst_candidate *candidate)
+static void insert(struct hst_dependency *dependency, const struct hst_dependency_candidate *candidate)
 {
     size_t at = dependency->count;
     while (at > 0 && compare(candidate, &dependency->candidates[at - 1]) < 0)
@@ -30,7 +30,7 @@ static void insert(struct hst_dependency *dependency, const struct hst_candidate
 static void try_component(struct hst_dependencies *found, struct hst_component *component)
 {
     for (size_t i = 0; i < found->count; i++) {
-        struct hst_candidate candidate = {.component = component};
+        struct hst_dependency_candidate candidate = {.component = component};
         if (found->items[i].own == NULL && hst_needs_serves(&found->items[i].need, component, &candidate.serving)) insert(&found->items[i], &candidate);
     }
 }

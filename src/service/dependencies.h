@@ -7,7 +7,7 @@
 #include "service/service.h"
 
 /** A component that would serve. */
-struct hst_candidate {
+struct hst_dependency_candidate {
     struct hst_component *component; /**< of another model */
     struct hst_serving serving;      /**< how well, and why */
 };
@@ -15,7 +15,7 @@ struct hst_candidate {
 struct hst_dependency {
     struct hst_need need;            /**< what */
     const struct hst_component *own; /**< of the model itself, or NULL */
-    struct hst_candidate candidates[HST_CANDIDATES_MAX]; /**< best first; none when `own` is there */
+    struct hst_dependency_candidate candidates[HST_CANDIDATES_MAX]; /**< best first; none when `own` is there */
     size_t count;                    /**< of candidates */
 };
 /** All needs of a model. */

@@ -3,6 +3,7 @@
 #include "model/parser.h"
 #include "service/internal.h"
 #include "service/jsonx.h"
+#include "service/view_relations.h"
 #include "service/view_hash.h"
 
 #include <string.h>
@@ -72,7 +73,7 @@ static json_t *head_of(const struct hst_model *model)
     json_object_set_new(view, "generation", hst_jsonx_size(model->generation));
     json_object_set_new(view, "hashes", json_object());
     hst_view_add_metadata(view, model);
-    json_object_set_new(view, "compatibility", json_object());
+    json_object_set_new(view, "compatibility", hst_view_needs(model));
     json_object_set_new(view, "verdict", verdict_of(&model->verdict));
     json_object_set_new(view, "state", json_string(hst_model_state_name(model->state)));
     json_object_set_new(view, "warnings", hst_jsonx_texts((const char *const *)model->warnings, model->warning_count));

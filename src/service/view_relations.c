@@ -15,11 +15,22 @@ static json_t *families_of(const struct hst_need *need)
     return hst_jsonx_texts(need->families, count);
 }
 
+json_t *hst_view_needs(const struct hst_model *model)
+{
+    json_t *needs = json_object(), *lacks = json_array();
+    struct hst_need need;
+    for (size_t cursor = 0; hst_needs_next(model, &cursor, &need);) {
+        json_object_set_new(needs, need.role, families_of(&need));
+        if (hst_needs_own(model, &need) == NULL) json_array_append_new(lacks, json_string(need.role));
+    }
+    return json_pack("{s:o, s:o}", "needs", needs, "lacks", lacks);
+}
+
 static json_t *candidates_of(const struct hst_dependency *dependency)
 {
     json_t *candidates = json_array();
     for (size_t i = 0; i < dependency->count; i++) {
-        const struct hst_candidate *candidate = &dependency->candidates[i];
+        const struct hst_dependency_candidate *candidate = &dependency->candidates[i];
         const struct hst_model *model = candidate->component->model;
         json_array_append_new(candidates, json_pack("{s:s, s:s, s:b, s:f, s:o}", "component_id", candidate->component->id, "model_id", model->id, "decided", candidate->serving.decided,
                                                     "confidence", model->verdict.confidence, "reason", hst_jsonx_text(candidate->serving.reason)));

@@ -94,3 +94,10 @@ def test_a_scheduler_settles_the_prediction_type(tmp_path):
     write(pipeline / "unet" / "diffusion_pytorch_model.safetensors", next(case for case in CASES if case.what == "SD 2 of diffusers"))
     model = scan(tmp_path)["pipeline"]
     assert (model["type"], model["family"], model["variant"], model["verdict"]["needs_hint"]) == ("checkpoint", "sd2", "v_prediction", [])
+
+
+def test_a_bare_transformer_says_what_it_needs_and_lacks(tmp_path):
+    write(tmp_path / "flux.safetensors", next(case for case in CASES if case.what == "FLUX.1 schnell"))
+    relation = scan(tmp_path)["flux"]["compatibility"]
+    assert relation["needs"]["text_encoder"] == ["clip_l"] and relation["needs"]["text_encoder_2"] == ["t5_xxl"] and "flux1" in relation["needs"]["vae"]
+    assert sorted(relation["lacks"]) == ["text_encoder", "text_encoder_2", "vae"]
