@@ -82,6 +82,7 @@ enum hst_lora_part {
     HST_LORA_W2_A,  /**< its halves, or those of LoHa */
     HST_LORA_W2_B,  /**< as above */
     HST_LORA_ONE,   /**< the whole difference of a weight */
+    HST_LORA_OTHER, /**< something else that adapts a layer: OFT, IA3, GLoRA */
     HST_LORA_EXTRA, /**< belongs to the others: alpha, magnitudes, biases */
     HST_LORA_PARTS, /**< how many there are */
 };

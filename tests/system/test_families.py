@@ -11,7 +11,7 @@ from own_daemon import HOISTD, ROOT
 sys.path.insert(0, str(ROOT / "tests"))
 from families.library import CASES  # noqa: E402
 
-BYTES = {"F16": 2, "U8": 1, "I8": 1}
+BYTES = {"F16": 2, "U8": 1, "I8": 1, "F8_E4M3": 1}
 
 
 def dtype_of(case, name):
