@@ -70,6 +70,7 @@ struct hst_catalog_config {
     const char *database;        /**< SQLite file; NULL = remember nothing */
     unsigned threads;            /**< that scan; 0 = 2 per core, at most 16 */
     enum hst_hash_mode hash;     /**< what is hashed */
+    unsigned hash_quiet_ms;      /**< after a scan or a load until the background hashes */
     bool stay_inside;            /**< follow no links, but those of huggingface_hub's cache */
     enum hst_catalog_watching watch; /**< how changes are noticed */
     unsigned rescan_seconds;     /**< between scans where changes are not told; 0 = never */

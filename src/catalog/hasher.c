@@ -16,6 +16,9 @@ struct hst_hasher {
     struct hst_exec *exec;      /* threads of the background */
     unsigned threads;
     bool held;                  /* loads are under way */
+    uv_timer_t timer;           /* from the last scan or load to `quiet` */
+    bool closed;                /* the timer is */
+    bool quiet;                 /* nothing has happened for a while: the background may go on */
     _Atomic(bool) stop;         /* slices end soon */
     struct hst_list jobs;       /* begun and not ended */
     unsigned running;           /* of them in a slice */
@@ -53,11 +56,10 @@ int hst_hasher_new(struct hst_catalog *catalog, struct hst_hasher **ret_hasher, 
     hasher->threads = choose_threads();
     hst_list_init(&hasher->jobs);
     hst_list_init(&hasher->wanted);
+    uv_timer_init(catalog->config.loop, &hasher->timer);
+    hasher->timer.data = hasher;
     int status = hst_exec_new(catalog->config.loop, "hash", hasher->threads, &hasher->exec, err);
-    if (status < 0)
-        free(hasher);
-    else
-        *ret_hasher = hasher;
+    *ret_hasher = hasher;
     return status;
 }
 
@@ -190,7 +192,8 @@ static struct hst_hash_job *next_job(struct hst_hasher *hasher)
 {
     struct hst_hash_job *job = waiting_job(hasher, true);
     if (job == NULL) job = next_wanted(hasher);
-    if (job == NULL) job = waiting_job(hasher, false);
+    if (job != NULL || !hasher->quiet) return job;
+    job = waiting_job(hasher, false);
     return job != NULL ? job : next_of_background(hasher);
 }
 
@@ -225,13 +228,33 @@ static void begin_slices(struct hst_hasher *hasher)
     }
 }
 
+static void on_quiet(uv_timer_t *timer)
+{
+    struct hst_hasher *hasher = timer->data;
+    hasher->quiet = true;
+    hst_hasher_update(hasher);
+}
+
+/* Whoever has just loaded a model is likely to load the next: what nobody asked for waits. */
+static void wait_for_quiet(struct hst_hasher *hasher)
+{
+    unsigned ms = hasher->catalog->config.hash_quiet_ms;
+    if (ms == 0) hasher->quiet = true;
+    if (!hasher->quiet && !uv_is_active((uv_handle_t *)&hasher->timer)) uv_timer_start(&hasher->timer, on_quiet, ms, 0);
+}
+
 void hst_hasher_update(struct hst_hasher *hasher)
 {
     if (hasher == NULL) return;
     hasher->stop = hasher->held || hasher->catalog->scan.phase != HST_SCAN_NONE || hasher->catalog->stopping;
-    if (hasher->stop) return;
+    if (hasher->stop) {
+        hasher->quiet = false;
+        uv_timer_stop(&hasher->timer);
+        return;
+    }
+    wait_for_quiet(hasher);
     begin_slices(hasher);
-    if (is_state(hasher, "running") && hst_list_empty(&hasher->jobs)) end(hasher);
+    if (hasher->quiet && is_state(hasher, "running") && hst_list_empty(&hasher->jobs)) end(hasher);
 }
 
 /* Is this file of the model still the one that the catalog knows? */
@@ -283,11 +306,19 @@ void hst_hasher_restart(struct hst_hasher *hasher)
     hst_hasher_update(hasher);
 }
 
+static void on_closed(uv_handle_t *handle)
+{
+    ((struct hst_hasher *)handle->data)->closed = true;
+}
+
 void hst_hasher_stop(struct hst_hasher *hasher)
 {
     if (hasher == NULL) return;
     hst_hasher_update(hasher);
+    uv_close((uv_handle_t *)&hasher->timer, on_closed);
     hst_exec_free(hst_steal(&hasher->exec));
+    while (!hasher->closed)
+        uv_run(hasher->catalog->config.loop, UV_RUN_ONCE);
 }
 
 void hst_hasher_free(struct hst_hasher *hasher)

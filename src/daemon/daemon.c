@@ -27,6 +27,8 @@
 
 /** Longest stop before the process gives up (the contract says gone in 5 s). */
 #define STOP_SECONDS 5u
+/** Hashing nobody asked for begins so long after the last scan or load: a script that loads one model after the other has the disk for itself. */
+#define HASH_QUIET_MS 2000u
 /** Most devices. */
 #define DEVICES_MAX 16u
 /** Longest token in a token file. */
@@ -164,6 +166,7 @@ static int start_catalog(struct daemon *daemon, struct hst_error *err)
                                                          .root_count = roots.count,
                                                          .database = database,
                                                          .hash = hash,
+                                                         .hash_quiet_ms = HASH_QUIET_MS,
                                                          .stay_inside = !hst_settings_on(daemon->settings, "follow_links"),
                                                          .watch = watching.how,
                                                          .rescan_seconds = watching.rescan_seconds,
