@@ -186,8 +186,9 @@ def test_events_are_followed(daemon):
     assert daemon.cli("events", "--since", "x").returncode == 2
 
 
-def test_kept_events_can_be_had_as_json(daemon):
-    daemon.data("POST", "/api/model/load", {"model_id": "alpha"})
+def test_kept_events_can_be_had_as_json(start, one_model):
+    daemon = start(one_model)  # of its own: the last thousand events are kept
+    daemon.data("POST", "/api/model/load", {"model_id": "one"})
     follower = subprocess.Popen([HOIST, "events", "--since", "1", "--json", "--socket", daemon.socket], stdout=subprocess.PIPE, text=True)
     first = json.loads(follower.stdout.readline())
     follower.kill()
