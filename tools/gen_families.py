@@ -145,8 +145,6 @@ def loras_of(data, tables):
     """The tables about adapters."""
     return [array("static const struct hst_rule lora_rules[]", map(tables.rule, data["lora_bases"])),
             f"static const char lora_unknown[] = {text(data['lora_unknown'])};\n",
-            array("static const struct hst_rule_piece pieces[]",
-                  rows(data["lora_pieces"], lambda row: f"{{{text(row['suffix'])}, {len(row['suffix'])}, HST_LORA_{row['part'].upper()}, {text(row['format'])}, {text(row['algorithm'])}}}")),
             array("static const char *const lora_prefixes[]", rows(data["lora_prefixes"], text))]
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Generate the C tables of how models belong together, from api/modules.yaml and api/needs.yaml.
 
-usage: gen_relations.py prefixes|adapter_prefixes|parts|dialects|rules|interfaces api/modules.yaml OUT.inc
+usage: gen_relations.py prefixes|adapter_prefixes|pieces|dialects|rules|interfaces api/modules.yaml OUT.inc
        gen_relations.py needs api/needs.yaml OUT.inc
 """
 import itertools
@@ -30,9 +30,19 @@ def adapter_prefix_rows(data):
     return "".join(f"{{{c_string(text)}, HST_SIDE_{side.upper()}}},\n" for text, side in rows)
 
 
-def part_rows(data):
-    """One initialiser a suffix: text, length, part."""
-    return "".join(f"{{{c_string(text)}, {len(text)}, PART_{part.upper()}}},\n" for text, part in data["parts"])
+def piece_halves(row):
+    """The parts of a row with the other half of each: (part, suffix, other suffix or None)."""
+    halves = [(part, suffix) for part, suffix in row.items() if part not in ("format", "algorithm", "vague")]
+    return [(part, suffix, next((other for _, other in halves if other != suffix), None)) for part, suffix in halves]
+
+
+def piece_rows(data):
+    """One initialiser a suffix, longest first: text, length, part, other half, format, algorithm, vague."""
+    def text(value):
+        return c_string(value) if value else "NULL"
+    rows = [(suffix, part, other, row) for row in data["pieces"] for part, suffix, other in piece_halves(row)]
+    return "".join(f"{{{c_string(suffix)}, {len(suffix)}, HST_PIECE_{part.upper()}, {text(other)}, {text(row.get('format'))}, {text(row.get('algorithm'))}, "
+                   f"{str(row.get('vague', False)).lower()}}},\n" for suffix, part, other, row in sorted(rows, key=lambda item: -len(item[0])))
 
 
 def flat(name):
@@ -94,6 +104,6 @@ def need_rows(data):
 if __name__ == "__main__":
     gen_api.__doc__ = __doc__
     gen_api.MAKERS.clear()
-    gen_api.MAKERS.update(prefixes=prefix_rows, adapter_prefixes=adapter_prefix_rows, parts=part_rows, dialects=dialect_rows, rules=rule_rows,
+    gen_api.MAKERS.update(prefixes=prefix_rows, adapter_prefixes=adapter_prefix_rows, pieces=piece_rows, dialects=dialect_rows, rules=rule_rows,
                           interfaces=interface_rows, needs=need_rows)
     sys.exit(gen_api.main(sys.argv))

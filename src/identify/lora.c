@@ -7,21 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct hst_rule_piece *piece_of(const char *name)
-{
-    size_t length = strlen(name);
-    const struct hst_rule_piece *best = NULL;
-    size_t most = 0;
-    for (size_t i = 0; i < hst_table_piece_count; i++) {
-        const struct hst_rule_piece *piece = &hst_table_pieces[i];
-        bool may_end = piece->length > most && length > piece->length && name[length - piece->length] == piece->suffix[0];
-        if (!may_end || memcmp(name + length - piece->length, piece->suffix, piece->length) != 0) continue;
-        best = piece;
-        most = piece->length;
-    }
-    return best;
-}
-
 static int find_module(struct hst_lora *lora, const char *name, size_t length, struct hst_lora_module **ret_module, struct hst_error *err)
 {
     struct hst_lora_module *module = hst_map_get(&lora->modules, name, length);
@@ -36,7 +21,7 @@ static int find_module(struct hst_lora *lora, const char *name, size_t length, s
 }
 
 /* What a file is called by: the first way of writing, and the most special algorithm that it shows. */
-static void note_kind(struct hst_lora *lora, const struct hst_rule_piece *piece)
+static void note_kind(struct hst_lora *lora, const struct hst_piece *piece)
 {
     if (lora->format == NULL) lora->format = piece->format;
     bool plain = lora->algorithm == NULL || strcmp(lora->algorithm, "lora") == 0;
@@ -53,24 +38,25 @@ static void note_rank(struct hst_lora *lora, const struct hst_tensor *tensor)
 
 static int add_tensor(struct hst_lora *lora, const struct hst_tensor *tensor, struct hst_error *err)
 {
-    const struct hst_rule_piece *piece = piece_of(tensor->name);
+    const struct hst_piece *piece = hst_piece_of(tensor->name);
     struct hst_lora_module *module;
     if (piece == NULL) return HST_OK;
+    if (piece->algorithm != NULL && (piece->part == HST_PIECE_NOTE || hst_piece_tells(piece, tensor->name))) note_kind(lora, piece);
+    if (piece->part == HST_PIECE_NOTE || !hst_piece_tells(piece, tensor->name)) return HST_OK;
     HST_TRY(find_module(lora, tensor->name, strlen(tensor->name) - piece->length, &module, err));
     module->parts[piece->part] = tensor;
-    if (piece->part != HST_LORA_EXTRA || piece->algorithm != NULL) note_kind(lora, piece);
-    if (piece->part == HST_LORA_DOWN || piece->part == HST_LORA_W1_B) note_rank(lora, tensor);
+    if (piece->part == HST_PIECE_DOWN || piece->part == HST_PIECE_HADA_W1_B) note_rank(lora, tensor);
     return HST_OK;
 }
 
-static uint64_t size(const struct hst_lora_module *module, enum hst_lora_part part, uint32_t dim)
+static uint64_t size(const struct hst_lora_module *module, enum hst_piece_part part, uint32_t dim)
 {
     const struct hst_tensor *tensor = module->parts[part];
     return tensor != NULL && dim < tensor->rank ? tensor->shape[dim] : 0;
 }
 
 /* A Kronecker factor, whole or as a product of two. */
-static uint64_t factor(const struct hst_lora_module *module, enum hst_lora_part whole, enum hst_lora_part half, uint32_t dim)
+static uint64_t factor(const struct hst_lora_module *module, enum hst_piece_part whole, enum hst_piece_part half, uint32_t dim)
 {
     uint64_t known = size(module, whole, dim);
     return known != 0 ? known : size(module, half, dim);
@@ -79,13 +65,13 @@ static uint64_t factor(const struct hst_lora_module *module, enum hst_lora_part 
 /* out (dim 0) or in (dim 1) of the layer that the module adapts; 0 = it does not say. */
 static uint64_t layer_size(const struct hst_lora_module *module, uint32_t dim)
 {
-    enum hst_lora_part w1 = dim == 1 ? HST_LORA_W1_B : HST_LORA_W1_A, w2 = dim == 1 ? HST_LORA_W2_B : HST_LORA_W2_A;
-    uint64_t plain = size(module, dim == 1 ? HST_LORA_DOWN : HST_LORA_UP, dim), product;
-    if (plain == 0) plain = size(module, HST_LORA_ONE, dim);
-    if (plain != 0) return plain;
-    bool kronecker = module->parts[HST_LORA_W1] != NULL || module->parts[HST_LORA_W2] != NULL;
-    if (!kronecker) return size(module, w1, dim);
-    return hst_checked_mul(factor(module, HST_LORA_W1, w1, dim), factor(module, HST_LORA_W2, w2, dim), &product) ? product : 0;
+    static const enum hst_piece_part plain[2][3] = {{HST_PIECE_UP, HST_PIECE_HADA_W1_A, HST_PIECE_FULL}, {HST_PIECE_DOWN, HST_PIECE_HADA_W1_B, HST_PIECE_FULL}};
+    static const enum hst_piece_part halves[2][2] = {{HST_PIECE_LOKR_W1_A, HST_PIECE_LOKR_W2_A}, {HST_PIECE_LOKR_W1_B, HST_PIECE_LOKR_W2_B}};
+    uint64_t known = 0, product;
+    for (size_t i = 0; known == 0 && i < 3; i++)
+        known = size(module, plain[dim][i], dim);
+    if (known != 0) return known;
+    return hst_checked_mul(factor(module, HST_PIECE_LOKR_W1, halves[dim][0], dim), factor(module, HST_PIECE_LOKR_W2, halves[dim][1], dim), &product) ? product : 0;
 }
 
 /* What follows the prefix; the text itself when it has another one. */
@@ -145,19 +131,11 @@ static int find_layer(struct hst_lora *lora, size_t length, const uint64_t shape
     return HST_OK;
 }
 
-static bool is_adapter(const struct hst_lora_module *module)
-{
-    for (size_t part = 0; part < HST_LORA_EXTRA; part++)
-        if (module->parts[part] != NULL) return true;
-    return false;
-}
-
 static int add_module(struct hst_lora *lora, const struct hst_lora_module *module, struct hst_error *err)
 {
     uint64_t index[HST_LORA_NUMBERS], shape[2] = {layer_size(module, 0), layer_size(module, 1)};
     struct hst_lora_layer *layer;
     size_t numbers;
-    if (!is_adapter(module)) return HST_OK;
     size_t length = collapse(strip(module->name), lora->name, index, &numbers);
     HST_TRY(find_layer(lora, length, shape, &layer, err));
     for (size_t i = 0; i < numbers; i++)
@@ -193,11 +171,12 @@ int hst_lora_read(const struct hst_keys *keys, struct hst_lora *ret_lora, struct
 
 const struct hst_lora_module *hst_lora_dangling(const struct hst_lora *lora)
 {
-    static const enum hst_lora_part pairs[][2] = {{HST_LORA_DOWN, HST_LORA_UP}, {HST_LORA_W1_A, HST_LORA_W1_B}, {HST_LORA_W2_A, HST_LORA_W2_B}};
+    static const enum hst_piece_part pairs[][2] = {{HST_PIECE_DOWN, HST_PIECE_UP}, {HST_PIECE_HADA_W1_A, HST_PIECE_HADA_W1_B}, {HST_PIECE_HADA_W2_A, HST_PIECE_HADA_W2_B},
+                                                   {HST_PIECE_LOKR_W1_A, HST_PIECE_LOKR_W1_B}, {HST_PIECE_LOKR_W2_A, HST_PIECE_LOKR_W2_B}};
     const struct hst_lora_module *first = NULL;
     size_t cursor = 0;
     for (const struct hst_lora_module *module; (module = hst_map_next(&lora->modules, &cursor));)
-        for (size_t i = 0; i < 3; i++) {
+        for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
             bool whole = (module->parts[pairs[i][0]] == NULL) == (module->parts[pairs[i][1]] == NULL);
             if (!whole && (first == NULL || strcmp(module->name, first->name) < 0)) first = module;
         }

@@ -5,6 +5,7 @@
  * subject of rules by names such as "double_blocks_#_img_attn_qkv". */
 #include "base/map.h"
 #include "identify/keys.h"
+#include "model/pieces.h"
 #include "formats/arena.h"
 
 /** Numbers in a layer's name that are kept. */
@@ -13,7 +14,7 @@
 /** A layer that is adapted. */
 struct hst_lora_module {
     const char *name;                                  /**< as in the file, without the ending */
-    const struct hst_tensor *parts[HST_LORA_PARTS];    /**< its tensors by enum hst_lora_part; NULL = it has none */
+    const struct hst_tensor *parts[HST_PIECE_NOTE];    /**< its tensors by part; NULL = it has none */
 };
 /** Layers of the same name and size but for the numbers in it. */
 struct hst_lora_layer {

@@ -71,29 +71,6 @@ struct hst_rule_storage {
     const char *name;   /**< nf4, fp8_scaled ... */
     const char *suffix; /**< of a tensor that only they write */
 };
-/** Parts of an adapter. */
-enum hst_lora_part {
-    HST_LORA_DOWN,  /**< the half that reads the input */
-    HST_LORA_UP,    /**< the half that writes the output */
-    HST_LORA_W1,    /**< first Kronecker factor */
-    HST_LORA_W1_A,  /**< its halves, or those of LoHa */
-    HST_LORA_W1_B,  /**< as above */
-    HST_LORA_W2,    /**< second factor */
-    HST_LORA_W2_A,  /**< its halves, or those of LoHa */
-    HST_LORA_W2_B,  /**< as above */
-    HST_LORA_ONE,   /**< the whole difference of a weight */
-    HST_LORA_OTHER, /**< something else that adapts a layer: OFT, IA3, GLoRA */
-    HST_LORA_EXTRA, /**< belongs to the others: alpha, magnitudes, biases */
-    HST_LORA_PARTS, /**< how many there are */
-};
-/** How a tensor of an adapter ends. */
-struct hst_rule_piece {
-    const char *suffix;      /**< of its name */
-    size_t length;           /**< of suffix */
-    enum hst_lora_part part; /**< what it is */
-    const char *format;      /**< who writes it so, or NULL */
-    const char *algorithm;   /**< lora loha lokr ..., or NULL */
-};
 /** What others say, and what it means. */
 struct hst_rule_hint {
     const char *family;              /**< or NULL */

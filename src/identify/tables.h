@@ -19,8 +19,6 @@ extern const struct hst_rule_architecture *const hst_table_architectures; /**< o
 extern const size_t hst_table_architecture_count;                    /**< of them */
 extern const struct hst_rule_storage *const hst_table_storages;      /**< marks of quantisers */
 extern const size_t hst_table_storage_count;                         /**< of them */
-extern const struct hst_rule_piece *const hst_table_pieces;          /**< endings of an adapter's tensors */
-extern const size_t hst_table_piece_count;                           /**< of them */
 extern const char *const *const hst_table_lora_prefixes;             /**< taken off the names of an adapter's layers */
 extern const size_t hst_table_lora_prefix_count;                     /**< of them */
 extern const struct hst_rule_hint *const hst_table_hints;            /**< what others say */

@@ -2,25 +2,10 @@
 
 #include "base/checked.h"
 #include "formats/arena.h"
+#include "model/pieces.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* Kinds of tensors; api/modules.yaml describes them. */
-enum part {
-    PART_DOWN, PART_UP, PART_HADA_W1_A, PART_HADA_W1_B, PART_HADA_W2_A, PART_HADA_W2_B, PART_HADA_T, PART_LOKR_W1, PART_LOKR_W1_A, PART_LOKR_W1_B,
-    PART_LOKR_W2, PART_LOKR_W2_A, PART_LOKR_W2_B, PART_FULL, PART_SHAPED, /* those before it have a place in struct hst_adapter_module */
-    PART_ROTATION = PART_SHAPED, PART_OPAQUE, PART_NOTE,
-};
-_Static_assert(PART_SHAPED == HST_ADAPTER_PARTS, "every part with a shape has its place");
-
-static const struct suffix {
-    const char *text;
-    size_t length;
-    enum part part;
-} suffixes[] = {
-#include "parts.inc"
-};
 
 static const struct {
     const char *text;
@@ -28,14 +13,6 @@ static const struct {
 } prefixes[] = {
 #include "adapter_prefixes.inc"
 };
-
-static const struct suffix *suffix_of(const char *name)
-{
-    size_t length = strlen(name);
-    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++)
-        if (length > suffixes[i].length && strcmp(name + length - suffixes[i].length, suffixes[i].text) == 0) return &suffixes[i];
-    return NULL;
-}
 
 /* Take the prefix off; *ret_side = what it says. */
 static const char *bare_name(const char *name, enum hst_side *ret_side)
@@ -82,41 +59,41 @@ static void add_rotation(struct hst_adapter_module *module, const struct hst_ten
 
 static int add_tensor(struct hst_adapter *adapter, const struct hst_tensor *tensor, struct hst_error *err)
 {
-    const struct suffix *suffix = suffix_of(tensor->name);
-    adapter->whole += suffix == NULL;
-    if (suffix == NULL || suffix->part == PART_NOTE) return HST_OK;
-    struct hst_adapter_module *module = module_of(adapter, tensor->name, strlen(tensor->name) - suffix->length);
+    const struct hst_piece *piece = hst_piece_of(tensor->name);
+    adapter->whole += piece == NULL;
+    if (piece == NULL || piece->part == HST_PIECE_NOTE) return HST_OK;
+    struct hst_adapter_module *module = module_of(adapter, tensor->name, strlen(tensor->name) - piece->length);
     if (module == NULL) return hst_error_nomem(err);
-    if (suffix->part < PART_SHAPED) module->parts[suffix->part] = size_of(tensor);
-    if (suffix->part == PART_ROTATION) add_rotation(module, tensor);
-    if (suffix->part == PART_OPAQUE) module->known = false;
+    if (piece->part < HST_PIECE_SHAPED) module->parts[piece->part] = size_of(tensor);
+    if (piece->part == HST_PIECE_ROTATION) add_rotation(module, tensor);
+    if (piece->part == HST_PIECE_OPAQUE) module->known = false;
     return HST_OK;
 }
 
-static bool has(const struct hst_adapter_module *module, enum part part)
+static bool has(const struct hst_adapter_module *module, enum hst_piece_part part)
 {
     return module->parts[part].first > 0;
 }
 
 static void finish_lora(struct hst_adapter_module *module)
 {
-    module->dangling = !has(module, PART_DOWN) || !has(module, PART_UP);
-    module->out = module->parts[PART_UP].first;
-    module->in = module->parts[PART_DOWN].second;
-    module->in_flat = module->parts[PART_DOWN].others;
+    module->dangling = !has(module, HST_PIECE_DOWN) || !has(module, HST_PIECE_UP);
+    module->out = module->parts[HST_PIECE_UP].first;
+    module->in = module->parts[HST_PIECE_DOWN].second;
+    module->in_flat = module->parts[HST_PIECE_DOWN].others;
 }
 
 /* With a core tensor (Tucker) the factors stand the other way round. */
 static void finish_loha(struct hst_adapter_module *module)
 {
-    const struct hst_adapter_size *left = &module->parts[PART_HADA_W1_A], *right = &module->parts[PART_HADA_W1_B];
-    module->dangling = !has(module, PART_HADA_W1_A) || !has(module, PART_HADA_W1_B) || !has(module, PART_HADA_W2_A) || !has(module, PART_HADA_W2_B);
-    module->out = has(module, PART_HADA_T) ? left->others : left->first;
+    const struct hst_adapter_size *left = &module->parts[HST_PIECE_HADA_W1_A], *right = &module->parts[HST_PIECE_HADA_W1_B];
+    module->dangling = !has(module, HST_PIECE_HADA_W1_A) || !has(module, HST_PIECE_HADA_W1_B) || !has(module, HST_PIECE_HADA_W2_A) || !has(module, HST_PIECE_HADA_W2_B);
+    module->out = has(module, HST_PIECE_HADA_T) ? left->others : left->first;
     module->in = module->in_flat = right->others;
 }
 
 /* A factor of LoKr: whole, or a product of two; *ret_size is its own size. @return is it there? */
-static bool kronecker(const struct hst_adapter_module *module, enum part whole, struct hst_adapter_size *ret_size)
+static bool kronecker(const struct hst_adapter_module *module, enum hst_piece_part whole, struct hst_adapter_size *ret_size)
 {
     const struct hst_adapter_size *a = &module->parts[whole + 1], *b = &module->parts[whole + 2];
     *ret_size = has(module, whole) ? module->parts[whole] : (struct hst_adapter_size){a->first, b->others, b->others};
@@ -126,7 +103,7 @@ static bool kronecker(const struct hst_adapter_module *module, enum part whole, 
 static void finish_lokr(struct hst_adapter_module *module)
 {
     struct hst_adapter_size one, other;
-    bool first = kronecker(module, PART_LOKR_W1, &one), second = kronecker(module, PART_LOKR_W2, &other);
+    bool first = kronecker(module, HST_PIECE_LOKR_W1, &one), second = kronecker(module, HST_PIECE_LOKR_W2, &other);
     module->dangling = !first || !second;
     bool good = hst_checked_mul(one.first, other.first, &module->out) && hst_checked_mul(one.second, other.second, &module->in) &&
                 hst_checked_mul(one.others, other.others, &module->in_flat);
@@ -135,19 +112,19 @@ static void finish_lokr(struct hst_adapter_module *module)
 
 static void finish_full(struct hst_adapter_module *module)
 {
-    module->out = module->parts[PART_FULL].first;
-    module->in = module->parts[PART_FULL].second;
-    module->in_flat = module->parts[PART_FULL].second != 0 ? module->parts[PART_FULL].others : 0;
+    module->out = module->parts[HST_PIECE_FULL].first;
+    module->in = module->parts[HST_PIECE_FULL].second;
+    module->in_flat = module->parts[HST_PIECE_FULL].second != 0 ? module->parts[HST_PIECE_FULL].others : 0;
 }
 
 static void finish(struct hst_adapter_module *module)
 {
     static const struct {
-        enum part from, to;
+        enum hst_piece_part from, to;
         void (*finish)(struct hst_adapter_module *module);
-    } methods[] = {{PART_DOWN, PART_UP, finish_lora}, {PART_HADA_W1_A, PART_HADA_T, finish_loha}, {PART_LOKR_W1, PART_LOKR_W2_B, finish_lokr}, {PART_FULL, PART_FULL, finish_full}};
+    } methods[] = {{HST_PIECE_DOWN, HST_PIECE_UP, finish_lora}, {HST_PIECE_HADA_W1_A, HST_PIECE_HADA_T, finish_loha}, {HST_PIECE_LOKR_W1, HST_PIECE_LOKR_W2_B, finish_lokr}, {HST_PIECE_FULL, HST_PIECE_FULL, finish_full}};
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
-        for (enum part part = methods[i].from; part <= methods[i].to; part++)
+        for (enum hst_piece_part part = methods[i].from; part <= methods[i].to; part++)
             if (has(module, part)) {
                 methods[i].finish(module);
                 return;

@@ -7,6 +7,7 @@
 #include "base/map.h"
 #include "model/model.h"
 #include "model/modules.h"
+#include "model/pieces.h"
 
 struct hst_arena;
 
@@ -17,9 +18,6 @@ struct hst_adapter_size {
     uint64_t others; /**< product of all but the first */
 };
 
-/** Kinds of tensors of an adapter (api/modules.yaml: parts). */
-#define HST_ADAPTER_PARTS 14
-
 /** A module that is adapted. */
 struct hst_adapter_module {
     const char *name;   /**< bare, as the adapter calls it */
@@ -29,7 +27,7 @@ struct hst_adapter_module {
     uint64_t out;       /**< rows that the weight must have; 0 = any */
     uint64_t in;        /**< columns that it must have; 0 = any */
     uint64_t in_flat;   /**< the same, times a convolution's window */
-    struct hst_adapter_size parts[HST_ADAPTER_PARTS]; /**< what was found */
+    struct hst_adapter_size parts[HST_PIECE_SHAPED]; /**< what was found */
 };
 
 /** An adapter. Zero-initialise; free with hst_adapter_fini. */
