@@ -206,7 +206,7 @@ def test_nothing_outside_the_library_is_opened_and_nothing_is_run(corpus, tmp_pa
             continue
         assert call.group(1) in ("open", "openat", "openat2"), line
         inside = call.group(3).startswith(str(library)) or (call.group(2) is not None and not call.group(3).startswith("/") and ".." not in call.group(3).split("/"))
-        assert inside or call.group(3).startswith(SYSTEM), line
+        assert inside or call.group(3).startswith(SYSTEM) or call.group(3).endswith(".gcda"), line  # what an instrumented build writes
     assert all("hoistd" in line or "hoist-scan" in line for line in lines if "execve(" in line)
 
 
