@@ -113,6 +113,23 @@ static void says_of_which_types_it_can_tell(void **state)
     (void)state;
     assert_true(hst_values_decodes(HST_DTYPE_F8_E4M3FNUZ) && hst_values_decodes(HST_DTYPE_F64) && hst_values_decodes(HST_DTYPE_I8));
     assert_false(hst_values_decodes(HST_DTYPE_Q4_K) || hst_values_decodes(HST_DTYPE_F4) || hst_values_decodes(HST_DTYPE_F6_E3M2));
+    assert_false(hst_values_decodes((enum hst_dtype)0));
+}
+
+static void what_was_seen_once_stays_seen(void **state)
+{
+    static const enum hst_dtype types[] = {HST_DTYPE_F32, HST_DTYPE_F8_E4M3FNUZ, HST_DTYPE_I8, HST_DTYPE_Q8_0};
+    static const uint8_t zeros[136];
+    (void)state;
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        struct hst_values values = {0};
+        hst_values_add(&values, types[i], (const uint8_t[4]){[2] = 1}, 4);
+        hst_values_add(&values, types[i], zeros, sizeof zeros);
+        assert_true(values.nonzero);
+        assert_int_equal(values.nan + values.infinite, 0);
+        assert_false(count(types[i], zeros, sizeof zeros).nonzero);
+    }
+    assert_true(count(HST_DTYPE_F8_E8M0, zeros, 1).nonzero); /* 2 to the power of -127 */
 }
 
 int main(void)
@@ -124,6 +141,7 @@ int main(void)
         cmocka_unit_test(counts_add_up_over_blocks_and_pieces),
         cmocka_unit_test(negative_zeros_are_zeros),
         cmocka_unit_test(says_of_which_types_it_can_tell),
+        cmocka_unit_test(what_was_seen_once_stays_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
