@@ -89,6 +89,7 @@ struct hst_scan {
     bool cancelled;            /**< and never will */
     bool patient;              /**< nobody waits for it: what is being written can wait */
     bool unsettled;            /**< something has waited */
+    bool unreadable;           /**< a file could not be read, which says nothing about its content */
 };
 
 struct hst_watcher;

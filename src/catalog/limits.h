@@ -34,6 +34,8 @@
 /** After a change, the time without another one until a scan begins; and the longest that a series of changes holds it up. */
 #define HST_WATCH_QUIET_MS 400u
 #define HST_WATCH_LONGEST_MS 2000u /**< see there */
+/** When a file could not be read, the next scan comes after HST_WATCH_LONGEST_MS, and twice that each time, up to this many times: 17 minutes. */
+#define HST_WATCH_DOUBLINGS 9u
 /** Between scans that changes cause lies this many times the time of the last one: they take a tenth of a processor at most. */
 #define HST_WATCH_REST 9u
 /** Bytes of a value, and of all, that are read again for one answer. */

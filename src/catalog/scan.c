@@ -279,6 +279,7 @@ static void free_parse(struct parse *parse)
 static void settle(struct hst_catalog *catalog, struct parse *parse)
 {
     struct hst_scan *scan = &catalog->scan;
+    if (parse->status < 0 && parse->task.candidate->trouble == HST_CANDIDATE_GOOD) scan->unreadable = true;
     if (is_foreign(parse)) { /* forgotten at the end of the scan, and looked at again by the next */
         scan->status.files_changed--;
     } else if (parse->revision != parse->task.entry->revision) {
@@ -564,7 +565,7 @@ static int begin(struct hst_catalog *catalog, bool patient, struct hst_error *er
     scan->started_ns = hst_clock_ns();
     scan->phase = HST_SCAN_WALK;
     scan->patient = patient;
-    scan->cancelled = scan->unsettled = false;
+    scan->cancelled = scan->unsettled = scan->unreadable = false;
     scan->status = (struct hst_scan_status){
         .state = "running", .started_wall_ns = hst_clock_wall_ns(), .watching = scan->status.watching, .unwatched = scan->status.unwatched};
     hst_hasher_update(catalog->hasher);

@@ -17,6 +17,7 @@ struct hst_watcher {
     bool changed;            /* since the last scan began */
     uint64_t first_ns;       /* when the first of these changes was */
     uint64_t rested_ns;      /* no scan before */
+    unsigned failures;       /* scans in a row that could not read a file */
 };
 
 static void on_timer(uv_timer_t *timer)
@@ -43,6 +44,13 @@ static void plan_after_change(struct hst_watcher *watcher)
     uint64_t rest = ms_until(watcher->rested_ns, now);
     uint64_t wait = quiet < longest ? quiet : longest;
     plan(watcher, wait > rest ? wait : rest);
+}
+
+/* A disk or a server that fails may soon be well again, or stay as it is: each wait is twice as long as the one before. */
+static void plan_after_failure(struct hst_watcher *watcher)
+{
+    unsigned doublings = watcher->failures < HST_WATCH_DOUBLINGS ? watcher->failures : HST_WATCH_DOUBLINGS;
+    plan(watcher, UINT64_C(1) * HST_WATCH_LONGEST_MS << doublings);
 }
 
 static void on_change(void *context, const char *name, bool is_folder)
@@ -96,6 +104,9 @@ void hst_watcher_scan_ended(struct hst_watcher *watcher, const struct hst_error 
         plan(watcher, HST_WATCH_LONGEST_MS);
     else if (!status->watching && catalog->config.rescan_seconds > 0)
         plan(watcher, catalog->config.rescan_seconds * UINT64_C(1000));
+    else if (catalog->scan.unreadable)
+        plan_after_failure(watcher);
+    watcher->failures = catalog->scan.unreadable ? watcher->failures + 1 : 0;
 }
 
 struct hst_watch *hst_watcher_watch(const struct hst_watcher *watcher)

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 
+import hoist
 import pytest
 from own_daemon import BUILD, HOISTD, ROOT
 from weight_files import tensor, write
@@ -314,3 +315,58 @@ def test_a_file_cut_while_it_is_loaded_gives_an_error_and_nothing_else(start, tm
         daemon.data("DELETE", "/api/model/unload")
         daemon.data("DELETE", "/api/model/cache")
     assert daemon.data("GET", "/api/model/cache")["used_bytes"] == 0 and sum(outcomes.values()) == rounds
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+def test_a_disk_that_fails_for_a_while_condemns_no_file(start, tmp_path):
+    library = tmp_path / "models"
+    library.mkdir()
+    good, late = (write(library / f"{name}.safetensors", [tensor("weight", "F32", [4])]) for name in ("good", "late"))
+    late.rename(tmp_path / "late")
+    daemon = start(library, "--no-sandbox")  # the sandbox kills what a tracer changes
+    tracer = subprocess.Popen(["strace", "-f", "-o", tmp_path / "calls", "-p", str(daemon.process.pid), "-P", late, "-e", "trace=pread64", "-e", "inject=pread64:error=EIO"],
+                              stderr=subprocess.PIPE, text=True)
+    if "attached" not in tracer.stderr.readline():
+        pytest.skip("processes cannot be traced here")
+    (tmp_path / "late").rename(late)
+    daemon.scan()
+    models = listed(daemon)
+    assert models[good.name]["state"] == "ok" and models[late.name]["state"] == "invalid"
+    assert models[late.name]["problem"]["code"] == "io", models[late.name]
+    tracer.terminate()
+    tracer.wait()
+    deadline = time.monotonic() + 20
+    while listed(daemon)[late.name]["state"] != "ok":  # tried again without being asked
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_files_that_swap_names_are_never_mixed(start, tmp_path):
+    """The header of one file is never used for the bytes of another, whoever renames them while they are scanned and loaded."""
+    library = tmp_path / "models"
+    library.mkdir()
+    path = library / "one.safetensors"
+    makers = [tmp_path / f"{i}.safetensors" for i in range(2)]
+    for i, maker in enumerate(makers):  # the same tensor at another place in a file of another length, all of its bytes `i + 1`
+        header = json.dumps({"pad": {"dtype": "U8", "shape": [i * 4096], "data_offsets": [0, i * 4096]}, "weight": {"dtype": "U8", "shape": [MIB], "data_offsets": [i * 4096, i * 4096 + MIB]}})
+        maker.write_bytes(len(header).to_bytes(8, "little") + header.encode() + bytes([9]) * (i * 4096) + bytes([i + 1]) * MIB)
+    shutil.copy(makers[0], path)
+    daemon = start(library)
+    outcomes = collections.Counter()
+    for i in range(100):
+        daemon.scan()
+        shutil.copy(makers[(i + 1) % 2], tmp_path / "next")
+        swap = threading.Timer(0.0001 * i, os.replace, (tmp_path / "next", path))
+        swap.start()
+        with daemon.client() as client:
+            try:
+                with client.open("one") as model:
+                    seen = model.numpy()["weight"].tobytes()
+                assert seen in (b"\1" * MIB, b"\2" * MIB)
+                outcomes[seen[0]] += 1
+            except hoist.HoistError as error:
+                assert error.code == "file_changed", error
+                outcomes[error.code] += 1
+            swap.join()
+            client.call("DELETE", "/api/model/cache")
+    assert outcomes[1] > 0 and outcomes[2] > 0 and outcomes["file_changed"] > 0, outcomes

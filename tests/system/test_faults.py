@@ -109,16 +109,18 @@ def test_a_load_that_is_cancelled(slow):
     assert_state(slow, before)
 
 
-@pytest.mark.parametrize("how", ["write", "truncate", "delete"])
+@pytest.mark.parametrize("how", ["write", "truncate", "delete", "write and set the time back"])
 def test_a_file_that_is_changed_while_it_is_loaded(slow, how):
     path = slow.library / "large.safetensors"
-    before = state_of(slow)
+    before, times = state_of(slow), path.stat()
     job = start_loading(slow, "large")
     if how == "delete":
         path.unlink()
     else:
         with open(path, "r+b") as file:
             file.truncate(MIB) if how == "truncate" else file.write(b"x")
+        if how.endswith("back"):
+            os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
     view = wait_for(slow, job)
     assert view["error"]["code"] == "file_changed", view
     assert_state(slow, before)
