@@ -48,4 +48,6 @@ def main(target):
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2 or not sys.argv[1].endswith(".svg"):
+        sys.exit("usage: record.py TARGET.svg")
     main(sys.argv[1])
