@@ -94,8 +94,8 @@ def torch_file(path):
     return path
 
 
-def write(folder):
-    """Write it, unless it is there, into a hundred folders. Returns the folder."""
+def write(folder, files=FILES):
+    """Write it, unless it is there, into a hundred folders; `files` in hundreds. Returns the folder."""
     if (folder / "complete").exists():
         return folder
     folder.mkdir(parents=True, exist_ok=True)
@@ -103,7 +103,7 @@ def write(folder):
     number = 0
     for share, suffix, make in KINDS:
         head, size = make() if make else (b"", 0)
-        for _ in range(share * FILES // 100):
+        for _ in range(share * files // 100):
             path = folder / f"{number % 100:02}" / f"model-{number:05}.{suffix}"
             path.parent.mkdir(exist_ok=True)
             if make is None:
