@@ -1,5 +1,6 @@
 #include "identify/keys.h"
 
+#include "base/text.h"
 #include "formats/limits.h"
 
 #include <stdio.h>
@@ -8,16 +9,6 @@
 
 /* So many tensors under a prefix make it the main model's (as ComfyUI counts). */
 enum { ENOUGH = 5 };
-
-/* Most names differ in the first letters: no call, no length. */
-static bool starts(const char *text, const char *start)
-{
-    while (*start != '\0' && *text == *start) {
-        text++;
-        start++;
-    }
-    return *start == '\0';
-}
 
 static void use_prefix(struct hst_keys *keys, const char *prefix)
 {
@@ -59,7 +50,7 @@ static size_t count_under(const struct hst_keys *keys, const char *prefix)
 {
     size_t votes = 0;
     for (size_t i = 0; i < keys->count; i++)
-        votes += starts(keys->tensors[i]->name, prefix);
+        votes += hst_starts_with(keys->tensors[i]->name, prefix);
     return votes;
 }
 
@@ -80,7 +71,7 @@ bool hst_keys_set_prefix(struct hst_keys *keys, const char *prefix)
 {
     bool found = false;
     for (size_t i = 0; !found && i < keys->count; i++)
-        found = starts(keys->tensors[i]->name, prefix);
+        found = hst_starts_with(keys->tensors[i]->name, prefix);
     if (found) use_prefix(keys, prefix);
     keys->bare = false;
     return found;
@@ -138,7 +129,7 @@ static const struct hst_tensor *next_beginning(struct hst_keys *keys, const char
     if (full == name) full = strcpy(keys->name, name); /* a copy, to take the star off */
     keys->name[strlen(full) - 1] = '\0';
     while (*cursor < keys->count)
-        if (starts(keys->tensors[(*cursor)++]->name, full)) return keys->tensors[*cursor - 1];
+        if (hst_starts_with(keys->tensors[(*cursor)++]->name, full)) return keys->tensors[*cursor - 1];
     return NULL;
 }
 
@@ -157,7 +148,7 @@ static bool find(const void *context, const char *name, size_t *cursor, struct h
     struct hst_keys *keys = subject.keys;
     const struct hst_tensor *tensor = next_found(keys, name, cursor);
     if (tensor == NULL) return false;
-    bool stripped = keys->prefix_length > 0 && starts(tensor->name, keys->prefix);
+    bool stripped = keys->prefix_length > 0 && hst_starts_with(tensor->name, keys->prefix);
     *ret_seen = (struct hst_rule_seen){.prefix = stripped ? keys->prefix : "",
                                        .name = tensor->name + (stripped ? keys->prefix_length : 0),
                                        .shape = tensor->shape,

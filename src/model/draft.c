@@ -1,6 +1,7 @@
 #include "model/draft.h"
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "model/extents.h"
 #include "model/externals.h"
 #include "model/hub.h"
@@ -28,7 +29,7 @@ int hst_draft_text(char **member, const char *text, struct hst_error *err)
 /* "some.model.safetensors" -> "some.model"; a folder keeps its whole name. */
 void hst_draft_name(const char *path, char *out, size_t size)
 {
-    const char *slash = strrchr(path, '/'), *base = slash != NULL ? slash + 1 : path;
+    const char *base = hst_path_name(path);
     struct hst_parts parts;
     snprintf(out, size, "%s", base);
     const struct hst_suffix *suffix = hst_suffix_of(out);

@@ -2,6 +2,7 @@
 
 #include "base/checked.h"
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "model/reread.h"
 #include "os/folder.h"
 
@@ -123,12 +124,6 @@ static int hash_file(const struct hst_model_file *file, char out[2 * SHA1_BYTES 
     return HST_OK;
 }
 
-static const char *name_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash != NULL ? slash + 1 : path;
-}
-
 int hst_externals_verify(const struct hst_model *model, struct hst_error *err)
 {
     char found[2 * SHA1_BYTES + 1];
@@ -137,7 +132,7 @@ int hst_externals_verify(const struct hst_model *model, struct hst_error *err)
         if (file->sha1 == NULL) continue;
         HST_TRY(hash_file(file, found, err));
         if (strcmp(found, file->sha1) != 0)
-            return hst_error_set(err, HST_E_INVALID_FILE, "checksum: the SHA-1 of '%.64s' is %s, not %s", name_of(file->path), found, file->sha1);
+            return hst_error_set(err, HST_E_INVALID_FILE, "checksum: the SHA-1 of '%.64s' is %s, not %s", hst_path_name(file->path), found, file->sha1);
     }
     return HST_OK;
 }

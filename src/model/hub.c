@@ -1,6 +1,7 @@
 #include "model/hub.h"
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "os/folder.h"
 
 #include <stdio.h>
@@ -8,26 +9,15 @@
 
 static const char MODELS[] = "models--";
 
-static const char *last_part(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash != NULL ? slash + 1 : path;
-}
-
-static bool begins(const char *text, const char *start)
-{
-    return strncmp(text, start, strlen(start)) == 0;
-}
-
 bool hst_hub_is_repository(const char *path, int dir_fd)
 {
-    return begins(last_part(path), MODELS) && hst_folder_has(dir_fd, "snapshots");
+    return hst_starts_with(hst_path_name(path), MODELS) && hst_folder_has(dir_fd, "snapshots");
 }
 
 bool hst_hub_is_foreign(const char *path, int dir_fd)
 {
-    const char *name = last_part(path);
-    return (begins(name, "datasets--") || begins(name, "spaces--")) && hst_folder_has(dir_fd, "snapshots");
+    const char *name = hst_path_name(path);
+    return (hst_starts_with(name, "datasets--") || hst_starts_with(name, "spaces--")) && hst_folder_has(dir_fd, "snapshots");
 }
 
 bool hst_hub_main(int dir_fd, char revision[256])
@@ -62,7 +52,7 @@ bool hst_hub_of(const char *path, struct hst_hub *ret_hub)
         const char *folder = at;
         while (folder > path && folder[-1] != '/')
             folder--;
-        if (!begins(folder, MODELS)) continue;
+        if (!hst_starts_with(folder, MODELS)) continue;
         const char *revision = at + strlen(SNAPSHOTS);
         ret_hub->snapshot = (size_t)(revision - path) + strcspn(revision, "/");
         ret_hub->rest = path + ret_hub->snapshot + (path[ret_hub->snapshot] == '/');
@@ -80,6 +70,6 @@ const char *hst_hub_name(const char *path, struct hst_hub *hub)
     if (!hst_hub_of(path, hub)) return NULL;
     bool says_nothing = hub->rest[0] == '\0';
     for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++)
-        says_nothing = says_nothing || begins(hub->rest, plain[i]);
-    return says_nothing ? last_part(hub->repository) : NULL;
+        says_nothing = says_nothing || hst_starts_with(hub->rest, plain[i]);
+    return says_nothing ? hst_path_name(hub->repository) : NULL;
 }

@@ -1,5 +1,7 @@
 #include "model/modules.h"
 
+#include "base/text.h"
+
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,15 +36,10 @@ struct capture {
     const char *rest;
 };
 
-static bool starts(const char *text, const char *start)
-{
-    return strncmp(text, start, strlen(start)) == 0;
-}
-
 const char *hst_modules_bare(const char *name)
 {
     for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
-        if (starts(name, prefixes[i])) return name + strlen(prefixes[i]);
+        if (hst_starts_with(name, prefixes[i])) return name + strlen(prefixes[i]);
     return name;
 }
 
@@ -139,7 +136,7 @@ void hst_modules_learn(struct hst_naming *naming, const char *bare)
     flatten(flat);
     for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++) {
         bool before = naming->dialect == 0 || marks[i].dialect < naming->dialect;
-        if (before && starts(flat, marks[i].mark)) naming->dialect = marks[i].dialect;
+        if (before && hst_starts_with(flat, marks[i].mark)) naming->dialect = marks[i].dialect;
     }
     learn_blocks(naming, flat);
 }

@@ -1,6 +1,7 @@
 #include "service/view_hash.h"
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "catalog/hashes.h"
 #include "service/jsonx.h"
 
@@ -36,8 +37,7 @@ static const char *relative(const struct hst_model *model, const char *path)
 {
     size_t length = strlen(model->path);
     if (strncmp(path, model->path, length) == 0 && path[length] == '/') return path + length + 1;
-    const char *slash = strrchr(path, '/');
-    return slash != NULL ? slash + 1 : path;
+    return hst_path_name(path);
 }
 
 static json_t *hashes_of_files(const struct hst_catalog *catalog, const struct hst_model *model)
