@@ -1,16 +1,14 @@
 /* The files of a residency: opened once, checked to be those that were parsed, leased against writers. */
 #include "base/cleanup.h"
 #include "cache/internal.h"
+#include "model/reread.h"
 #include "os/filelease.h"
 
 static int open_file(struct hst_held_file *file, const struct hst_model_file *model_file, struct hst_error *err)
 {
-    struct hst_file_id id;
-    int fd = hst_file_open(model_file->path, &id, err);
+    int fd = hst_reread_open(model_file, err);
     if (fd < 0) return fd;
     file->fd = fd;
-    if (!hst_file_id_equal(&id, &model_file->id))
-        return hst_error_set(err, HST_E_FILE_CHANGED, "%s changed since it was scanned", model_file->path);
     file->leased = hst_filelease_take(fd);
     return HST_OK;
 }

@@ -4,6 +4,7 @@
 
 #include "base/checked.h"
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "catalog/halves.h"
 #include "catalog/limits.h"
 #include "model/reread.h"
@@ -145,8 +146,7 @@ static void end_hash(EVP_MD_CTX *context, char out[HST_STATED_DIGITS + 1])
     uint8_t digest[EVP_MAX_MD_SIZE];
     unsigned length = 0;
     if (EVP_DigestFinal_ex(context, digest, &length) != 1) return;
-    for (unsigned i = 0; i < length && 2 * i < HST_STATED_DIGITS; i++)
-        snprintf(out + (size_t)2 * i, 3, "%02x", digest[i]);
+    hst_hex(digest, length < HST_STATED_DIGITS / 2 ? length : HST_STATED_DIGITS / 2, out);
 }
 
 static void end_hashes(struct reader *reader)

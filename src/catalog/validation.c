@@ -243,17 +243,9 @@ int hst_validation_run(const struct hst_validation_wish *wish, struct hst_valida
     return status;
 }
 
-static bool same_files(const struct hst_model *a, const struct hst_model *b)
-{
-    if (a->file_count != b->file_count) return false;
-    for (size_t i = 0; i < a->file_count; i++)
-        if (!hst_file_id_equal(&a->files[i].id, &b->files[i].id)) return false;
-    return true;
-}
-
 bool hst_validation_compare(struct hst_validation *validation, const struct hst_model *scanned)
 {
-    bool same = validation->model != NULL && same_files(validation->model, scanned);
+    bool same = validation->model != NULL && hst_model_has_same_files(validation->model, scanned);
     if (!same && validation->checks[HST_CHECK_STRUCTURE].state == HST_CHECK_OK)
         say(validation, HST_CHECK_STRUCTURE, HST_CHECK_WARNING, "its files changed since they were scanned: what is there now is well-formed, and a scan will take it up");
     return same;

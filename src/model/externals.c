@@ -119,8 +119,7 @@ static int hash_file(const struct hst_model_file *file, char out[2 * SHA1_BYTES 
     if (EVP_DigestFinal_ex(hash, raw, NULL) != 1) return hst_error_nomem(err);
     HST_TRY(hst_file_identify(fd, &id, err));
     if (!hst_file_id_equal(&id, &file->id)) return hst_error_set(err, HST_E_FILE_CHANGED, "%s changed while it was verified", file->path);
-    for (size_t i = 0; i < SHA1_BYTES; i++)
-        snprintf(out + 2 * i, 3, "%02x", raw[i]);
+    hst_hex(raw, sizeof raw, out);
     return HST_OK;
 }
 

@@ -71,12 +71,17 @@ bool hst_model_has_externals(const struct hst_model *model)
     return false;
 }
 
-bool hst_model_is_same(const struct hst_model *model, const struct hst_model *before)
+bool hst_model_has_same_files(const struct hst_model *model, const struct hst_model *before)
 {
-    if (model->state != before->state || model->file_count != before->file_count || strcmp(model->problem.text, before->problem.text) != 0) return false;
+    if (model->file_count != before->file_count) return false;
     for (size_t i = 0; i < model->file_count; i++)
         if (!hst_file_id_equal(&model->files[i].id, &before->files[i].id)) return false;
     return true;
+}
+
+bool hst_model_is_same(const struct hst_model *model, const struct hst_model *before)
+{
+    return model->state == before->state && strcmp(model->problem.text, before->problem.text) == 0 && hst_model_has_same_files(model, before);
 }
 
 struct hst_component *hst_model_component(const struct hst_model *model, const char *role)

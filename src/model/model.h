@@ -142,6 +142,8 @@ static inline void hst_model_unrefp(struct hst_model **model)
 }
 /** Has it external data, in files that only its own files name? */
 bool hst_model_has_externals(const struct hst_model *model);
+/** Are all its files the same, as far as the file system tells? */
+bool hst_model_has_same_files(const struct hst_model *model, const struct hst_model *before);
 /** Is it the same as before: its state, and all its files as far as the file system tells? */
 bool hst_model_is_same(const struct hst_model *model, const struct hst_model *before);
 /** The component of this role, or NULL. */

@@ -13,8 +13,7 @@ static void set_hex(json_t *object, const char *key, const char *prefix, const u
 {
     char text[2 * HST_SHA256_BYTES + 8];
     int used = snprintf(text, sizeof text, "%s", prefix);
-    for (size_t i = 0; i < count; i++)
-        used += snprintf(text + used, sizeof text - (size_t)used, "%02x", bytes[i]);
+    hst_hex(bytes, count, text + used);
     json_object_set_new(object, key, json_string(text));
 }
 
