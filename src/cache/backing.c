@@ -1,6 +1,6 @@
 #include "cache/backing.h"
 
-#include "os/fstype.h"
+#include "model/layout.h"
 
 #include <string.h>
 
@@ -32,12 +32,15 @@ int hst_backing_find(const char *name)
     return -1;
 }
 
-enum hst_backing hst_backing_choose(const struct hst_store *store, const struct hst_model *model, const char *force)
+static bool can_be_held(const struct hst_model_file *file)
+{
+    return file->raw && file->fstype != HST_FSTYPE_OTHER;
+}
+
+enum hst_backing hst_backing_choose(const struct hst_component *component, const char *force)
 {
     if (force != NULL) return (enum hst_backing)hst_backing_find(force);
-    for (size_t i = 0; i < store->file_count; i++) {
-        if (store->files[i].fd < 0) continue;
-        if (!model->files[i].raw || hst_fstype_of(store->files[i].fd) == HST_FSTYPE_OTHER) return HST_BACKING_TMPFS_HUGE;
-    }
+    for (size_t i = 0; i < component->model->file_count; i++)
+        if (hst_layout_touches(component, i) && !can_be_held(&component->model->files[i])) return HST_BACKING_TMPFS_HUGE;
     return HST_BACKING_PAGE_CACHE;
 }

@@ -41,10 +41,27 @@ struct hst_residency *hst_cache_next(const struct hst_cache *cache, size_t *curs
     return *cursor < cache->by_key.count ? &cache->sorted[(*cursor)++]->view : NULL;
 }
 
-uint64_t hst_cache_cost(const struct hst_cache *cache, const struct hst_component *component)
+int hst_cache_draft(struct hst_cache *cache, const struct hst_component *component, struct hst_claim **ret_claim, struct hst_error *err)
+{
+    return hst_claim_new(cache, component, ret_claim, err);
+}
+
+uint64_t hst_cache_cost(const struct hst_cache *cache, const struct hst_component *component, const struct hst_claim *claim)
 {
     (void)cache;
-    return component->ram_bytes;
+    return claim != NULL ? hst_claim_cost(claim) : component->ram_bytes;
+}
+
+uint64_t hst_cache_exclusive(const struct hst_residency *residency)
+{
+    const struct hst_resident *resident = (const struct hst_resident *)residency;
+    return resident->claim != NULL ? hst_claim_exclusive(resident->claim) : 0;
+}
+
+bool hst_cache_shares(const struct hst_residency *a, const struct hst_residency *b)
+{
+    const struct hst_resident *x = (const struct hst_resident *)a, *y = (const struct hst_resident *)b;
+    return x->claim != NULL && y->claim != NULL && hst_claim_meets(x->claim, y->claim);
 }
 
 static bool evictable(const struct hst_residency *residency)
@@ -60,7 +77,8 @@ struct hst_cache_stats hst_cache_stats(const struct hst_cache *cache)
     stats.count = cache->by_key.count;
     for (size_t i = 0; i < cache->by_key.count; i++) {
         const struct hst_residency *view = &cache->sorted[i]->view;
-        if (evictable(view) && !view->pinned) stats.evictable_bytes += view->charged_bytes;
+        if (evictable(view) && !view->pinned) stats.evictable_bytes += hst_cache_exclusive(view);
+        stats.named_bytes += view->state == HST_RESIDENCY_CACHED ? view->charged_bytes : 0;
     }
     return stats;
 }
@@ -149,15 +167,24 @@ static int insert(struct hst_cache *cache, struct hst_resident *resident, struct
     return HST_OK;
 }
 
-static void free_resident(struct hst_resident *resident)
+/* Undo insert. */
+static void withdraw(struct hst_cache *cache, struct hst_resident *resident)
 {
-    hst_store_fini(&resident->store);
+    size_t at = 0, count = cache->by_key.count;
+    while (cache->sorted[at] != resident)
+        at++;
+    memmove(&cache->sorted[at], &cache->sorted[at + 1], (count - at - 1) * sizeof(struct hst_resident *));
+    hst_map_remove_str(&cache->by_key, resident->key);
+}
+
+static uint64_t free_resident(struct hst_resident *resident)
+{
+    uint64_t freed = hst_claim_unref(resident->claim);
     hst_layout_release(resident->view.component);
     hst_model_unref(resident->view.component->model);
-    free(resident->view.segments);
-    free(resident->view.placements);
     free(resident->key);
     free(resident);
+    return freed;
 }
 
 static struct hst_resident *make(struct hst_cache *cache, struct hst_component *component)
@@ -175,26 +202,40 @@ static struct hst_resident *make(struct hst_cache *cache, struct hst_component *
     hst_layout_share(component);
     resident->key = copy;
     resident->cache = cache;
-    resident->store.memory.fd = -1;
-    resident->store.tmpfs = cache->tmpfs.write_dir >= 0 ? &cache->tmpfs : NULL;
     resident->view.component = component;
-    resident->view.charged_bytes = hst_cache_cost(cache, component);
     resident->view.last_used_seq = ++cache->next_seq;
     return resident;
 }
 
-int hst_cache_reserve(struct hst_cache *cache, struct hst_component *component, struct hst_residency **ret_residency, struct hst_error *err)
+/* Charge a residency for what its claim has of its own. */
+static int take(struct hst_cache *cache, struct hst_resident *resident, struct hst_claim *claim, struct hst_error *err)
+{
+    HST_TRY(check_room(cache, hst_claim_cost(claim), err));
+    HST_TRY(hst_claim_take(claim, err));
+    resident->claim = claim;
+    resident->view.charged_bytes = claim->size_bytes;
+    return HST_OK;
+}
+
+static int insert_and_take(struct hst_cache *cache, struct hst_resident *resident, struct hst_claim *claim, struct hst_error *err)
+{
+    HST_TRY(insert(cache, resident, err));
+    int status = take(cache, resident, claim, err);
+    if (status < 0) withdraw(cache, resident);
+    return status;
+}
+
+int hst_cache_reserve(struct hst_cache *cache, struct hst_component *component, struct hst_claim *claim, struct hst_residency **ret_residency,
+                      struct hst_error *err)
 {
     if (hst_cache_find(cache, component) != NULL) return hst_error_set(err, HST_E_BUSY, "%s is held already", component->id);
-    HST_TRY(check_room(cache, hst_cache_cost(cache, component), err));
     struct hst_resident *resident = make(cache, component);
     if (resident == NULL) return hst_error_nomem(err);
-    int status = insert(cache, resident, err);
+    int status = insert_and_take(cache, resident, claim, err);
     if (status < 0) {
         free_resident(resident);
         return status;
     }
-    cache->stats.used_bytes += resident->view.charged_bytes;
     hst_cache_tell(cache, &resident->view, "caching");
     *ret_residency = &resident->view;
     return HST_OK;
@@ -213,27 +254,27 @@ void hst_cache_cancel(struct hst_cache *cache, struct hst_residency *residency)
     if (fill != NULL) fill->cancel = true;
 }
 
-static void uncharge(struct hst_cache *cache, struct hst_residency *residency)
+void hst_cache_show(struct hst_resident *resident)
 {
-    if (residency->state != HST_RESIDENCY_SUSPENDED) cache->stats.used_bytes -= residency->charged_bytes;
+    const struct hst_claim *claim = resident->claim;
+    struct hst_residency *view = &resident->view;
+    view->backing = claim->kind;
+    view->locked = hst_claim_is_locked(claim);
+    view->segments = claim->segments;
+    view->segment_count = claim->segment_count;
+    view->placements = claim->places;
 }
 
-void hst_cache_remove(struct hst_cache *cache, struct hst_resident *resident, bool drop)
+uint64_t hst_cache_remove(struct hst_cache *cache, struct hst_resident *resident)
 {
-    size_t at = 0, count = cache->by_key.count;
-    while (cache->sorted[at] != resident)
-        at++;
-    memmove(&cache->sorted[at], &cache->sorted[at + 1], (count - at - 1) * sizeof(struct hst_resident *));
-    hst_map_remove_str(&cache->by_key, resident->key);
-    if (resident->store.ops != NULL) resident->store.ops->release(&resident->store, drop);
-    uncharge(cache, &resident->view);
+    withdraw(cache, resident);
     hst_cache_tell(cache, &resident->view, "absent");
-    free_resident(resident);
+    return free_resident(resident);
 }
 
 void hst_cache_discard(struct hst_cache *cache, struct hst_residency *residency)
 {
-    hst_cache_remove(cache, hst_resident_of(residency), false);
+    hst_cache_remove(cache, hst_resident_of(residency));
 }
 
 static int check_unused(const struct hst_residency *residency, struct hst_error *err)
@@ -245,9 +286,9 @@ static int check_unused(const struct hst_residency *residency, struct hst_error 
 int hst_cache_evict(struct hst_cache *cache, struct hst_residency *residency, uint64_t *ret_freed_bytes, struct hst_error *err)
 {
     HST_TRY(check_unused(residency, err));
-    if (ret_freed_bytes != NULL) *ret_freed_bytes = residency->charged_bytes;
     cache->stats.evictions++;
-    hst_cache_remove(cache, hst_resident_of(residency), true);
+    uint64_t freed = hst_cache_remove(cache, hst_resident_of(residency));
+    if (ret_freed_bytes != NULL) *ret_freed_bytes = freed;
     return HST_OK;
 }
 
@@ -255,19 +296,33 @@ int hst_cache_suspend(struct hst_cache *cache, struct hst_residency *residency, 
 {
     struct hst_resident *resident = hst_resident_of(residency);
     HST_TRY(check_unused(residency, err));
-    uncharge(cache, residency);
+    (void)cache;
     residency->state = HST_RESIDENCY_SUSPENDED;
-    resident->store.ops->suspend(&resident->store);
+    residency->segments = NULL;
+    residency->segment_count = 0;
+    residency->placements = NULL;
+    hst_claim_unref(hst_steal(&resident->claim));
     return HST_OK;
+}
+
+static int resume(struct hst_cache *cache, struct hst_resident *resident, struct hst_claim *claim, struct hst_fill_listener listener, struct hst_error *err)
+{
+    HST_TRY(take(cache, resident, claim, err));
+    int status = hst_fill_start(resident, listener, err);
+    if (status < 0) resident->claim = NULL;
+    return status;
 }
 
 int hst_cache_resume(struct hst_cache *cache, struct hst_residency *residency, struct hst_fill_listener listener, struct hst_error *err)
 {
-    HST_TRY(check_room(cache, residency->charged_bytes, err));
-    HST_TRY(hst_fill_start(hst_resident_of(residency), listener, err));
-    cache->stats.used_bytes += residency->charged_bytes;
-    residency->state = HST_RESIDENCY_CACHING;
-    return HST_OK;
+    struct hst_claim *claim;
+    HST_TRY(hst_claim_new(cache, residency->component, &claim, err));
+    int status = resume(cache, hst_resident_of(residency), claim, listener, err);
+    if (status < 0)
+        hst_claim_unref(claim);
+    else
+        residency->state = HST_RESIDENCY_CACHING;
+    return status;
 }
 
 void hst_cache_ref(struct hst_cache *cache, struct hst_residency *residency)
@@ -288,20 +343,26 @@ void hst_cache_pin(struct hst_cache *cache, struct hst_residency *residency, boo
     residency->pinned = pinned;
 }
 
-/* Let the writer of a held file go on: nothing of it is leased any more, and it goes as soon as nobody uses it. */
-static void give_way(struct hst_cache *cache, struct hst_resident *resident)
+/* Let the writer of a held file go on. */
+static void give_way(struct hst_region *region)
 {
-    struct hst_store *store = &resident->store;
-    bool broken = false;
-    for (size_t i = 0; i < store->file_count; i++) {
-        struct hst_held_file *file = &store->files[i];
-        if (!file->leased || !hst_filelease_broken(file->fd)) continue;
-        broken = true;
-        file->leased = false;
-        hst_hold_unlock(&file->hold);
-        hst_filelease_release(file->fd);
+    if (!region->leased || !hst_filelease_broken(region->fd)) return;
+    region->broken = true;
+    region->leased = false;
+    region->unlocked = true;
+    hst_hold_unlock(&region->hold);
+    hst_filelease_release(region->fd);
+    hst_twins_forget(region, 0, UINT64_MAX);
+}
+
+/* Nothing of a written file is leased any more, and what lies in it goes as soon as nobody uses it. */
+static void part_with(struct hst_cache *cache, struct hst_resident *resident)
+{
+    if (resident->claim == NULL || !hst_claim_is_broken(resident->claim)) return;
+    if (resident->fill != NULL) {
+        hst_fill_break(resident);
+        return;
     }
-    if (!broken) return;
     resident->view.stale = true;
     resident->view.locked = false;
     if (check_unused(&resident->view, NULL) == HST_OK) hst_cache_evict(cache, &resident->view, NULL, NULL);
@@ -311,13 +372,10 @@ static void on_break(uv_signal_t *signal, int number)
 {
     struct hst_cache *cache = signal->data;
     (void)number;
-    for (size_t i = cache->by_key.count; i > 0; i--) {
-        struct hst_resident *resident = cache->sorted[i - 1];
-        if (resident->fill == NULL)
-            give_way(cache, resident);
-        else
-            hst_fill_check_writers(resident);
-    }
+    HST_LIST_FOREACH(node, &cache->regions)
+        give_way(hst_container_of(node, struct hst_region, node));
+    for (size_t i = cache->by_key.count; i > 0; i--)
+        part_with(cache, cache->sorted[i - 1]);
 }
 
 int hst_cache_new(const struct hst_cache_config *config, struct hst_cache **ret_cache, struct hst_error *err)
@@ -328,6 +386,7 @@ int hst_cache_new(const struct hst_cache_config *config, struct hst_cache **ret_
     if (cache == NULL) return hst_error_nomem(err);
     cache->config = *config;
     hst_list_init(&cache->holders);
+    hst_list_init(&cache->regions);
     (void)hst_tmpfs_new(config->budget_bytes, &cache->tmpfs, NULL); /* without it copies lie in memfds */
     int status = hst_exec_new(config->loop, "fill", config->threads > 0 ? config->threads : HST_FILL_THREADS, &cache->exec, err);
     if (status == HST_OK) status = hst_refetch_new(cache, cache->exec, &cache->refetch, err);
@@ -360,13 +419,14 @@ void hst_cache_free(struct hst_cache *cache)
     hst_refetch_free(cache->refetch);
     hst_lease_end_all(cache);
     while (cache->by_key.count > 0)
-        hst_cache_remove(cache, cache->sorted[0], false);
+        hst_cache_remove(cache, cache->sorted[0]);
     cache->closing++;
     uv_close((uv_handle_t *)&cache->break_signal, on_closed);
     while (cache->closing > 0)
         uv_run(cache->config.loop, UV_RUN_ONCE);
     hst_tmpfs_fini(&cache->tmpfs);
     hst_map_fini(&cache->by_key);
+    hst_map_fini(&cache->by_content);
     free_usage(cache);
     free(cache->sorted);
     free(cache);

@@ -50,10 +50,10 @@ struct hst_residency {
     enum hst_residency_state state;  /**< see above */
     enum hst_backing backing;        /**< what holds the bytes */
     bool locked;                     /**< page_cache: pages are locked, not only read in */
-    uint64_t charged_bytes;          /**< of the budget */
-    struct hst_segment *segments;    /**< `segment_count` of them, once CACHED */
+    uint64_t charged_bytes;          /**< bytes it names, in pages; what others name, too, is charged once */
+    const struct hst_segment *segments; /**< `segment_count` of them, once CACHED */
     size_t segment_count;            /**< of segments */
-    struct hst_placement *placements; /**< one a tensor of the component, once CACHED */
+    const struct hst_placement *placements; /**< one a tensor of the component, once CACHED */
     unsigned leases;                 /**< leases that include it */
     unsigned device_refs;            /**< devices that reference it (hst_cache_ref) */
     bool pinned;                     /**< never evicted to make room */
@@ -66,6 +66,7 @@ struct hst_residency {
 struct hst_cache_stats {
     uint64_t budget_bytes;   /**< limit */
     uint64_t used_bytes;     /**< charged: cached + caching + draining */
+    uint64_t named_bytes;    /**< sum of what cached components name: beyond used_bytes it is named twice, and saved */
     uint64_t draining_bytes; /**< evicted but still mapped by clients */
     uint64_t evictable_bytes; /**< cached, not pinned, not leased, not on a device */
     uint64_t hits;           /**< component asked for and cached */
@@ -109,8 +110,19 @@ struct hst_cache_stats hst_cache_stats(const struct hst_cache *cache);
 enum hst_backing hst_cache_copy_backing(const struct hst_cache *cache);
 /** Name of a backing as in the contract. */
 const char *hst_backing_name(enum hst_backing backing);
-/** Bytes that caching the component would charge: its extents rounded to pages. */
-uint64_t hst_cache_cost(const struct hst_cache *cache, const struct hst_component *component);
+/** What of memory a component would take, in detail (cache/claim.h). */
+struct hst_claim;
+/** Draft what a component that is held (model/layout.h) would take. Tensors whose twins are in memory are named from now on, so that they stay;
+ * nothing is charged. *ret_claim owned by the caller, for hst_cache_reserve or hst_claim_unref. */
+int hst_cache_draft(struct hst_cache *cache, const struct hst_component *component, struct hst_claim **ret_claim, struct hst_error *err);
+/** Let go of a claim; NULL is fine. @return bytes that went back to the kernel */
+uint64_t hst_claim_unref(struct hst_claim *claim);
+/** Bytes that caching the component would charge: what its draft has of its own; without one (NULL) all of its extents, rounded to pages. */
+uint64_t hst_cache_cost(const struct hst_cache *cache, const struct hst_component *component, const struct hst_claim *claim);
+/** Bytes that evicting it would give back: what no other residency has, too. */
+uint64_t hst_cache_exclusive(const struct hst_residency *residency);
+/** Have the two a byte of memory in common? */
+bool hst_cache_shares(const struct hst_residency *a, const struct hst_residency *b);
 /** The residency of this component in this generation, or NULL. Counts neither hit nor miss. */
 struct hst_residency *hst_cache_find(const struct hst_cache *cache, const struct hst_component *component);
 /** Residencies in order of their component's id: start with *cursor = 0; NULL at the end. */
@@ -125,9 +137,10 @@ struct hst_usage {
 void hst_cache_touch(struct hst_cache *cache, const struct hst_component *component, struct hst_residency *residency);
 /** The counts of a component. */
 struct hst_usage hst_cache_usage(const struct hst_cache *cache, const struct hst_component *component);
-/** Begin a residency in state CACHING: charges the budget or fails with HST_E_OUT_OF_RAM and the figures. Reads nothing yet. Somebody must
- * hold the component (model/layout.h); the residency does so from then on. */
-int hst_cache_reserve(struct hst_cache *cache, struct hst_component *component, struct hst_residency **ret_residency, struct hst_error *err);
+/** Begin a residency in state CACHING with what was drafted: charges the budget or fails with HST_E_OUT_OF_RAM and the figures. Reads nothing
+ * yet. Takes the claim over when it succeeds. Somebody must hold the component (model/layout.h); the residency does so from then on. */
+int hst_cache_reserve(struct hst_cache *cache, struct hst_component *component, struct hst_claim *claim, struct hst_residency **ret_residency,
+                      struct hst_error *err);
 /** Bring the bytes in: checks that every file is still the one parsed, before and after. */
 int hst_cache_fill(struct hst_cache *cache, struct hst_residency *residency, struct hst_fill_listener listener, struct hst_error *err);
 /** Ask a running fill to stop: done is told HST_E_CANCELLED soon. */

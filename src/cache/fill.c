@@ -6,16 +6,25 @@
 #include "base/cleanup.h"
 #include "cache/internal.h"
 #include "os/clock.h"
-#include "os/filelease.h"
+#include "os/file.h"
+#include "os/hold.h"
 
 /* A job: what it works on, and its own result, so that jobs share nothing. */
 struct job {
     struct hst_resident *resident;
-    const struct hst_extent *extent;
-    uint64_t offset;
-    uint64_t size_bytes;
+    struct hst_fetch fetch;        /* of a piece */
+    struct opening *opening;       /* of the first one; owned */
     int status;
     struct hst_error error;
+};
+
+/* What the first job opens: one a region of the claim. */
+struct opening {
+    struct hst_opened_file file; /* it opened */
+    int fd;                      /* borrowed: it was open before */
+    int direct_fd;
+    struct hst_memfd memory;     /* it allocated */
+    enum hst_backing kind;       /* of memory */
 };
 
 static void end_fill(struct hst_resident *resident);
@@ -62,10 +71,27 @@ static bool stopped(struct job *job)
     return true;
 }
 
+/* Is the file that its bytes come from still the one that was parsed? */
+static int check_source(const struct hst_claim *claim, const struct hst_piece *piece, struct hst_error *err)
+{
+    struct hst_file_id id;
+    const struct hst_region *source = claim->regions[piece->source];
+    HST_TRY(hst_file_identify(source->fd, &id, err));
+    if (hst_file_id_equal(&id, &source->id)) return HST_OK;
+    return hst_error_set(err, HST_E_FILE_CHANGED, "%s changed while it was read", source->path);
+}
+
+static int check_sources(const struct hst_claim *claim, struct hst_error *err)
+{
+    for (size_t i = 0; i < claim->own_count; i++)
+        if (i == 0 || claim->pieces[i].source != claim->pieces[i - 1].source) HST_TRY(check_source(claim, &claim->pieces[i], err));
+    return HST_OK;
+}
+
 static void check_work(void *arg)
 {
     struct job *job = arg;
-    if (!stopped(job)) job->status = hst_store_check(&job->resident->store, job->resident->view.component->model, &job->error);
+    if (!stopped(job)) job->status = check_sources(job->resident->claim, &job->error);
 }
 
 static void check_done(void *arg)
@@ -84,14 +110,13 @@ static void after_pieces(struct hst_resident *resident)
 static void piece_work(void *arg)
 {
     struct job *job = arg;
-    struct hst_store *store = &job->resident->store;
-    if (!stopped(job)) job->status = store->ops->fill(store, job->extent, job->offset, job->size_bytes, &job->error);
+    if (!stopped(job)) job->status = job->fetch.region->ops->fill(&job->fetch, &job->error);
 }
 
 static void piece_done(void *arg)
 {
     struct job *job = arg;
-    uint64_t size_bytes = job->status == HST_OK ? job->size_bytes : 0;
+    uint64_t size_bytes = job->status == HST_OK ? job->fetch.size_bytes : 0;
     struct hst_resident *resident = finish(job);
     struct hst_fill *fill = resident->fill;
     fill->done_bytes += size_bytes;
@@ -99,81 +124,158 @@ static void piece_done(void *arg)
     if (fill->pieces == 0) after_pieces(resident);
 }
 
-static int submit_extent(struct hst_resident *resident, const struct hst_extent *extent)
+static int submit_piece(struct hst_resident *resident, const struct hst_piece *piece)
 {
-    for (uint64_t at = 0; at < extent->size_bytes; at += HST_FILL_PIECE_BYTES) {
-        uint64_t size = hst_min_u64(HST_FILL_PIECE_BYTES, extent->size_bytes - at);
-        HST_TRY(submit(resident, piece_work, piece_done, (struct job){.extent = extent, .offset = at, .size_bytes = size}));
+    const struct hst_claim *claim = resident->claim;
+    struct hst_fetch fetch = {.region = claim->regions[piece->region], .source = claim->regions[piece->source], .was_resident = piece->was_resident};
+    for (uint64_t at = 0; at < piece->size_bytes; at += HST_FILL_PIECE_BYTES) {
+        fetch.begin = piece->begin + at;
+        fetch.source_offset = piece->source_offset + at;
+        fetch.size_bytes = hst_min_u64(HST_FILL_PIECE_BYTES, piece->size_bytes - at);
+        HST_TRY(submit(resident, piece_work, piece_done, (struct job){.fetch = fetch}));
     }
     return HST_OK;
+}
+
+/* ---- opening: files, and memory of our own ---- */
+
+static void free_openings(struct opening *openings, size_t count)
+{
+    for (size_t i = 0; openings != NULL && i < count; i++) {
+        hst_region_discard(&openings[i].file);
+        hst_closep(&openings[i].direct_fd);
+        hst_memfd_fini(&openings[i].memory);
+    }
+    free(openings);
+}
+
+static struct opening *make_openings(const struct hst_claim *claim)
+{
+    struct opening *openings = calloc(claim->region_count + 1, sizeof *openings);
+    for (size_t i = 0; openings != NULL && i < claim->region_count; i++)
+        openings[i] = (struct opening){.file.fd = -1, .fd = claim->regions[i]->fd, .direct_fd = -1, .memory.fd = -1};
+    return openings;
+}
+
+static int open_region(struct hst_resident *resident, size_t index, struct opening *opening, struct hst_error *err)
+{
+    struct hst_cache *cache = resident->cache;
+    const struct hst_region *region = resident->claim->regions[index];
+    struct hst_tmpfs *tmpfs = cache->tmpfs.write_dir >= 0 ? &cache->tmpfs : NULL;
+    if (hst_region_is_file(region)) return opening->fd >= 0 ? HST_OK : hst_region_open(region, &opening->file, err);
+    if (region->memory.fd >= 0) return HST_OK; /* a twin's: it is there as long as the claim is */
+    return hst_backing_allocate(resident->claim->kind, tmpfs, region->size_bytes, &opening->memory, &opening->kind, err);
+}
+
+/* What is not in memory is read past the page cache where it would only be there twice. */
+static void look_at(struct hst_piece *piece, struct opening *source)
+{
+    int fd = source->fd >= 0 ? source->fd : source->file.fd;
+    uint64_t present = hst_hold_resident(fd, piece->source_offset, piece->size_bytes);
+    piece->was_resident = present >= piece->size_bytes - piece->size_bytes / 8;
+    bool copies = piece->region != piece->source;
+    if (copies && !piece->was_resident && source->direct_fd < 0) source->direct_fd = hst_file_reopen_direct(fd);
 }
 
 static void prepare_work(void *arg)
 {
     struct job *job = arg;
-    struct hst_store *store = &job->resident->store;
+    struct hst_claim *claim = job->resident->claim;
     if (stopped(job)) return;
-    job->status = hst_store_open(store, job->resident->view.component, &job->error);
-    if (job->status < 0) return;
-    store->kind = hst_backing_choose(store, job->resident->view.component->model, job->resident->cache->config.force_backing);
-    store->ops = hst_backing_ops(store->kind);
-    job->status = store->ops->prepare(store, &job->error);
+    for (size_t i = 0; job->status == HST_OK && i < claim->region_count; i++)
+        job->status = open_region(job->resident, i, &job->opening[i], &job->error);
+    for (size_t i = 0; job->status == HST_OK && i < claim->own_count; i++)
+        look_at(&claim->pieces[i], &job->opening[claim->pieces[i].source]);
+}
+
+static void adopt_memory(struct hst_resident *resident, struct hst_region *region, struct opening *opening)
+{
+    if (opening->memory.fd < 0) return;
+    region->memory = opening->memory;
+    region->kind = resident->claim->kind = opening->kind;
+    opening->memory = (struct hst_memfd){.fd = -1};
+}
+
+static int adopt(struct hst_resident *resident, struct opening *openings, struct hst_error *err)
+{
+    struct hst_claim *claim = resident->claim;
+    for (size_t i = 0; i < claim->region_count; i++) {
+        struct hst_region *region = claim->regions[i];
+        hst_region_adopt(region, &openings[i].file);
+        if (region->direct_fd < 0) region->direct_fd = hst_steal_fd(&openings[i].direct_fd);
+        adopt_memory(resident, region, &openings[i]);
+    }
+    for (size_t i = 0; i < claim->own_count; i++)
+        if (claim->pieces[i].region == claim->pieces[i].source) HST_TRY(hst_region_map(claim->regions[claim->pieces[i].region], err));
+    return HST_OK;
 }
 
 static void prepare_done(void *arg)
 {
-    struct hst_resident *resident = finish(arg);
-    const struct hst_extents *extents = &resident->store.extents;
-    int status = resident->fill->error.status;
-    for (size_t i = 0; status == HST_OK && i < extents->count; i++)
-        status = submit_extent(resident, &extents->items[i]);
-    if (status < 0) fail(resident->fill, status);
-    if (resident->fill->pieces == 0) after_pieces(resident);
+    struct job *job = arg;
+    struct opening *openings = job->opening;
+    struct hst_resident *resident = finish(job);
+    const struct hst_claim *claim = resident->claim;
+    struct hst_fill *fill = resident->fill;
+    if (fill->error.status == HST_OK) (void)adopt(resident, openings, &fill->error);
+    free_openings(openings, claim->region_count);
+    for (size_t i = 0; fill->error.status == HST_OK && i < claim->own_count; i++)
+        if (submit_piece(resident, &claim->pieces[i]) < 0) fail(fill, HST_E_NOMEM);
+    if (fill->error.status < 0) fill->cancel = true;
+    if (fill->pieces == 0) after_pieces(resident);
 }
 
 int hst_fill_start(struct hst_resident *resident, struct hst_fill_listener listener, struct hst_error *err)
 {
+    struct opening *openings = make_openings(resident->claim);
     resident->fill = calloc(1, sizeof *resident->fill);
-    if (resident->fill == NULL) return hst_error_nomem(err);
+    if (openings == NULL || resident->fill == NULL) {
+        free(openings);
+        free(hst_steal(&resident->fill));
+        return hst_error_nomem(err);
+    }
     resident->fill->listener = listener;
-    resident->fill->total_bytes = resident->view.charged_bytes;
+    for (size_t i = 0; i < resident->claim->own_count; i++)
+        resident->fill->total_bytes += resident->claim->pieces[i].size_bytes;
     resident->fill->started_ns = hst_clock_ns();
-    if (submit(resident, prepare_work, prepare_done, (struct job){0}) == HST_OK) return HST_OK;
+    if (submit(resident, prepare_work, prepare_done, (struct job){.opening = openings}) == HST_OK) return HST_OK;
+    free(openings);
     free(hst_steal(&resident->fill));
     return hst_error_nomem(err);
 }
 
-void hst_fill_check_writers(struct hst_resident *resident)
+void hst_fill_break(struct hst_resident *resident)
 {
-    const struct hst_store *store = &resident->store;
-    for (size_t i = 0; i < store->file_count; i++)
-        if (store->files[i].leased && hst_filelease_broken(store->files[i].fd)) fail(resident->fill, HST_E_FILE_CHANGED);
+    fail(resident->fill, HST_E_FILE_CHANGED);
 }
 
-/* Tell clients where everything is. */
+/* Whoever has an equal tensor need not read it from now on. */
+static void note_twins(const struct hst_resident *resident)
+{
+    const struct hst_component *component = resident->view.component;
+    const struct hst_claim *claim = resident->claim;
+    for (size_t i = 0; i < component->tensor_count; i++) {
+        const uint8_t *hash = hst_twins_hash(component, i);
+        if (hash == NULL) continue;
+        hst_twins_note(resident->cache, hash, claim->regions[claim->places[i].segment], claim->places[i].offset, component->tensors[i].tensor->size_bytes);
+    }
+}
+
 static int publish(struct hst_resident *resident, struct hst_error *err)
 {
     struct hst_residency *view = &resident->view;
-    const struct hst_component *component = view->component;
-    const struct hst_store *store = &resident->store;
-    struct hst_placement *placements = calloc(component->tensor_count + 1, sizeof *placements);
-    if (placements == NULL) return hst_error_nomem(err);
-    for (size_t i = 0; i < component->tensor_count; i++)
-        if (component->tensors[i].tensor->size_bytes > 0)
-            placements[i] = store->ops->place(store, component->tensors[i].file, component->tensors[i].tensor->offset);
-    free(view->placements);
-    free(view->segments);
-    view->segments = NULL;
-    view->placements = placements;
-    return store->ops->describe(store, &view->segments, &view->segment_count, err);
+    struct hst_claim *claim = resident->claim;
+    if (hst_claim_is_broken(claim)) return hst_error_set(err, HST_E_FILE_CHANGED, "a file of %s is being written", view->component->id);
+    note_twins(resident);
+    HST_TRY(hst_claim_publish(claim, view->component->tensor_count, err));
+    hst_cache_show(resident);
+    return HST_OK;
 }
 
 static void succeed(struct hst_resident *resident, const struct hst_fill *fill)
 {
     struct hst_residency *view = &resident->view;
     view->state = HST_RESIDENCY_CACHED;
-    view->backing = resident->store.kind;
-    view->locked = resident->store.locked;
     view->fill_ns = hst_clock_ns() - fill->started_ns;
     resident->cache->stats.filled_bytes += fill->total_bytes;
     hst_cache_tell(resident->cache, view, "cached");
@@ -182,11 +284,11 @@ static void succeed(struct hst_resident *resident, const struct hst_fill *fill)
 static void end_fill(struct hst_resident *resident)
 {
     HST_AUTO(hst_freep) struct hst_fill *fill = hst_steal(&resident->fill);
-    if (fill->error.status == HST_OK) publish(resident, &fill->error);
+    if (fill->error.status == HST_OK) (void)publish(resident, &fill->error);
     struct hst_error error = fill->error;
     if (error.status == HST_OK)
         succeed(resident, fill);
     else
-        hst_cache_remove(resident->cache, resident, true);
+        hst_cache_remove(resident->cache, resident);
     fill->listener.done(fill->listener.context, error.status, error.status < 0 ? &error : NULL);
 }

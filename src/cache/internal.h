@@ -4,8 +4,9 @@
  * The private half of the RAM tier, shared by the files of cache/ alone. */
 #include "base/list.h"
 #include "base/map.h"
-#include "cache/backing.h"
+#include "cache/claim.h"
 #include "cache/limits.h"
+#include "cache/twins.h"
 
 /** A fill under way. */
 struct hst_fill {
@@ -20,11 +21,11 @@ struct hst_fill {
 
 /** A residency with its private half. */
 struct hst_resident {
-    struct hst_residency view;  /**< what the outside sees; first member */
-    struct hst_cache *cache;    /**< its tier */
-    struct hst_store store;     /**< the memory */
-    struct hst_fill *fill;      /**< while CACHING or resuming; owned */
-    char *key;                  /**< "MODEL:ROLE#GENERATION" */
+    struct hst_residency view; /**< what the outside sees; first member */
+    struct hst_cache *cache;   /**< its tier */
+    struct hst_claim *claim;   /**< its memory; NULL while SUSPENDED */
+    struct hst_fill *fill;     /**< while CACHING or resuming; owned */
+    char *key;                 /**< "MODEL:ROLE#GENERATION" */
 };
 
 /** The tier. */
@@ -32,13 +33,16 @@ struct hst_cache {
     struct hst_cache_config config;   /**< as given */
     struct hst_exec *exec;            /**< threads that fill */
     struct hst_map by_key;            /**< residents by key */
+    struct hst_map by_content;        /**< known tensors in memory (twins.h) */
     struct hst_map usage;             /**< counts by component id; owned by cache.c */
+    struct hst_list regions;          /**< of memory */
     struct hst_resident **sorted;     /**< owned array, by component id */
     size_t sorted_room;               /**< of sorted */
     struct hst_cache_stats stats;     /**< running totals */
     struct hst_list holders;          /**< leases */
     uint64_t next_lease_id;           /**< 1, 2, ... */
     uint64_t next_seq;                /**< order of use */
+    uint64_t next_claim;              /**< 1, 2, ... */
     uv_signal_t break_signal;         /**< SIGIO: somebody wants to write a held file */
     struct hst_tmpfs tmpfs;           /**< where copies go; write_dir -1 = there is none */
     struct hst_refetch *refetch;      /**< watches page cache that may not be locked */
@@ -52,18 +56,14 @@ static inline struct hst_resident *hst_resident_of(struct hst_residency *residen
 }
 /** Tell the listener about a component's state. */
 void hst_cache_tell(struct hst_cache *cache, const struct hst_residency *residency, const char *state);
-/** Take a residency out of the tier and free it; its charge is given back. */
-void hst_cache_remove(struct hst_cache *cache, struct hst_resident *resident, bool drop);
+/** Show outside what its claim has published. */
+void hst_cache_show(struct hst_resident *resident);
+/** Take a residency out of the tier and free it; its charge is given back. @return bytes that went back to the kernel */
+uint64_t hst_cache_remove(struct hst_cache *cache, struct hst_resident *resident);
 /** Start the jobs of a fill. On failure nothing runs and the listener is not told. */
 int hst_fill_start(struct hst_resident *resident, struct hst_fill_listener listener, struct hst_error *err);
-/** Somebody may be about to write a file that is being filled: then the fill fails with HST_E_FILE_CHANGED. */
-void hst_fill_check_writers(struct hst_resident *resident);
+/** A file of a residency that is being filled is being written: the fill fails with HST_E_FILE_CHANGED. */
+void hst_fill_break(struct hst_resident *resident);
 /** End every lease (while freeing). */
 void hst_lease_end_all(struct hst_cache *cache);
-/** Open the files of a store and check that they are those parsed. [worker] */
-int hst_store_open(struct hst_store *store, const struct hst_component *component, struct hst_error *err);
-/** Are the open files still those parsed? [worker] */
-int hst_store_check(const struct hst_store *store, const struct hst_model *model, struct hst_error *err);
-/** Close the files and free. */
-void hst_store_fini(struct hst_store *store);
 #endif

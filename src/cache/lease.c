@@ -14,15 +14,24 @@ struct lease {
     struct hst_cache *cache;
     int pipe_fd;
     uv_poll_t poll;
+    struct hst_claim **claims; /* what the client maps; owned, each referenced */
 };
+
+static void free_lease(struct lease *lease)
+{
+    for (size_t i = 0; lease->claims != NULL && i < lease->view.count; i++)
+        hst_claim_unref(lease->claims[i]);
+    free(lease->claims);
+    free(lease->view.residencies);
+    free(lease);
+}
 
 static void on_closed(uv_handle_t *handle)
 {
     struct lease *lease = handle->data;
     lease->cache->closing--;
     hst_closep(&lease->pipe_fd);
-    free(lease->view.residencies);
-    free(lease);
+    free_lease(lease);
 }
 
 static void evict_if_stale(struct hst_cache *cache, struct hst_residency *residency)
@@ -34,8 +43,10 @@ static void end(struct lease *lease)
 {
     struct hst_cache *cache = lease->cache;
     hst_list_remove(&lease->node);
-    for (size_t i = 0; i < lease->view.count; i++)
+    for (size_t i = 0; i < lease->view.count; i++) {
         lease->view.residencies[i]->leases--;
+        hst_claim_unref(hst_steal(&lease->claims[i]));
+    }
     for (size_t i = 0; i < lease->view.count; i++)
         evict_if_stale(cache, lease->view.residencies[i]);
     cache->closing++;
@@ -65,14 +76,18 @@ static struct lease *make(struct hst_cache *cache, struct hst_residency *const *
 {
     struct lease *lease = calloc(1, sizeof *lease);
     if (lease == NULL) return NULL;
+    lease->cache = cache;
     lease->view.residencies = calloc(count + 1, sizeof *residencies);
-    if (lease->view.residencies == NULL) {
-        free(lease);
+    lease->claims = calloc(count + 1, sizeof(struct hst_claim *));
+    if (lease->view.residencies == NULL || lease->claims == NULL) {
+        free_lease(lease);
         return NULL;
     }
-    if (count > 0) memcpy(lease->view.residencies, residencies, count * sizeof *residencies);
+    for (size_t i = 0; i < count; i++) {
+        lease->view.residencies[i] = residencies[i];
+        lease->claims[i] = hst_claim_ref(hst_resident_of(residencies[i])->claim);
+    }
     lease->view.count = count;
-    lease->cache = cache;
     return lease;
 }
 
@@ -98,8 +113,7 @@ int hst_cache_lease(struct hst_cache *cache, struct hst_residency *const *reside
     if (lease == NULL) return hst_error_nomem(err);
     int status = hst_pipe_new(&lease->pipe_fd, ret_pipe_fd, err);
     if (status < 0) {
-        free(lease->view.residencies);
-        free(lease);
+        free_lease(lease);
         return status;
     }
     lease->view.pid = pid;

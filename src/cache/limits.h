@@ -9,6 +9,10 @@
 #define HST_FILL_THREADS 8u
 /** Memory left to everybody else when admission is checked: below this the kernel starts to kill. */
 #define HST_HEADROOM_BYTES UINT64_C(134217728)
+/** Smallest tensor whose memory is shared: a page, for less frees none. */
+#define HST_TWIN_BYTES_MIN UINT64_C(4096)
+/** Regions of others in which a component's tensors may lie: a client gets a descriptor of each, and an answer takes some sixty in all. */
+#define HST_FOREIGN_REGIONS_MAX 8u
 /** Between two looks at page cache that may not be locked: what the kernel takes in a second is soon read again. */
 #define HST_REFETCH_MS 1000u
 #endif

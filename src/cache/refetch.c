@@ -56,7 +56,7 @@ static void look_done(void *arg)
     free_look(look);
 }
 
-static bool add(struct look *look, int fd, const struct hst_extent *extent)
+static bool add(struct look *look, int fd, const struct hst_piece *piece)
 {
     if (look->count == look->room) {
         size_t room = 2 * look->room + 16;
@@ -67,16 +67,18 @@ static bool add(struct look *look, int fd, const struct hst_extent *extent)
     }
     int copy = hst_hold_dup(fd);
     if (copy < 0) return false;
-    look->ranges[look->count++] = (struct range){copy, extent->offset, extent->size_bytes};
+    look->ranges[look->count++] = (struct range){copy, piece->begin, piece->size_bytes};
     return true;
 }
 
 static bool add_resident(struct look *look, const struct hst_resident *resident)
 {
-    const struct hst_store *store = &resident->store;
-    bool watched = resident->view.state == HST_RESIDENCY_CACHED && resident->view.backing == HST_BACKING_PAGE_CACHE && !resident->view.locked && !resident->view.stale;
-    for (size_t i = 0; watched && i < store->extents.count; i++)
-        if (!add(look, store->files[store->extents.items[i].file].fd, &store->extents.items[i])) return false;
+    const struct hst_claim *claim = resident->claim;
+    bool watched = resident->view.state == HST_RESIDENCY_CACHED && !resident->view.locked && !resident->view.stale;
+    for (size_t i = 0; watched && i < claim->piece_count; i++) {
+        const struct hst_region *region = claim->regions[claim->pieces[i].region];
+        if (hst_region_is_file(region) && !add(look, region->fd, &claim->pieces[i])) return false;
+    }
     return true;
 }
 

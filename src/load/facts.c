@@ -51,7 +51,7 @@ static void gather_items(struct hst_job_entry *job, struct hst_plan_item *items)
                                           .depends_on = (const char *const *)component->depends_on,
                                           .depends_on_count = component->depends_on_count,
                                           .size_bytes = component->size_bytes,
-                                          .ram_bytes = held == NULL ? hst_cache_cost(cache, component) : 0,
+                                          .ram_bytes = held == NULL ? hst_cache_cost(cache, component, job->parts[i].claim) : 0,
                                           .device_bytes = job->view.device != NULL && !present ? component->size_bytes : 0};
     }
 }
@@ -75,7 +75,7 @@ static size_t gather_ram(const struct hst_loader *loader, struct gathering *gath
     for (struct hst_residency *residency; (residency = hst_cache_next(loader->config.cache, &cursor));) {
         if (!ram_evictable(loader, residency)) continue;
         gathering->victims.ram[count] = residency;
-        gathering->ram[count++] = (struct hst_plan_candidate){residency->component->id, residency->charged_bytes, residency->last_used_seq, residency->fill_ns};
+        gathering->ram[count++] = (struct hst_plan_candidate){residency->component->id, hst_cache_exclusive(residency), residency->last_used_seq, residency->fill_ns};
     }
     return count;
 }

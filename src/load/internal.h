@@ -20,6 +20,7 @@ struct hst_victims {
 /** A component of a job, and what the job made of it. */
 struct hst_part {
     struct hst_residency *residency;  /**< RAM tier; NULL until found or reserved */
+    struct hst_claim *claim;          /**< what it would take of RAM, until it is reserved */
     struct hst_loaded_entry *present; /**< it was on the device before */
     struct hst_device_memory *memory; /**< allocated by this job, until published */
     struct hst_loaded_entry *ready;   /**< its future entry, until published */

@@ -215,6 +215,7 @@ static struct hst_job_entry *next_startable(struct hst_loader *loader)
 static void release_layout(struct hst_job_entry *job)
 {
     for (size_t i = 0; i < job->view.component_count; i++) {
+        hst_claim_unref(hst_steal(&job->parts[i].claim));
         if (job->parts[i].laid_out) hst_layout_release(job->view.components[i]);
         job->parts[i].laid_out = false;
     }

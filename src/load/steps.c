@@ -129,10 +129,27 @@ static void one_by_one(struct hst_job_entry *job)
     job->plan.batch_count = next;
 }
 
+/* What a part that is not in RAM would take of it. Twins that are there are held from here on: no victim takes them along. */
+static int draft_part(struct hst_job_entry *job, size_t index, struct hst_error *err)
+{
+    struct hst_cache *cache = job->loader->config.cache;
+    struct hst_part *part = &job->parts[index];
+    if (part->claim != NULL || hst_cache_find(cache, job->view.components[index]) != NULL) return HST_OK;
+    return hst_cache_draft(cache, job->view.components[index], &part->claim, err);
+}
+
+static int draft_all(struct hst_job_entry *job, struct hst_error *err)
+{
+    for (size_t i = 0; i < job->view.component_count; i++)
+        HST_TRY(draft_part(job, i, err));
+    return HST_OK;
+}
+
 static int estimate(struct hst_job_entry *job, struct hst_error *err)
 {
     hst_plan_fini(&job->plan);
     hst_facts_victims_fini(&job->victims);
+    HST_TRY(draft_all(job, err));
     HST_TRY(hst_facts_plan(job, &job->plan, &job->victims, err));
     if (strcmp(job->view.optimization_applied, "memory") == 0) one_by_one(job);
     say(job, "%llu bytes of RAM and %llu of the device, %zu evictions, %zu batches", (unsigned long long)job->plan.ram_bytes,
@@ -192,7 +209,9 @@ static int reserve_ram(struct hst_job_entry *job, size_t index, struct hst_error
         hst_job_hold(job, part);
         return HST_OK;
     }
-    HST_TRY(hst_cache_reserve(cache, job->view.components[index], &part->residency, err));
+    HST_TRY(draft_part(job, index, err));
+    HST_TRY(hst_cache_reserve(cache, job->view.components[index], part->claim, &part->residency, err));
+    part->claim = NULL;
     hst_journal_add(job, (struct hst_journal_entry){.kind = HST_UNDO_RAM_RESERVE, .part = index});
     return HST_OK;
 }

@@ -130,6 +130,7 @@ static int parse(int fd, struct hst_model_file *file, struct hst_error *err)
     struct hst_file_id after;
     HST_TRY(hst_parser_parse(fd, file->id.size_bytes, &format, &file->table, err));
     file->raw = format->raw;
+    file->fstype = hst_fstype_of(fd);
     HST_TRY(hst_file_identify(fd, &after, err));
     if (!hst_file_id_equal(&after, &file->id)) return hst_error_set(err, HST_E_FILE_CHANGED, "%s is being written", file->path);
     return HST_OK;

@@ -13,13 +13,13 @@ static bool touches(const struct hst_extent *run, uint32_t file, uint64_t begin)
 }
 
 /* Walk the tensors (ordered by file and offset), merge their page-rounded ranges, and emit each run. */
-static void walk(const struct hst_component *component, uint64_t page, emit_fn emit, struct hst_extents *extents)
+static void walk(const struct hst_component *component, const bool *skip, uint64_t page, emit_fn emit, struct hst_extents *extents)
 {
     struct hst_extent run = {0};
     for (size_t i = 0; i < component->tensor_count; i++) {
         const struct hst_tensor *tensor = component->tensors[i].tensor;
         uint64_t begin = hst_round_down(tensor->offset, page), end = hst_round_up(tensor->offset + tensor->size_bytes, page);
-        if (tensor->size_bytes == 0) continue;
+        if (tensor->size_bytes == 0 || (skip != NULL && skip[i])) continue;
         if (touches(&run, component->tensors[i].file, begin)) {
             run.size_bytes = hst_max_u64(run.offset + run.size_bytes, end) - run.offset;
             continue;
@@ -46,17 +46,17 @@ static void store(struct hst_extents *extents, const struct hst_extent *run)
 uint64_t hst_extents_cost(const struct hst_component *component, uint64_t page_size)
 {
     struct hst_extents total = {0};
-    walk(component, page_size, sum, &total);
+    walk(component, NULL, page_size, sum, &total);
     return total.size_bytes;
 }
 
-int hst_extents_of(const struct hst_component *component, uint64_t page_size, struct hst_extents *ret_extents, struct hst_error *err)
+int hst_extents_of(const struct hst_component *component, const bool *skip, uint64_t page_size, struct hst_extents *ret_extents, struct hst_error *err)
 {
     struct hst_extents total = {0}, extents = {0};
-    walk(component, page_size, sum, &total);
+    walk(component, skip, page_size, sum, &total);
     extents.items = calloc(total.count + 1, sizeof *extents.items);
     if (extents.items == NULL) return hst_error_nomem(err);
-    walk(component, page_size, store, &extents);
+    walk(component, skip, page_size, store, &extents);
     *ret_extents = extents;
     return HST_OK;
 }

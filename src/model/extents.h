@@ -19,8 +19,8 @@ struct hst_extents {
     uint64_t size_bytes;      /**< sum */
 };
 
-/** Compute them; the result is owned by the caller (hst_extents_fini). A component without bytes has none. */
-int hst_extents_of(const struct hst_component *component, uint64_t page_size, struct hst_extents *ret_extents, struct hst_error *err);
+/** Compute them, without the tensors for which `skip` (one a tensor; NULL = all count) is true; the result is owned by the caller (hst_extents_fini). A component without bytes has none. */
+int hst_extents_of(const struct hst_component *component, const bool *skip, uint64_t page_size, struct hst_extents *ret_extents, struct hst_error *err);
 /** Their sum alone, without allocating. */
 uint64_t hst_extents_cost(const struct hst_component *component, uint64_t page_size);
 /** The extent that holds this byte of the file, which must be in one. */

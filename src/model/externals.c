@@ -38,12 +38,14 @@ struct place {
     uint32_t header;    /* the model file */
 };
 
-static int open_external(const struct place *place, const struct hst_external *external, struct hst_file_id *ret_id, struct hst_error *err)
+static int open_external(const struct place *place, const struct hst_external *external, struct hst_model_file *file, struct hst_error *err)
 {
     char path[8192];
     snprintf(path, sizeof path, "%s%s", place->below, external->location);
-    HST_AUTO(hst_closep) int fd = hst_file_open_beneath(place->dir_fd, path, ret_id, err);
-    return fd < 0 ? judge_open(fd, external, err) : check_size(external, ret_id, err);
+    HST_AUTO(hst_closep) int fd = hst_file_open_beneath(place->dir_fd, path, &file->id, err);
+    if (fd < 0) return judge_open(fd, external, err);
+    file->fstype = hst_fstype_of(fd);
+    return check_size(external, &file->id, err);
 }
 
 /* The file is one of the model even when it cannot be opened: whoever sees that the model has external data looks at it again. */
@@ -57,7 +59,7 @@ static int add(struct hst_model *model, const struct place *place, struct hst_ex
     file->header = place->header;
     file->table = hst_steal(&external->table);
     HST_TRY(hst_draft_text(&file->sha1, external->sha1, err));
-    HST_TRY(open_external(place, external, &file->id, err));
+    HST_TRY(open_external(place, external, file, err));
     file->table->file_size_bytes = file->id.size_bytes;
     return HST_OK;
 }

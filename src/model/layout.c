@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 
 #include <assert.h>
+#include <string.h>
 
 /* The component of each tensor of a file's table, by its place in the table. */
 static uint16_t *mark_owners(const struct hst_model *model, uint32_t file)
@@ -108,7 +109,10 @@ static int list_tensors(struct hst_component *component, struct hst_error *err)
 static void drop_tables(struct hst_model *model)
 {
     for (size_t i = 0; i < model->file_count; i++)
-        if (model->files[i].holders == 0) hst_tensor_table_free(hst_steal(&model->files[i].table));
+        if (model->files[i].holders == 0) {
+            hst_tensor_table_free(hst_steal(&model->files[i].table));
+            free(hst_steal(&model->files[i].hashes));
+        }
 }
 
 int hst_layout_hold(struct hst_component *component, struct hst_reread *reread, struct hst_error *err)
@@ -149,4 +153,22 @@ void hst_layout_release_all(struct hst_model *model)
     for (size_t i = 0; i < model->component_count; i++)
         hst_layout_release(&model->components[i]);
     drop_tables(model);
+}
+
+void hst_layout_note_hashes(struct hst_model *model, size_t file, uint8_t *hashes, size_t count)
+{
+    struct hst_model_file *of = &model->files[file];
+    bool fits = of->table != NULL && of->hashes == NULL && count == of->table->count;
+    if (fits) of->hashes = hashes;
+    if (!fits) free(hashes);
+}
+
+const uint8_t *hst_layout_hash(const struct hst_component *component, size_t tensor)
+{
+    static const uint8_t unknown[HST_TENSOR_HASH_BYTES];
+    const struct hst_component_tensor *row = &component->tensors[tensor];
+    const struct hst_model_file *file = &component->model->files[row->file];
+    if (file->hashes == NULL) return NULL;
+    const uint8_t *hash = file->hashes + (size_t)(row->tensor - file->table->tensors) * HST_TENSOR_HASH_BYTES;
+    return memcmp(hash, unknown, sizeof unknown) != 0 ? hash : NULL;
 }

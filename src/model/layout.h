@@ -17,6 +17,10 @@ bool hst_layout_touches(const struct hst_component *component, size_t file);
 /** Hold a component: its tensors are there until hst_layout_release. Those of one that nobody holds are taken from `reread`, which
  * must have read its files (NULL = somebody is known to hold it). HST_E_FILE_CHANGED when they are not those that were recorded. */
 int hst_layout_hold(struct hst_component *component, struct hst_reread *reread, struct hst_error *err);
+/** Note the hashes of a file's tensors (taken over), unless they are known or not those of its table. Somebody must hold it. */
+void hst_layout_note_hashes(struct hst_model *model, size_t file, uint8_t *hashes, size_t count);
+/** The hash of a tensor of a component that is held (HST_TENSOR_HASH_BYTES), or NULL while it is not known. */
+const uint8_t *hst_layout_hash(const struct hst_component *component, size_t tensor);
 /** Hold one that somebody holds already. */
 void hst_layout_share(struct hst_component *component);
 /** Let go: the tensors go with the last holder, a table with the last component that lies in its file. */

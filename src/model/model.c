@@ -37,6 +37,7 @@ static void free_parts(struct hst_model *model)
         free_component(&model->components[i]);
     for (size_t i = 0; i < model->file_count; i++) {
         hst_tensor_table_free(model->files[i].table);
+        free(model->files[i].hashes);
         free(model->files[i].runs);
         free(model->files[i].path);
         free(model->files[i].sha1);

@@ -10,6 +10,7 @@
 #include "model/metadata.h"
 #include "formats/tensors.h"
 #include "os/file.h"
+#include "os/fstype.h"
 
 /** May it be loaded? */
 enum hst_model_state {
@@ -27,11 +28,16 @@ struct hst_tensor_run {
 /** The component of tensors that belong to none. */
 #define HST_NO_COMPONENT UINT16_MAX
 
+/** Bytes of the hash by which equal tensors are found: XXH3-128, keyed (hashing/hash.h). */
+#define HST_TENSOR_HASH_BYTES 16u
+
 /** A file of a model. */
 struct hst_model_file {
     char *path;                     /**< absolute */
     struct hst_file_id id;          /**< as it was when parsed */
     bool raw;                       /**< tensors lie in it as in memory */
+    enum hst_fstype fstype;         /**< what it lies on */
+    uint8_t *hashes;                /**< HST_TENSOR_HASH_BYTES for each tensor of the table, zeros = not known; owned; NULL = none is known */
     struct hst_tensor_table *table; /**< owned; NULL while no component that lies in it is held */
     struct hst_tensor_run *runs;    /**< what the table is made of; owned */
     size_t run_count;               /**< of runs */

@@ -73,6 +73,13 @@ void hst_hold_unlock(const struct hst_hold *hold)
     if (hold->address != NULL) munlock(hold->address, hold->size_bytes);
 }
 
+void hst_hold_let_go(const struct hst_hold *hold, uint64_t offset, uint64_t size_bytes)
+{
+    if (hold->address == NULL) return;
+    munlock((char *)hold->address + offset, size_bytes);
+    madvise((char *)hold->address + offset, size_bytes, MADV_DONTNEED);
+}
+
 void hst_hold_unmap(struct hst_hold *hold)
 {
     if (hold->address != NULL) munmap(hold->address, hold->size_bytes);

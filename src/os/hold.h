@@ -24,6 +24,8 @@ int hst_hold_dup(int fd);
 int hst_hold_fetch(int fd, uint64_t offset, uint64_t size_bytes, const _Atomic(bool) *cancel);
 /** Unlock all of it; the pages stay in the page cache as long as the kernel likes. */
 void hst_hold_unlock(const struct hst_hold *hold);
+/** Unlock a range, and take it out of our page tables: the kernel drops no page that is mapped. */
+void hst_hold_let_go(const struct hst_hold *hold, uint64_t offset, uint64_t size_bytes);
 /** Unlock and unmap; harmless on an empty one. */
 void hst_hold_unmap(struct hst_hold *hold);
 /** Tell the kernel that the pages of this range of the file are not needed any more. */

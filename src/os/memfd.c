@@ -58,6 +58,11 @@ int hst_memfd_from_bytes(const char *name, const void *bytes, uint64_t size_byte
     return hst_steal_fd(&fd);
 }
 
+bool hst_memfd_punch(const struct hst_memfd *memfd, uint64_t offset, uint64_t size_bytes)
+{
+    return madvise((char *)memfd->address + offset, size_bytes, MADV_REMOVE) == 0;
+}
+
 void hst_memfd_fini(struct hst_memfd *memfd)
 {
     if (memfd->address != NULL) munmap(memfd->address, memfd->size_bytes);

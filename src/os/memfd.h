@@ -20,6 +20,8 @@ int hst_memfd_new(const char *name, uint64_t size_bytes, bool want_huge, struct 
 int hst_memfd_from_bytes(const char *name, const void *bytes, uint64_t size_bytes, struct hst_error *err);
 /** The error of shared memory that the kernel did not give (os/ alone): HST_E_OUT_OF_RAM with the figure, or HST_E_IO. @return the status */
 int hst_memfd_refuse(struct hst_error *err, int errno_value, uint64_t size_bytes);
+/** Give the pages of a range back to the kernel: they read as zeros from then on. @return was it done? Sealed ones refuse */
+bool hst_memfd_punch(const struct hst_memfd *memfd, uint64_t offset, uint64_t size_bytes);
 /** Unmap and close; harmless on an empty one. */
 void hst_memfd_fini(struct hst_memfd *memfd);
 #endif

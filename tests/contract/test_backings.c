@@ -102,7 +102,7 @@ static void comes_back_after_it_was_set_aside(void **state)
         struct scene scene;
         int done = 1;
         set_scene(&scene, backings[i]);
-        uint64_t used = hst_cache_stats(scene.tier.cache).used_bytes, charged = scene.held[0]->charged_bytes;
+        uint64_t used = hst_cache_stats(scene.tier.cache).used_bytes, charged = hst_cache_exclusive(scene.held[0]);
         assert_int_equal(hst_cache_suspend(scene.tier.cache, scene.held[0], NULL), HST_OK);
         assert_int_equal(hst_cache_stats(scene.tier.cache).used_bytes, used - charged);
         assert_int_equal(hst_cache_resume(scene.tier.cache, scene.held[0], (struct hst_fill_listener){.done = on_done, .context = &done}, NULL), HST_OK);

@@ -60,7 +60,7 @@ static void what_was_taken_is_brought_in_again(void **state)
     tier_wait(&tier, 1);
     struct hst_residency *held = hst_cache_find(tier.cache, &model->components[0]);
     assert_false(held->locked);
-    hst_hold_unmap(&hst_resident_of(held)->store.files[0].hold); /* the kernel takes mapped pages only under pressure */
+    hst_hold_unmap(&hst_resident_of(held)->claim->regions[0]->hold); /* the kernel takes mapped pages only under pressure */
     if (!push_out(&held->segments[0])) skip();
     wait_for_refetch(&tier);
     assert_true(hst_cache_stats(tier.cache).refetched_bytes >= 4 * MIB);

@@ -1,0 +1,61 @@
+#ifndef HST_CACHE_CLAIM_H
+#define HST_CACHE_CLAIM_H
+/** @file
+ * What a component takes of memory: ranges of regions, and where in them each of its tensors is. A residency has one; a lease keeps the
+ * one it was given, so that what a client maps stays while the residency moves on to another.
+ *
+ *     draft            names the twins that are there            (nothing new is charged)
+ *     hst_claim_take   names what is its own                     (charged: the caller has checked that there is room)
+ *     ... filled ...   hst_claim_publish: clients may map it
+ *     last unref       what nobody else names is given back
+ */
+#include "cache/backing.h"
+#include "model/extents.h"
+
+/** A range of a region. */
+struct hst_piece {
+    uint32_t region;        /**< index into the claim's regions */
+    uint32_t source;        /**< of its own: index of the region of the file it is read from */
+    uint64_t begin;         /**< first byte in the region, page-aligned */
+    uint64_t size_bytes;    /**< a multiple of the page size */
+    uint64_t source_offset; /**< of its own: first byte in that file */
+    bool own;               /**< to be filled; else a twin, which is there */
+    bool was_resident;      /**< it was in the page cache before hoist came: it is not dropped afterwards */
+};
+
+/** The claim. */
+struct hst_claim {
+    unsigned refs;                   /**< residency and leases */
+    uint64_t number;                 /**< of the tier's claims: 1, 2, ... */
+    enum hst_backing kind;           /**< of what is its own */
+    struct hst_region **regions;     /**< owned array, each referenced */
+    size_t region_count;             /**< of regions */
+    struct hst_piece *pieces;        /**< owned; its own first */
+    size_t piece_count;              /**< of pieces */
+    size_t own_count;                /**< of pieces that are its own */
+    bool taken;                      /**< its own are named, too */
+    uint64_t size_bytes;             /**< of all pieces */
+    struct hst_placement *places;    /**< owned, one a tensor: index of a region and offset in it; once published as in hst_residency */
+    struct hst_segment *segments;    /**< owned; once published */
+    size_t segment_count;            /**< of segments */
+};
+
+/** Draft one for a component that is held. *ret_claim owned by the caller: hst_claim_unref (cache.h). */
+int hst_claim_new(struct hst_cache *cache, const struct hst_component *component, struct hst_claim **ret_claim, struct hst_error *err);
+/** What taking it would charge now. */
+uint64_t hst_claim_cost(const struct hst_claim *claim);
+/** Name what is its own. HST_E_NOMEM, and then nothing was named. */
+int hst_claim_take(struct hst_claim *claim, struct hst_error *err);
+/** Its files and memory are open and filled: make segments and places. */
+int hst_claim_publish(struct hst_claim *claim, size_t tensor_count, struct hst_error *err);
+/** Keep it. @return claim */
+struct hst_claim *hst_claim_ref(struct hst_claim *claim);
+/** Bytes of it that nothing else names. */
+uint64_t hst_claim_exclusive(const struct hst_claim *claim);
+/** Do the two name a byte in common? */
+bool hst_claim_meets(const struct hst_claim *a, const struct hst_claim *b);
+/** Does it name or read a file that somebody writes? */
+bool hst_claim_is_broken(const struct hst_claim *claim);
+/** Is every page of files that it holds in place locked? */
+bool hst_claim_is_locked(const struct hst_claim *claim);
+#endif
