@@ -127,7 +127,7 @@ static void free_usage(struct hst_cache *cache)
     hst_map_fini(&cache->usage);
 }
 
-static int check_room(const struct hst_cache *cache, uint64_t cost, struct hst_error *err)
+int hst_cache_check_room(const struct hst_cache *cache, uint64_t cost, struct hst_error *err)
 {
     struct hst_cache_stats stats = hst_cache_stats(cache);
     uint64_t room = stats.budget_bytes - hst_min_u64(stats.budget_bytes, stats.used_bytes);
@@ -210,7 +210,7 @@ static struct hst_resident *make(struct hst_cache *cache, struct hst_component *
 /* Charge a residency for what its claim has of its own. */
 static int take(struct hst_cache *cache, struct hst_resident *resident, struct hst_claim *claim, struct hst_error *err)
 {
-    HST_TRY(check_room(cache, hst_claim_cost(claim), err));
+    HST_TRY(hst_cache_check_room(cache, hst_claim_cost(claim), err));
     HST_TRY(hst_claim_take(claim, err));
     resident->claim = claim;
     resident->view.charged_bytes = claim->size_bytes;

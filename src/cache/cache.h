@@ -121,7 +121,7 @@ uint64_t hst_claim_unref(struct hst_claim *claim);
 uint64_t hst_cache_cost(const struct hst_cache *cache, const struct hst_component *component, const struct hst_claim *claim);
 /** Bytes that evicting it would give back: what no other residency has, too. */
 uint64_t hst_cache_exclusive(const struct hst_residency *residency);
-/** Have the two a byte of memory in common? */
+/** Have the two memory in common, beyond the page in which one ends and the other begins? */
 bool hst_cache_shares(const struct hst_residency *a, const struct hst_residency *b);
 /** The residency of this component in this generation, or NULL. Counts neither hit nor miss. */
 struct hst_residency *hst_cache_find(const struct hst_cache *cache, const struct hst_component *component);

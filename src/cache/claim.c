@@ -16,7 +16,6 @@ struct draft {
     bool *skip;                /* one a tensor: its twin is there */
     uint32_t *region_of_file;  /* one a file of the model; UINT32_MAX = none yet */
     struct hst_extents extents;
-    size_t foreign;            /* regions of others */
 };
 
 static void draft_fini(struct draft *draft)
@@ -50,42 +49,28 @@ static uint32_t find_region(const struct hst_claim *claim, const struct hst_regi
 
 /* ---- twins ---- */
 
-static uint64_t alignment(uint64_t offset)
+uint32_t hst_claim_enter(struct hst_claim *claim, struct hst_region *region)
 {
-    return offset % 8 == 0 ? 8 : offset & -offset;
-}
-
-/* May the tensor be in the memory of this mark: as well aligned as in its file, and not the twin of another of its tensors, too? */
-static bool suits(const struct draft *draft, const struct hst_mark *mark, const struct hst_tensor *tensor)
-{
-    return mark->taken_by != draft->claim->number && alignment(mark->offset) >= alignment(tensor->offset);
-}
-
-/* The region of a mark among those of the claim; another one only up to a limit, for a client gets a descriptor of each. */
-static int enter_region(struct draft *draft, struct hst_region *region, uint32_t *ret_index, struct hst_error *err)
-{
-    struct hst_claim *claim = draft->claim;
-    *ret_index = find_region(claim, region);
-    if (*ret_index < claim->region_count) return HST_OK;
-    if (draft->foreign >= HST_FOREIGN_REGIONS_MAX) return HST_E_LIMIT_EXCEEDED;
-    draft->foreign++;
+    uint32_t index = find_region(claim, region);
+    if (index < claim->region_count) return index;
+    if (claim->entered >= HST_FOREIGN_REGIONS_MAX) return UINT32_MAX;
     region->refs++;
-    return add_region(claim, region, ret_index, err);
+    if (add_region(claim, region, &index, NULL) < 0) return UINT32_MAX;
+    claim->entered++;
+    return index;
 }
 
-static int try_twin(struct draft *draft, size_t tensor, struct hst_error *err)
+static void try_twin(struct draft *draft, size_t tensor)
 {
     const struct hst_tensor *row = draft->component->tensors[tensor].tensor;
     const uint8_t *hash = hst_twins_hash(draft->component, tensor);
     struct hst_mark *mark = hash != NULL ? hst_twins_find(draft->cache, hash, row->size_bytes) : NULL;
-    uint32_t index;
-    if (mark == NULL || !suits(draft, mark, row)) return HST_OK;
-    int status = enter_region(draft, mark->region, &index, err);
-    if (status < 0) return status == HST_E_LIMIT_EXCEEDED ? HST_OK : status;
+    if (mark == NULL || !hst_twins_suit(mark, draft->claim->number, row)) return;
+    uint32_t index = hst_claim_enter(draft->claim, mark->region);
+    if (index == UINT32_MAX) return;
     mark->taken_by = draft->claim->number;
     draft->skip[tensor] = true;
-    draft->claim->places[tensor] = (struct hst_placement){index, mark->offset};
-    return HST_OK;
+    draft->claim->spots[tensor] = (struct hst_placement){index, mark->offset};
 }
 
 /* ---- pieces ---- */
@@ -135,7 +120,7 @@ static void place_own(struct draft *draft, size_t tensor)
     if (draft->skip[tensor] || row->tensor->size_bytes == 0) return;
     size_t piece = (size_t)(hst_extents_find(&draft->extents, row->file, offset) - draft->extents.items);
     const struct hst_piece *in = &draft->claim->pieces[piece];
-    draft->claim->places[tensor] = (struct hst_placement){in->region, in->begin + (offset - in->source_offset)};
+    draft->claim->spots[tensor] = (struct hst_placement){in->region, in->begin + (offset - in->source_offset)};
 }
 
 static int by_place(const void *a, const void *b)
@@ -145,43 +130,69 @@ static int by_place(const void *a, const void *b)
     return (x->begin > y->begin) - (x->begin < y->begin);
 }
 
-/* The pages of all twins, each once. */
-static void add_twin_pieces(struct draft *draft)
+/* Join pieces, in order of their places, that overlap or touch. @return how many are left */
+static size_t join(struct hst_piece *pieces, size_t count)
 {
-    struct hst_claim *claim = draft->claim;
-    uint64_t page = hst_hold_page_size();
-    struct hst_piece *twins = &claim->pieces[claim->own_count];
-    size_t count = 0, kept = 0;
-    for (size_t i = 0; i < draft->component->tensor_count; i++) {
-        uint64_t begin = claim->places[i].offset, end = begin + draft->component->tensors[i].tensor->size_bytes;
-        if (!draft->skip[i]) continue;
-        uint64_t from = hst_round_down(begin, page);
-        twins[count++] = (struct hst_piece){.region = claim->places[i].segment, .begin = from, .size_bytes = hst_round_up(end, page) - from};
-    }
-    qsort(twins, count, sizeof *twins, by_place);
+    size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
-        struct hst_piece *last = kept > 0 ? &twins[kept - 1] : NULL;
-        if (last != NULL && last->region == twins[i].region && twins[i].begin <= last->begin + last->size_bytes)
-            last->size_bytes = hst_max_u64(last->begin + last->size_bytes, twins[i].begin + twins[i].size_bytes) - last->begin;
+        struct hst_piece *last = kept > 0 ? &pieces[kept - 1] : NULL;
+        if (last != NULL && last->region == pieces[i].region && pieces[i].begin <= last->begin + last->size_bytes)
+            last->size_bytes = hst_max_u64(last->begin + last->size_bytes, pieces[i].begin + pieces[i].size_bytes) - last->begin;
         else
-            twins[kept++] = twins[i];
+            pieces[kept++] = pieces[i];
     }
-    claim->piece_count += kept;
+    return kept;
+}
+
+/* The pages of tensors that are there, each once. */
+static size_t name_pages(const struct hst_claim *claim, const struct hst_component *component, const bool *only, struct hst_piece *pieces)
+{
+    uint64_t page = hst_hold_page_size();
+    size_t count = 0;
+    for (size_t i = 0; i < component->tensor_count; i++) {
+        uint64_t begin = claim->spots[i].offset, size = component->tensors[i].tensor->size_bytes, from = hst_round_down(begin, page);
+        if (size == 0 || (only != NULL && !only[i])) continue;
+        pieces[count++] = (struct hst_piece){.region = claim->spots[i].segment, .begin = from, .size_bytes = hst_round_up(begin + size, page) - from};
+    }
+    if (count > 0) qsort(pieces, count, sizeof *pieces, by_place);
+    return join(pieces, count);
 }
 
 /* ---- the whole ---- */
 
+static void free_claim(struct hst_claim *claim)
+{
+    for (size_t i = 0; i < claim->region_count; i++)
+        hst_region_unref(claim->regions[i]);
+    free(claim->regions);
+    free(claim->pieces);
+    free(claim->spots);
+    free(claim->places);
+    free(claim->segments);
+    free(claim);
+}
+
+static struct hst_claim *new_claim(struct hst_cache *cache, size_t tensor_count)
+{
+    struct hst_claim *claim = calloc(1, sizeof *claim);
+    if (claim == NULL) return NULL;
+    claim->refs = 1;
+    claim->number = ++cache->next_claim;
+    claim->tensor_count = tensor_count;
+    claim->spots = calloc(tensor_count + 1, sizeof *claim->spots);
+    claim->places = calloc(tensor_count + 1, sizeof *claim->places);
+    if (claim->spots != NULL && claim->places != NULL) return claim;
+    free_claim(claim);
+    return NULL;
+}
+
 static int allocate(struct draft *draft, struct hst_error *err)
 {
     size_t tensors = draft->component->tensor_count, files = draft->component->model->file_count;
-    draft->claim = calloc(1, sizeof *draft->claim);
-    if (draft->claim == NULL) return hst_error_nomem(err);
-    draft->claim->refs = 1;
-    draft->claim->number = ++draft->cache->next_claim;
-    draft->claim->places = calloc(tensors + 1, sizeof *draft->claim->places);
+    draft->claim = new_claim(draft->cache, tensors);
     draft->skip = calloc(tensors + 1, sizeof *draft->skip);
     draft->region_of_file = malloc((files + 1) * sizeof *draft->region_of_file);
-    if (draft->claim->places == NULL || draft->skip == NULL || draft->region_of_file == NULL) return hst_error_nomem(err);
+    if (draft->claim == NULL || draft->skip == NULL || draft->region_of_file == NULL) return hst_error_nomem(err);
     memset(draft->region_of_file, 0xff, (files + 1) * sizeof *draft->region_of_file);
     return HST_OK;
 }
@@ -200,34 +211,28 @@ static int reserve(const struct hst_claim *claim, struct hst_error *err)
     return HST_OK;
 }
 
+static void add_up(struct hst_claim *claim)
+{
+    for (size_t i = 0; i < claim->piece_count; i++)
+        claim->size_bytes += claim->pieces[i].size_bytes;
+}
+
 static int build(struct draft *draft, struct hst_error *err)
 {
     struct hst_claim *claim = draft->claim;
     const struct hst_component *component = draft->component;
     claim->kind = hst_backing_choose(component, draft->cache->config.force_backing);
     for (size_t i = 0; i < component->tensor_count; i++)
-        HST_TRY(try_twin(draft, i, err));
+        try_twin(draft, i);
     HST_TRY(hst_extents_of(component, draft->skip, hst_hold_page_size(), &draft->extents, err));
     claim->pieces = calloc(draft->extents.count + component->tensor_count + 1, sizeof *claim->pieces);
     if (claim->pieces == NULL) return hst_error_nomem(err);
     HST_TRY(add_own_pieces(draft, err));
     for (size_t i = 0; i < component->tensor_count; i++)
         place_own(draft, i);
-    add_twin_pieces(draft);
-    for (size_t i = 0; i < claim->piece_count; i++)
-        claim->size_bytes += claim->pieces[i].size_bytes;
+    claim->piece_count += name_pages(claim, component, draft->skip, &claim->pieces[claim->own_count]);
+    add_up(claim);
     return HST_OK;
-}
-
-static void free_claim(struct hst_claim *claim)
-{
-    for (size_t i = 0; i < claim->region_count; i++)
-        hst_region_unref(claim->regions[i]);
-    free(claim->regions);
-    free(claim->pieces);
-    free(claim->places);
-    free(claim->segments);
-    free(claim);
 }
 
 int hst_claim_new(struct hst_cache *cache, const struct hst_component *component, struct hst_claim **ret_claim, struct hst_error *err)
@@ -243,6 +248,80 @@ int hst_claim_new(struct hst_cache *cache, const struct hst_component *component
     use(draft.claim, draft.claim->own_count, draft.claim->piece_count);
     *ret_claim = draft.claim;
     return HST_OK;
+}
+
+/* Was this page of the older claim in the page cache before hoist came? */
+static bool was_resident(const struct hst_claim *from, const struct hst_region *region, uint64_t at)
+{
+    for (size_t i = 0; i < from->piece_count; i++) {
+        const struct hst_piece *piece = &from->pieces[i];
+        if (from->regions[piece->region] == region && at - piece->begin < piece->size_bytes) return piece->was_resident;
+    }
+    return false;
+}
+
+static int keep_region(struct hst_claim *claim, struct hst_region *region, uint32_t *ret_index, struct hst_error *err)
+{
+    *ret_index = find_region(claim, region);
+    if (*ret_index < claim->region_count) return HST_OK;
+    region->refs++;
+    return add_region(claim, region, ret_index, err);
+}
+
+/* Its files, for one that is written makes the component stale, whether its bytes lie in it or were copied. */
+static int keep_files(const struct hst_claim *from, struct hst_claim *claim, struct hst_error *err)
+{
+    uint32_t index;
+    for (size_t i = 0; i < from->region_count; i++)
+        if (hst_region_is_file(from->regions[i])) HST_TRY(keep_region(claim, from->regions[i], &index, err));
+    claim->entered = from->entered;
+    return HST_OK;
+}
+
+static int move_tensor(const struct hst_claim *from, struct hst_claim *claim, size_t tensor, hst_claim_move_fn move, void *context, struct hst_error *err)
+{
+    struct hst_placement *spot = &claim->spots[tensor];
+    if (move(context, claim, tensor, spot) || from->region_count == 0) return HST_OK;
+    spot->offset = from->spots[tensor].offset;
+    return keep_region(claim, from->regions[from->spots[tensor].segment], &spot->segment, err);
+}
+
+static int rebuild(const struct hst_claim *from, struct hst_claim *claim, const struct hst_component *component, hst_claim_move_fn move, void *context,
+                   struct hst_error *err)
+{
+    HST_TRY(keep_files(from, claim, err));
+    claim->kind = from->kind;
+    for (size_t i = 0; i < component->tensor_count; i++)
+        HST_TRY(move_tensor(from, claim, i, move, context, err));
+    claim->pieces = calloc(component->tensor_count + 1, sizeof *claim->pieces);
+    if (claim->pieces == NULL) return hst_error_nomem(err);
+    claim->piece_count = name_pages(claim, component, NULL, claim->pieces);
+    for (size_t i = 0; i < claim->piece_count; i++)
+        claim->pieces[i].was_resident = was_resident(from, claim->regions[claim->pieces[i].region], claim->pieces[i].begin);
+    add_up(claim);
+    return reserve(claim, err);
+}
+
+int hst_claim_move(struct hst_cache *cache, const struct hst_claim *from, const struct hst_component *component, hst_claim_move_fn move, void *context,
+                   struct hst_claim **ret_claim, struct hst_error *err)
+{
+    struct hst_claim *claim = new_claim(cache, component->tensor_count);
+    if (claim == NULL) return hst_error_nomem(err);
+    int status = rebuild(from, claim, component, move, context, err);
+    if (status < 0) {
+        free_claim(claim);
+        return status;
+    }
+    use(claim, 0, claim->piece_count);
+    claim->taken = true;
+    *ret_claim = claim;
+    return HST_OK;
+}
+
+int hst_claim_fd(const struct hst_claim *claim, uint32_t region)
+{
+    const struct hst_region *of = claim->regions[region];
+    return hst_region_is_file(of) ? of->fd : of->memory.fd;
 }
 
 static uint64_t named(const struct hst_claim *claim, size_t from, uint32_t least)
@@ -271,7 +350,6 @@ int hst_claim_take(struct hst_claim *claim, struct hst_error *err)
 /* The pieces of a region as one range that clients map. */
 static struct hst_segment span(const struct hst_claim *claim, uint32_t region)
 {
-    const struct hst_region *of = claim->regions[region];
     uint64_t begin = UINT64_MAX, end = 0;
     for (size_t i = 0; i < claim->piece_count; i++) {
         const struct hst_piece *piece = &claim->pieces[i];
@@ -279,11 +357,10 @@ static struct hst_segment span(const struct hst_claim *claim, uint32_t region)
         begin = hst_min_u64(begin, piece->begin);
         end = hst_max_u64(end, piece->begin + piece->size_bytes);
     }
-    int fd = hst_region_is_file(of) ? of->fd : of->memory.fd;
-    return end > 0 ? (struct hst_segment){fd, begin, end - begin} : (struct hst_segment){.fd = -1};
+    return end > 0 ? (struct hst_segment){hst_claim_fd(claim, region), begin, end - begin} : (struct hst_segment){.fd = -1};
 }
 
-int hst_claim_publish(struct hst_claim *claim, size_t tensor_count, struct hst_error *err)
+int hst_claim_publish(struct hst_claim *claim, struct hst_error *err)
 {
     HST_AUTO(hst_freep) uint32_t *segment_of = calloc(claim->region_count + 1, sizeof *segment_of);
     claim->segments = calloc(claim->region_count + 1, sizeof *claim->segments);
@@ -293,10 +370,10 @@ int hst_claim_publish(struct hst_claim *claim, size_t tensor_count, struct hst_e
         segment_of[i] = (uint32_t)claim->segment_count;
         if (segment.size_bytes > 0) claim->segments[claim->segment_count++] = segment;
     }
-    for (size_t i = 0; i < tensor_count; i++) {
-        struct hst_placement *place = &claim->places[i];
-        uint32_t segment = claim->segment_count > 0 ? segment_of[place->segment] : 0;
-        *place = (struct hst_placement){segment, place->offset - hst_min_u64(place->offset, claim->segments[segment].offset)};
+    for (size_t i = 0; i < claim->tensor_count; i++) {
+        const struct hst_placement *spot = &claim->spots[i];
+        uint32_t segment = claim->segment_count > 0 ? segment_of[spot->segment] : 0;
+        claim->places[i] = (struct hst_placement){segment, spot->offset - hst_min_u64(spot->offset, claim->segments[segment].offset)};
     }
     return HST_OK;
 }
@@ -327,9 +404,11 @@ uint64_t hst_claim_exclusive(const struct hst_claim *claim)
     return named(claim, 0, 1) - named(claim, 0, 2);
 }
 
+/* More than the page in which one ends and the other begins. */
 static bool touch(const struct hst_claim *a, const struct hst_piece *x, const struct hst_claim *b, const struct hst_piece *y)
 {
-    return a->regions[x->region] == b->regions[y->region] && x->begin < y->begin + y->size_bytes && y->begin < x->begin + x->size_bytes;
+    uint64_t begin = hst_max_u64(x->begin, y->begin), end = hst_min_u64(x->begin + x->size_bytes, y->begin + y->size_bytes);
+    return a->regions[x->region] == b->regions[y->region] && begin + hst_hold_page_size() < end;
 }
 
 bool hst_claim_meets(const struct hst_claim *a, const struct hst_claim *b)

@@ -30,29 +30,44 @@ struct hst_claim {
     enum hst_backing kind;           /**< of what is its own */
     struct hst_region **regions;     /**< owned array, each referenced */
     size_t region_count;             /**< of regions */
+    size_t entered;                  /**< of these, regions that are there because of twins */
     struct hst_piece *pieces;        /**< owned; its own first */
     size_t piece_count;              /**< of pieces */
     size_t own_count;                /**< of pieces that are its own */
     bool taken;                      /**< its own are named, too */
     uint64_t size_bytes;             /**< of all pieces */
-    struct hst_placement *places;    /**< owned, one a tensor: index of a region and offset in it; once published as in hst_residency */
+    size_t tensor_count;             /**< tensors of the component */
+    struct hst_placement *spots;     /**< owned, one a tensor: index of a region and offset in it */
+    struct hst_placement *places;    /**< owned, one a tensor: segment and offset in it; once published */
     struct hst_segment *segments;    /**< owned; once published */
     size_t segment_count;            /**< of segments */
 };
 
 /** Draft one for a component that is held. *ret_claim owned by the caller: hst_claim_unref (cache.h). */
 int hst_claim_new(struct hst_cache *cache, const struct hst_component *component, struct hst_claim **ret_claim, struct hst_error *err);
+/** Where a tensor shall be instead: fills *spot (index of a region and offset in it) and returns true, or returns false: where it is. The claim is
+ * under construction; hst_claim_enter finds the index of a region. */
+typedef bool (*hst_claim_move_fn)(void *context, struct hst_claim *claim, size_t tensor, struct hst_placement *spot);
+/** The index of a region among those of a claim, which is added and referenced when it is none yet. UINT32_MAX without memory, and when it
+ * would be one too many. */
+uint32_t hst_claim_enter(struct hst_claim *claim, struct hst_region *region);
+/** One for the same component with some tensors elsewhere, in memory that is filled. Nothing is charged; both are named until one goes.
+ * *ret_claim owned by the caller. */
+int hst_claim_move(struct hst_cache *cache, const struct hst_claim *from, const struct hst_component *component, hst_claim_move_fn move, void *context,
+                   struct hst_claim **ret_claim, struct hst_error *err);
+/** The descriptor of a region in which it has bytes. */
+int hst_claim_fd(const struct hst_claim *claim, uint32_t region);
 /** What taking it would charge now. */
 uint64_t hst_claim_cost(const struct hst_claim *claim);
 /** Name what is its own. HST_E_NOMEM, and then nothing was named. */
 int hst_claim_take(struct hst_claim *claim, struct hst_error *err);
 /** Its files and memory are open and filled: make segments and places. */
-int hst_claim_publish(struct hst_claim *claim, size_t tensor_count, struct hst_error *err);
+int hst_claim_publish(struct hst_claim *claim, struct hst_error *err);
 /** Keep it. @return claim */
 struct hst_claim *hst_claim_ref(struct hst_claim *claim);
 /** Bytes of it that nothing else names. */
 uint64_t hst_claim_exclusive(const struct hst_claim *claim);
-/** Do the two name a byte in common? */
+/** Do the two name bytes in common, beyond the page in which one ends and the other begins? */
 bool hst_claim_meets(const struct hst_claim *a, const struct hst_claim *b);
 /** Does it name or read a file that somebody writes? */
 bool hst_claim_is_broken(const struct hst_claim *claim);

@@ -249,25 +249,13 @@ void hst_fill_break(struct hst_resident *resident)
     fail(resident->fill, HST_E_FILE_CHANGED);
 }
 
-/* Whoever has an equal tensor need not read it from now on. */
-static void note_twins(const struct hst_resident *resident)
-{
-    const struct hst_component *component = resident->view.component;
-    const struct hst_claim *claim = resident->claim;
-    for (size_t i = 0; i < component->tensor_count; i++) {
-        const uint8_t *hash = hst_twins_hash(component, i);
-        if (hash == NULL) continue;
-        hst_twins_note(resident->cache, hash, claim->regions[claim->places[i].segment], claim->places[i].offset, component->tensors[i].tensor->size_bytes);
-    }
-}
-
 static int publish(struct hst_resident *resident, struct hst_error *err)
 {
     struct hst_residency *view = &resident->view;
     struct hst_claim *claim = resident->claim;
     if (hst_claim_is_broken(claim)) return hst_error_set(err, HST_E_FILE_CHANGED, "a file of %s is being written", view->component->id);
-    note_twins(resident);
-    HST_TRY(hst_claim_publish(claim, view->component->tensor_count, err));
+    hst_twins_note_all(resident->cache, view->component, claim);
+    HST_TRY(hst_claim_publish(claim, err));
     hst_cache_show(resident);
     return HST_OK;
 }

@@ -43,6 +43,7 @@ struct hst_cache {
     uint64_t next_lease_id;           /**< 1, 2, ... */
     uint64_t next_seq;                /**< order of use */
     uint64_t next_claim;              /**< 1, 2, ... */
+    bool compacting;                  /**< a region is being copied */
     uv_signal_t break_signal;         /**< SIGIO: somebody wants to write a held file */
     struct hst_tmpfs tmpfs;           /**< where copies go; write_dir -1 = there is none */
     struct hst_refetch *refetch;      /**< watches page cache that may not be locked */
@@ -56,6 +57,8 @@ static inline struct hst_resident *hst_resident_of(struct hst_residency *residen
 }
 /** Tell the listener about a component's state. */
 void hst_cache_tell(struct hst_cache *cache, const struct hst_residency *residency, const char *state);
+/** Is there room for so many more bytes? HST_E_OUT_OF_RAM with the figures. */
+int hst_cache_check_room(const struct hst_cache *cache, uint64_t cost, struct hst_error *err);
 /** Show outside what its claim has published. */
 void hst_cache_show(struct hst_resident *resident);
 /** Take a residency out of the tier and free it; its charge is given back. @return bytes that went back to the kernel */

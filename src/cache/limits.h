@@ -13,6 +13,10 @@
 #define HST_TWIN_BYTES_MIN UINT64_C(4096)
 /** Regions of others in which a component's tensors may lie: a client gets a descriptor of each, and an answer takes some sixty in all. */
 #define HST_FOREIGN_REGIONS_MAX 8u
+/** A region of which less is named than this is worth copying: what is gained is more than a seventh of what is moved. */
+#define HST_THIN_SHARE 0.875
+/** Bytes of equal tensors that are compared at once: two of them fit in the second-level cache. */
+#define HST_COMPARE_BYTES UINT64_C(262144)
 /** Between two looks at page cache that may not be locked: what the kernel takes in a second is soon read again. */
 #define HST_REFETCH_MS 1000u
 #endif

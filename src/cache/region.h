@@ -31,6 +31,7 @@ struct hst_region {
     bool leased;                       /**< a file: a read lease warns before somebody writes it */
     bool broken;                       /**< a file: somebody writes it: nothing of it is handed out any more */
     _Atomic(bool) unlocked;            /**< a file: some page could not be locked */
+    bool left;                         /**< what lived in it was copied: it goes with its last lease */
     bool dying;                        /**< its last claim is going: all of it goes at once */
     struct hst_hold hold;              /**< a file held in place: mapping of all of it */
     struct hst_memfd memory;           /**< memory of our own */

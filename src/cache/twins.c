@@ -74,3 +74,22 @@ void hst_twins_forget(struct hst_region *region, uint64_t begin, uint64_t end)
         forget(mark);
     }
 }
+
+/* Up to what vector instructions of the host want of a tensor's elements. */
+static uint64_t alignment(uint64_t offset)
+{
+    return offset % 8 == 0 ? 8 : offset & -offset;
+}
+
+bool hst_twins_suit(const struct hst_mark *mark, uint64_t claim_number, const struct hst_tensor *tensor)
+{
+    return mark->taken_by != claim_number && alignment(mark->offset) >= alignment(tensor->offset);
+}
+
+void hst_twins_note_all(struct hst_cache *cache, const struct hst_component *component, const struct hst_claim *claim)
+{
+    for (size_t i = 0; i < component->tensor_count; i++) {
+        const uint8_t *hash = hst_twins_hash(component, i);
+        if (hash != NULL) hst_twins_note(cache, hash, claim->regions[claim->spots[i].segment], claim->spots[i].offset, component->tensors[i].tensor->size_bytes);
+    }
+}

@@ -5,6 +5,8 @@
  * (decision 0022). Loop thread only. */
 #include "cache/region.h"
 
+struct hst_claim;
+
 /** A tensor in a region whose content is known. */
 struct hst_mark {
     struct hst_mark *next;     /**< in its region */
@@ -19,6 +21,10 @@ struct hst_mark {
 const uint8_t *hst_twins_hash(const struct hst_component *component, size_t tensor);
 /** A tensor with this content that may be handed out, or NULL. */
 struct hst_mark *hst_twins_find(const struct hst_cache *cache, const uint8_t *hash, uint64_t size_bytes);
+/** May a tensor be in the memory of this mark: as well aligned as in its file, and not twice in the claim of this number? */
+bool hst_twins_suit(const struct hst_mark *mark, uint64_t claim_number, const struct hst_tensor *tensor);
+/** The content of a component's tensors is where its claim says. */
+void hst_twins_note_all(struct hst_cache *cache, const struct hst_component *component, const struct hst_claim *claim);
 /** This content is at this place now. Without memory it is not noted, and not found. */
 void hst_twins_note(struct hst_cache *cache, const uint8_t *hash, struct hst_region *region, uint64_t offset, uint64_t size_bytes);
 /** Nothing that overlaps this range of the region is there any more. */

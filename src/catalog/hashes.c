@@ -34,6 +34,17 @@ int hst_hashes_failure(const struct hst_catalog *catalog, const struct hst_file_
     return record != NULL ? record->status : HST_OK;
 }
 
+int hst_hashes_copy_each(const struct hst_catalog *catalog, const struct hst_file_id *id, uint8_t **ret_each, size_t *ret_bytes)
+{
+    const struct record *record = find(catalog, id);
+    if (record == NULL || record->each == NULL) return HST_OK;
+    *ret_each = malloc(record->each_bytes + 1);
+    if (*ret_each == NULL) return HST_E_NOMEM;
+    memcpy(*ret_each, record->each, record->each_bytes);
+    *ret_bytes = record->each_bytes;
+    return HST_OK;
+}
+
 static void free_record(struct record *record)
 {
     hst_list_remove(&record->dirty);
@@ -111,6 +122,9 @@ static int recall_row(void *context, const struct hst_db_hash *row)
 
 int hst_hashes_recall(struct hst_catalog *catalog, struct hst_error *err)
 {
+    uint64_t key = 0;
+    HST_TRY(hst_db_hash_key(catalog->db, &key, err));
+    hst_hash_set_key(key);
     return hst_db_each_hash(catalog->db, recall_row, catalog, err);
 }
 

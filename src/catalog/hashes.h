@@ -7,6 +7,8 @@
 
 /** Hashes of this very file (all of its identity equal), or NULL. Valid until the next hash is put. */
 const struct hst_hashes *hst_hashes_find(const struct hst_catalog *catalog, const struct hst_file_id *id);
+/** A copy of the hashes of its tensors while they are not in the database yet; else NULL. *ret_each owned by the caller. HST_E_NOMEM. */
+int hst_hashes_copy_each(const struct hst_catalog *catalog, const struct hst_file_id *id, uint8_t **ret_each, size_t *ret_bytes);
 /** Why this file could not be hashed; HST_OK when it was, or was not tried. */
 int hst_hashes_failure(const struct hst_catalog *catalog, const struct hst_file_id *id);
 /** Note them, in place of older ones of the same inode. `each` (taken over, NULL = none) is as hst_hash_take_each gives it. */

@@ -203,6 +203,7 @@ static int start_loader(struct daemon *daemon, struct hst_error *err)
 {
     HST_TRY(hst_loader_new(&(struct hst_loader_config){.loop = &daemon->loop,
                                                       .cache = daemon->cache,
+                                                      .catalog = daemon->catalog,
                                                       .devices = daemon->devices,
                                                       .device_count = daemon->device_count,
                                                       .listener = hst_service_loader_listener(&daemon->slot)},

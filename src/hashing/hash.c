@@ -15,6 +15,13 @@
 #define WINDOW_BEGIN UINT64_C(0x100000)
 #define WINDOW_END UINT64_C(0x110000)
 
+static uint64_t tensor_key;
+
+void hst_hash_set_key(uint64_t key)
+{
+    tensor_key = key;
+}
+
 struct hst_hash {
     const struct hst_tensor_table *table; /* borrowed; NULL = none */
     /* One half. */
@@ -66,7 +73,7 @@ int hst_hash_new(const struct hst_tensor_table *table, struct hst_hash **ret_has
         hst_hash_free(hash);
         return hst_error_nomem(err);
     }
-    XXH3_128bits_reset(hash->tensor);
+    XXH3_128bits_reset_withSeed(hash->tensor, tensor_key);
     XXH3_128bits_reset(hash->sketch);
     *ret_hash = hash;
     return HST_OK;
@@ -109,7 +116,7 @@ static void end_tensor(struct hst_hash *hash, const struct hst_tensor *tensor)
     XXH128_canonical_t canonical;
     XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(hash->tensor));
     memcpy(hash->each + hash->at * HST_XXH128_BYTES, &canonical, HST_XXH128_BYTES);
-    XXH3_128bits_reset(hash->tensor);
+    XXH3_128bits_reset_withSeed(hash->tensor, tensor_key);
     hash->covered = tensor->offset + tensor->size_bytes;
     hash->data_bytes += tensor->size_bytes;
 }

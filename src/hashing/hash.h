@@ -25,6 +25,10 @@ struct hst_hashes {
     uint8_t sketch[HST_XXH128_BYTES];  /**< of every tensor's size and first bytes: equal content has equal sketches, and it is quickly read */
 };
 
+/** Key of the hashes of tensors from now on, 0 at first: with a secret one nobody can make a file whose tensor passes for another. Set it before
+ * the first digest. */
+void hst_hash_set_key(uint64_t key);
+
 /** A digest under way. */
 struct hst_hash;
 
@@ -38,7 +42,7 @@ void hst_hash_update_file(struct hst_hash *hash, const uint8_t *bytes, size_t le
 void hst_hash_update_data(struct hst_hash *hash, const uint8_t *bytes, size_t length);
 /** The hashes, once every byte was added; no more may be added then. HST_E_INTERNAL when the library failed. */
 int hst_hash_finish(struct hst_hash *hash, struct hst_hashes *ret_hashes, struct hst_error *err);
-/** XXH3-128 of each tensor of the table, HST_XXH128_BYTES each, zeros for those that begin within another. Owned by the caller; NULL
+/** XXH3-128, keyed, of each tensor of the table, HST_XXH128_BYTES each, zeros for those that begin within another. Owned by the caller; NULL
  * without tensors. After hst_hash_finish. */
 uint8_t *hst_hash_take_each(struct hst_hash *hash);
 /** Free it. NULL is fine. */

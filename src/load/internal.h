@@ -83,6 +83,9 @@ struct hst_loader {
     double bytes_per_ms;             /**< measured fill speed; 0 = unknown */
     int inject[HST_STEP_COUNT];      /**< status to fail with, once */
     bool draining;                   /**< being freed */
+    struct hst_rearranging *rearranging; /**< a run under way (rearrange.c), or NULL */
+    uv_timer_t rearrange_timer;      /**< looks whether one is due */
+    bool watching;                   /**< while freeing: the timer is not closed yet */
 };
 
 /** Not an error: the step goes on and hst_step_settle will be called. */
@@ -156,6 +159,12 @@ struct hst_device_task {
 };
 /** Allocate and / or fill. On failure at once, done is not called. */
 int hst_device_task_start(const struct hst_device_task *task, struct hst_error *err);
+
+/* rearrange.c */
+/** Look now and then, when nothing is loaded, whether memory is worth being made whole. */
+void hst_rearrange_watch(struct hst_loader *loader);
+/** Stop looking, and wait for a run under way. */
+void hst_rearrange_stop(struct hst_loader *loader);
 
 /* steps.c */
 /** Start the job, or leave it queued while another job works on one of its components. */

@@ -9,4 +9,6 @@
 #define HST_JOBS_ACTIVE_MAX 1024u
 /** Threads that check files and talk to devices: one a component of a usual pipeline. */
 #define HST_LOAD_THREADS 4u
+/** Between two looks at whether memory of ours has holes worth closing, when nothing is loaded: it costs nothing to look. */
+#define HST_REARRANGE_MS 30000u
 #endif

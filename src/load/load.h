@@ -10,7 +10,7 @@
  * Every change a step makes is written to the job's journal before it is made; a rollback undoes the journal from its end, so
  * that bytes, refcounts and states are exactly those before the job. A component that another job is already bringing in is
  * waited for, not loaded twice (single flight). Loop thread only. */
-#include "cache/cache.h"
+#include "cache/rearrange.h"
 #include "catalog/catalog.h"
 #include "device/device.h"
 #include "plan/plan.h"
@@ -101,6 +101,7 @@ struct hst_loader_listener {
 struct hst_loader_config {
     uv_loop_t *loop;           /**< the loop */
     struct hst_cache *cache;   /**< RAM tier */
+    const struct hst_catalog *catalog; /**< knows the hashes of tensors; NULL = nobody does */
     struct hst_device *const *devices; /**< devices */
     size_t device_count;       /**< of devices */
     const struct hst_plan_policy *policy; /**< NULL = lru */
@@ -135,6 +136,11 @@ uint64_t hst_loader_evictable_bytes(const struct hst_loader *loader, const struc
 void hst_loader_touch(struct hst_loader *loader, struct hst_loaded *loaded);
 /** Take a component off a device; HST_E_BUSY while it is leased there. *ret_freed_bytes = reserved bytes given back. */
 int hst_loader_unload(struct hst_loader *loader, struct hst_loaded *loaded, uint64_t *ret_freed_bytes, struct hst_error *err);
+/** Make better use of RAM: share the equal tensors of all that is there, as far as they are hashed, and close holes. `done` (NULL = nobody) is told
+ * once, perhaps before this returns. HST_E_BUSY while such a run is under way. */
+int hst_loader_rearrange(struct hst_loader *loader, hst_rearranged_fn done, void *context, struct hst_error *err);
+/** The tensors of this model are hashed now: share those that are in RAM twice. */
+void hst_loader_share(struct hst_loader *loader, const struct hst_model *model);
 /** Jobs that wait or run. */
 size_t hst_loader_active(const struct hst_loader *loader);
 /** Does a job work on this component, or has it set it aside? Then it is not to be evicted from outside. */

@@ -12,11 +12,13 @@ int hst_loader_new(const struct hst_loader_config *config, struct hst_loader **r
     loader->config = *config;
     hst_list_init(&loader->jobs);
     int status = hst_exec_new(config->loop, "load", HST_LOAD_THREADS, &loader->exec, err);
-    if (status < 0)
+    if (status < 0) {
         free(loader);
-    else
-        *ret_loader = loader;
-    return status;
+        return status;
+    }
+    hst_rearrange_watch(loader);
+    *ret_loader = loader;
+    return HST_OK;
 }
 
 static struct hst_job_entry *entry_of(struct hst_list *node)
@@ -139,6 +141,7 @@ void hst_loader_free(struct hst_loader *loader)
     cancel_all(loader);
     while (loader->active > 0)
         uv_run(loader->config.loop, UV_RUN_ONCE);
+    hst_rearrange_stop(loader);
     while (loader->loaded_count > 0)
         hst_loaded_remove(loader, loader->loaded[loader->loaded_count - 1]);
     hst_exec_free(loader->exec);

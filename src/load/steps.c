@@ -1,5 +1,6 @@
 /* The five steps. Each is a row: run begins it, more goes on when its operations have come back, commit makes it final. */
 #include "base/cleanup.h"
+#include "catalog/tensor_hashes.h"
 #include "model/layout.h"
 #include "load/internal.h"
 #include "os/clock.h"
@@ -22,12 +23,14 @@ __attribute__((format(printf, 2, 3))) static void say(struct hst_job_entry *job,
 struct check {
     struct hst_job_entry *job;
     struct hst_reread *reread;
+    struct hst_tensor_hashes *hashes;
     int status;
     struct hst_error error;
 };
 
 static void free_check(struct check *check)
 {
+    hst_tensor_hashes_free(check->hashes);
     hst_reread_free(check->reread);
     free(check);
 }
@@ -36,6 +39,7 @@ static void check_work(void *arg)
 {
     struct check *check = arg;
     check->status = hst_reread_run(check->reread, &check->error);
+    if (check->status == HST_OK) hst_tensor_hashes_read(check->hashes);
 }
 
 /* From here to the end of the job its components have their tensors. */
@@ -56,6 +60,7 @@ static void check_done(void *arg)
     struct hst_error error = check->error;
     int status = check->status;
     if (status == HST_OK) status = hold_all(job, check->reread, &error);
+    if (status == HST_OK) hst_tensor_hashes_note(check->hashes);
     free_check(check);
     hst_step_settle(job, status, &error);
 }
@@ -64,6 +69,7 @@ static void check_done(void *arg)
 static int ask(struct hst_job_entry *job, struct check *check, struct hst_error *err)
 {
     HST_TRY(hst_reread_new(job->view.model, &check->reread, err));
+    HST_TRY(hst_tensor_hashes_new(job->loader->config.catalog, job->view.model, &check->hashes, err));
     for (size_t i = 0; i < job->view.component_count; i++) {
         struct hst_component *component = job->view.components[i];
         hst_reread_want(check->reread, component);

@@ -27,6 +27,7 @@ struct hst_service_progress {
 };
 
 struct hst_validations;
+struct hst_service_rearranging;
 
 /** The service. */
 struct hst_service {
@@ -45,6 +46,7 @@ struct hst_service {
     struct hst_service_progress progress; /**< see there */
     struct hst_validations *validations; /**< that run, and those that ended lately (validations.c); NULL until the first */
     struct hst_exec *comparing; /**< the thread that compares models (comparisons.c); NULL until the first */
+    struct hst_service_rearranging *rearranging; /**< somebody waits for memory to be rearranged (verbs_rearrange.c), or NULL */
     bool scan_again;           /**< a scan was asked for while one ran */
 };
 
@@ -54,6 +56,8 @@ void hst_call_fail_all(struct hst_service *service, const struct hst_error *erro
 void hst_batch_orphan_all(struct hst_service *service);
 /** Requests that wait for the disk are nobody's any more. */
 void hst_errands_orphan_all(struct hst_service *service);
+/** Whoever waits for memory to be rearranged is nobody's any more. */
+void hst_rearranging_orphan(struct hst_service *service);
 /** Opens that wait are nobody's any more. */
 void hst_open_fail_all(struct hst_service *service, const struct hst_error *error);
 #endif

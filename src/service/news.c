@@ -37,6 +37,7 @@ static void on_hashed(void *context, struct hst_model *model)
     hst_service_publish(service, "model.hashed",
                         json_pack("{s:s, s:o, s:o}", "model_id", model->id, "hashes", hst_view_hashes(service->config.catalog, model), "duplicates",
                                   hst_view_duplicates(service->config.catalog, model)));
+    hst_loader_share(service->config.loader, model);
 }
 
 static void on_hashing(void *context, const struct hst_hash_status *status)

@@ -13,7 +13,8 @@
 static int add_verbs(struct hst_service *service, struct hst_error *err)
 {
     static const struct hst_route *const tables[] = {hst_verbs_catalog, hst_verbs_metadata, hst_verbs_relations, hst_verbs_hash,   hst_verbs_load,
-                                                     hst_verbs_cache,   hst_verbs_memory,   hst_verbs_system,    hst_verbs_validate};
+                                                     hst_verbs_cache,   hst_verbs_memory,   hst_verbs_system,    hst_verbs_validate,
+                                                     hst_verbs_rearrange};
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++)
         HST_TRY(hst_service_add_routes(service, tables[i], NULL, err));
     return HST_OK;
@@ -55,6 +56,7 @@ void hst_service_free(struct hst_service *service)
     hst_error_set(&stopping, HST_E_SHUTTING_DOWN, "the daemon is stopping");
     hst_batch_orphan_all(service);
     hst_errands_orphan_all(service);
+    hst_rearranging_orphan(service);
     hst_open_fail_all(service, &stopping);
     hst_call_fail_all(service, &stopping);
     hst_validations_free(service);

@@ -18,6 +18,8 @@ extern const struct hst_route hst_verbs_load[];
 extern const struct hst_route hst_verbs_cache[];
 /** Memory and devices (verbs_memory.c). */
 extern const struct hst_route hst_verbs_memory[];
+/** Making better use of memory in use (verbs_rearrange.c). */
+extern const struct hst_route hst_verbs_rearrange[];
 /** Health, metrics, the API's own description (verbs_system.c). */
 extern const struct hst_route hst_verbs_system[];
 /** Validation of models (verbs_validate.c). */

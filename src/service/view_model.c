@@ -219,6 +219,19 @@ json_t *hst_view_holders(const struct hst_service *service, const struct hst_com
     return holders;
 }
 
+/* What of its memory is also that of others. */
+static void add_sharing(const struct hst_service *service, json_t *view, const struct hst_residency *held)
+{
+    json_t *with = json_array();
+    bool cached = held != NULL && held->state == HST_RESIDENCY_CACHED;
+    size_t cursor = 0;
+    for (struct hst_residency *other; cached && (other = hst_cache_next(service->config.cache, &cursor));)
+        if (other != held && other->state == HST_RESIDENCY_CACHED && hst_cache_shares(held, other)) json_array_append_new(with, json_string(other->component->id));
+    bool shares = json_array_size(with) > 0;
+    json_object_set_new(view, "shared_bytes", hst_jsonx_size(shares ? held->charged_bytes - hst_cache_exclusive(held) : 0));
+    json_object_set_new(view, "shared_with", with);
+}
+
 json_t *hst_view_component(const struct hst_service *service, const struct hst_component *component)
 {
     json_t *view = plain_component(component), *holders = hst_view_holders(service, component);
@@ -229,8 +242,7 @@ json_t *hst_view_component(const struct hst_service *service, const struct hst_c
     json_object_set_new(view, "residencies", residencies_of(service, component));
     json_object_set_new(view, "leases", hst_jsonx_size(json_array_size(holders)));
     json_object_set_new(view, "holders", holders);
-    json_object_set_new(view, "shared_bytes", hst_jsonx_size(0));
-    json_object_set_new(view, "shared_with", json_array());
+    add_sharing(service, view, held);
     json_object_set_new(view, "pinned", json_boolean(held != NULL && held->pinned));
     json_object_set_new(view, "hits", hst_jsonx_size(usage.hits));
     json_object_set_new(view, "misses", hst_jsonx_size(usage.misses));

@@ -110,6 +110,17 @@ int hst_db_hash_each(struct hst_db *db, uint64_t device, uint64_t inode, uint8_t
     return HST_OK;
 }
 
+static int read_key(sqlite3_stmt *statement, void *context)
+{
+    if (sqlite3_column_bytes(statement, 0) == sizeof(uint64_t)) memcpy(context, sqlite3_column_blob(statement, 0), sizeof(uint64_t));
+    return HST_OK;
+}
+
+int hst_db_hash_key(struct hst_db *db, uint64_t *ret_key, struct hst_error *err)
+{
+    return hst_db_read(db, "SELECT value FROM secrets WHERE name = 'tensors'", read_key, ret_key, err);
+}
+
 static int read_content(sqlite3_stmt *statement, void *context)
 {
     const struct reader *reader = context;

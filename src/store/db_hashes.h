@@ -42,6 +42,8 @@ typedef int (*hst_db_content_fn)(void *context, const struct hst_db_content *row
 int hst_db_each_hash(struct hst_db *db, hst_db_hash_fn fn, void *context, struct hst_error *err);
 /** Write hashes of files in one transaction; a file with the same device and inode is replaced. */
 int hst_db_put_hashes(struct hst_db *db, const struct hst_db_hash *rows, size_t count, struct hst_error *err);
+/** The key with which tensors are hashed, a random one that is made with the database. */
+int hst_db_hash_key(struct hst_db *db, uint64_t *ret_key, struct hst_error *err);
 /** Read the hashes of a file's tensors: *ret_each owned by the caller, NULL (and 0) when there are none. */
 int hst_db_hash_each(struct hst_db *db, uint64_t device, uint64_t inode, uint8_t **ret_each, size_t *ret_bytes, struct hst_error *err);
 /** Read the contents of every model. */

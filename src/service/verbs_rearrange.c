@@ -1,0 +1,78 @@
+/* Making better use of memory that is in use: POST /api/memory/operations/defragment. */
+#include "base/cleanup.h"
+#include "service/fields.h"
+#include "service/internal.h"
+#include "service/jsonx.h"
+#include "service/select.h"
+#include "service/verbs.h"
+
+#include <stdlib.h>
+
+/* Somebody waits for it. */
+struct hst_service_rearranging {
+    struct hst_service *service; /* NULL once the service is gone */
+    uint64_t ticket;
+    json_t *before;
+};
+
+static json_t *view_fragmentation(const struct hst_service *service)
+{
+    struct hst_fragmentation found = hst_cache_fragmentation(service->config.cache);
+    double holes = found.region_bytes > 0 ? 1 - (double)found.live_bytes / (double)found.region_bytes : 0;
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f}", "used_bytes", hst_jsonx_size(hst_cache_stats(service->config.cache).used_bytes), "region_bytes",
+                     hst_jsonx_size(found.region_bytes), "live_bytes", hst_jsonx_size(found.live_bytes), "stuck_bytes", hst_jsonx_size(found.stuck_bytes),
+                     "equal_bytes", hst_jsonx_size(found.equal_bytes), "regions", hst_jsonx_size(found.regions), "thin_regions",
+                     hst_jsonx_size(found.thin_regions), "fragmentation", holes);
+}
+
+static void on_done(void *context, const struct hst_rearranged *what)
+{
+    HST_AUTO(hst_freep) struct hst_service_rearranging *waiting = context;
+    struct hst_service *service = waiting->service;
+    if (service == NULL) {
+        json_decref(waiting->before);
+        return;
+    }
+    service->rearranging = NULL;
+    hst_call_ok(service, waiting->ticket, json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "before", waiting->before, "after", view_fragmentation(service),
+                                                    "moved_bytes", hst_jsonx_size(what->moved_bytes), "shared_bytes", hst_jsonx_size(what->shared_bytes),
+                                                    "freed_bytes", hst_jsonx_size(what->freed_bytes), "components", hst_jsonx_size(what->components)));
+}
+
+static int start(struct hst_call *call, struct hst_error *err)
+{
+    static const char *const known[] = {"device_id", NULL};
+    struct hst_service *service = call->service;
+    struct hst_device *device;
+    HST_TRY(hst_fields_check(call, known, err));
+    HST_TRY(hst_select_call_device(call, call->params[0], &device, err));
+    if (device != NULL && !device->ops->references_ram)
+        return hst_error_set(err, HST_E_INVALID_ARGUMENT, "%s keeps each component in one piece: there is nothing to defragment", device->id);
+    struct hst_service_rearranging *waiting = calloc(1, sizeof *waiting);
+    if (waiting == NULL) return hst_error_nomem(err);
+    *waiting = (struct hst_service_rearranging){service, call->ticket, view_fragmentation(service)};
+    service->rearranging = waiting;
+    int status = hst_loader_rearrange(service->config.loader, on_done, waiting, err);
+    if (status == HST_OK) return HST_OK;
+    service->rearranging = NULL;
+    json_decref(waiting->before);
+    free(waiting);
+    return status;
+}
+
+static void defragment(struct hst_call *call)
+{
+    struct hst_error error = {0};
+    if (start(call, &error) < 0) hst_call_fail(call->service, call->ticket, &error, NULL);
+}
+
+void hst_rearranging_orphan(struct hst_service *service)
+{
+    if (service->rearranging != NULL) service->rearranging->service = NULL;
+}
+
+const struct hst_route hst_verbs_rearrange[] = {
+    {"POST", "/api/memory/operations/defragment", defragment, NULL},
+    {"POST", "/api/memory/operations/defragment/{device_id}", defragment, NULL},
+    {NULL, NULL, NULL, NULL},
+};
