@@ -27,6 +27,7 @@ struct hst_service_progress {
 };
 
 struct hst_validations;
+struct hst_conversions;
 
 /** The service. */
 struct hst_service {
@@ -44,6 +45,7 @@ struct hst_service {
     struct hst_service_counts counts; /**< since start */
     struct hst_service_progress progress; /**< see there */
     struct hst_validations *validations; /**< that run, and those that ended lately (validations.c); NULL until the first */
+    struct hst_conversions *conversions; /**< of models into files (conversions.c); NULL until the first */
     struct hst_exec *comparing; /**< the thread that compares models (comparisons.c); NULL until the first */
     bool scan_again;           /**< a scan was asked for while one ran */
 };
