@@ -168,12 +168,8 @@ static int write_tensor(struct work *work, const struct hst_sheet_row *row, stru
 static int check_files(const struct work *work, struct hst_error *err)
 {
     const struct hst_model *model = work->rewrite->wish.model;
-    for (size_t i = 0; i < model->file_count; i++) {
-        struct hst_file_id id;
-        if (work->fds[i] < 0) continue;
-        HST_TRY(hst_file_identify(work->fds[i], &id, err));
-        if (!hst_file_id_equal(&id, &model->files[i].id)) return hst_error_set(err, HST_E_FILE_CHANGED, "%s changed while it was read", model->files[i].path);
-    }
+    for (size_t i = 0; i < model->file_count; i++)
+        if (work->fds[i] >= 0) HST_TRY(hst_reread_check(&model->files[i], work->fds[i], err));
     return HST_OK;
 }
 

@@ -188,15 +188,12 @@ static void put_default_name(struct hst_strbuf *path, const struct hst_model *mo
 static int choose_output(struct conversion *conversion, const struct hst_conversion_wish *wish, struct hst_error *err)
 {
     HST_AUTO(hst_strbuf_fini) struct hst_strbuf path = {0};
-    const char *model = conversion->model->path;
-    bool absolute = wish->output != NULL && wish->output[0] == '/';
-    if (!absolute && wish->output != NULL && strchr(wish->output, '/') != NULL)
-        return hst_error_set(err, HST_E_INVALID_ARGUMENT, "output is an absolute path, or the name of a file beside the model");
+    const char *model = conversion->model->path, *output = wish->output != NULL ? wish->output : "";
+    bool absolute = output[0] == '/';
+    if (!absolute && strchr(output, '/') != NULL) return hst_error_set(err, HST_E_INVALID_ARGUMENT, "output is an absolute path, or the name of a file beside the model");
     if (!absolute) hst_strbuf_append(&path, model, (size_t)(hst_path_name(model) - model));
-    if (wish->output != NULL)
-        hst_strbuf_puts(&path, wish->output);
-    else
-        put_default_name(&path, conversion->model, wish);
+    hst_strbuf_puts(&path, output);
+    if (wish->output == NULL) put_default_name(&path, conversion->model, wish);
     if (absolute && !wish->anywhere) conversion->rewrite.folders = hst_catalog_roots(conversion->service->config.catalog, &conversion->rewrite.folder_count);
     conversion->output = hst_strbuf_take(&path);
     return conversion->output != NULL ? HST_OK : hst_error_nomem(err);
