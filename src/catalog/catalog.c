@@ -75,6 +75,12 @@ void hst_catalog_free(struct hst_catalog *catalog)
     free(catalog);
 }
 
+const char *const *hst_catalog_roots(const struct hst_catalog *catalog, size_t *ret_count)
+{
+    *ret_count = catalog->config.root_count;
+    return (const char *const *)catalog->roots;
+}
+
 bool hst_catalog_was_corrupt(const struct hst_catalog *catalog)
 {
     return catalog->db != NULL && hst_db_was_corrupt(catalog->db);

@@ -95,6 +95,8 @@ struct hst_model *hst_catalog_find(const struct hst_catalog *catalog, const char
 struct hst_model *hst_catalog_find_file(const struct hst_catalog *catalog, const struct hst_file_id *id, size_t *ret_file);
 /** Models in order of their id: start with *cursor = 0. @return borrowed, NULL at the end */
 struct hst_model *hst_catalog_next(const struct hst_catalog *catalog, size_t *cursor);
+/** The folders that are scanned, as given; borrowed. */
+const char *const *hst_catalog_roots(const struct hst_catalog *catalog, size_t *ret_count);
 /** How many models. */
 size_t hst_catalog_count(const struct hst_catalog *catalog);
 /** Was what it remembered corrupt? It is set aside then, and ids are given anew. */

@@ -39,6 +39,8 @@ enum hst_option_id {
     HST_OPTION_PAUSE,     /**< --pause */
     HST_OPTION_RESUME,    /**< --resume */
     HST_OPTION_CANCEL,    /**< --cancel */
+    HST_OPTION_OUTPUT,    /**< --output FILE */
+    HST_OPTION_OVERWRITE, /**< --overwrite */
     HST_OPTION_COUNT,     /**< how many */
 };
 
@@ -107,5 +109,6 @@ int hst_command_events(const struct hst_arguments *arguments); /**< hoist events
 int hst_command_call(const struct hst_arguments *arguments);   /**< hoist call */
 int hst_command_exec(const struct hst_arguments *arguments);   /**< hoist exec */
 int hst_command_serve(const struct hst_arguments *arguments);  /**< hoist serve */
+int hst_command_convert(const struct hst_arguments *arguments); /**< hoist convert */
 int hst_command_doctor(const struct hst_arguments *arguments); /**< hoist doctor */
 #endif

@@ -7,14 +7,8 @@
 /* The fields that load, cache, pin and plan have in common. */
 static json_t *make_body(const struct hst_arguments *arguments)
 {
-    json_t *body = json_object(), *roles = json_array();
+    json_t *body = hst_talk_wish(arguments);
     if (arguments->count > 0) json_object_set_new(body, "model_id", json_string(arguments->rest[0]));
-    for (size_t i = 0; i < arguments->component_count; i++)
-        json_array_append_new(roles, json_string(arguments->components[i]));
-    if (arguments->component_count > 0) json_object_set(body, "components", roles);
-    json_decref(roles);
-    if (hst_given(arguments, HST_OPTION_PRECISION)) json_object_set_new(body, "precision", json_string(arguments->values[HST_OPTION_PRECISION]));
-    if (hst_given(arguments, HST_OPTION_LEVEL)) json_object_set_new(body, "optimization_level", json_string(arguments->values[HST_OPTION_LEVEL]));
     if (hst_given(arguments, HST_OPTION_DEVICE)) json_object_set_new(body, "device_id", json_string(arguments->values[HST_OPTION_DEVICE]));
     if (hst_given(arguments, HST_OPTION_PIN)) json_object_set_new(body, "pin", json_true());
     return body;

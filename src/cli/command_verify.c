@@ -5,10 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
-
-enum { POLL_MS = 50 };
 
 static void print_names(const char *title, const json_t *names)
 {
@@ -83,32 +80,6 @@ static int verify_file(const struct hst_arguments *arguments)
     return code;
 }
 
-static bool is_running(const json_t *validation)
-{
-    return strcmp(hst_talk_text(validation, "state"), "running") == 0;
-}
-
-/* Ask again until it has ended. *validation is replaced by the newest answer. */
-static int follow(struct hst_talk *talk, const char *path, json_t **validation, struct hoist_error *error)
-{
-    const struct timespec pause = {.tv_nsec = POLL_MS * 1000000L};
-    const char *step = NULL;
-    int status = 0;
-    while (status == 0 && is_running(*validation)) {
-        json_object_set_new(*validation, "step", json_string("validate"));
-        hst_term_progress(*validation, &step);
-        nanosleep(&pause, NULL);
-        json_t *next = NULL;
-        status = hst_talk_ask(talk, "GET", path, NULL, &next, error);
-        if (next != NULL) json_decref(*validation);
-        if (next != NULL) *validation = next;
-    }
-    hst_term_progress_end();
-    const json_t *failure = json_object_get(*validation, "error");
-    if (status == 0 && failure != NULL) hst_talk_read_failure(failure, error);
-    return status == 0 && failure != NULL ? -1 : status;
-}
-
 static int print_result(const struct hst_arguments *arguments, const json_t *validation)
 {
     if (hst_given(arguments, HST_OPTION_JSON)) {
@@ -128,7 +99,7 @@ static int verify_model(const struct hst_arguments *arguments)
     char path[4096];
     hst_talk_path(path, "/api/models/%s/validate", arguments->rest[0]);
     int status = hst_talk_ask(&talk, "POST", path, body, &validation, &error);
-    if (status == 0) status = follow(&talk, path, &validation, &error);
+    if (status == 0) status = hst_talk_follow(&talk, path, "validate", &validation, &error);
     int code = status < 0 ? hst_term_error("verifying failed", &error) : print_result(arguments, validation);
     if (code == HST_EXIT_UNREACHABLE) fputs("try: hoist verify FILE, which needs no daemon\n", stderr);
     json_decref(validation);

@@ -28,6 +28,8 @@ const struct hst_option hst_options[HST_OPTION_COUNT] = {
     [HST_OPTION_PAUSE] = {"pause", NULL, "hold up the scan that runs"},
     [HST_OPTION_RESUME] = {"resume", NULL, "let it go on"},
     [HST_OPTION_CANCEL] = {"cancel", NULL, "end it; what it has found stays"},
+    [HST_OPTION_OUTPUT] = {"output", "FILE", "the file to write (default: beside the model, NAME-PRECISION.safetensors)"},
+    [HST_OPTION_OVERWRITE] = {"overwrite", NULL, "a file that is there may be replaced"},
 };
 
 const struct hst_command hst_commands[] = {
@@ -63,6 +65,10 @@ const struct hst_command hst_commands[] = {
      "DOMAIN is inference, postprocessing or processing. With GET, POST, PUT or DELETE and a path instead, any route of the API is called. JSON may be - for stdin.", 0, 2, 3,
      hst_command_call},
     {"events", "", "follow what happens", "", BIT(SINCE), 0, 0, hst_command_events},
+    {"convert", "MODEL", "write a model in another precision",
+     "Makes a safetensors file with the numbers that PyTorch's tensor.to(dtype) gives. --precision is fp64, fp32, fp16, bf16, fp8 (which is fp8_e4m3) or fp8_e5m2. Quantised weights, "
+     "integers, and what suffers most stay as they are: a VAE that is not named with --component, norms and biases under fp8. The file is there whole or not at all.",
+     BIT(PRECISION) | BIT(COMPONENT) | BIT(LEVEL) | BIT(OUTPUT) | BIT(OVERWRITE), 1, 1, hst_command_convert},
     {"doctor", "", "say what this machine lacks", "Exits 1 when there is something to look at.", 0, 0, 0, hst_command_doctor},
     {NULL, NULL, NULL, NULL, 0, 0, 0, NULL},
 };

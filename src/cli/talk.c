@@ -84,6 +84,18 @@ int hst_talk(const struct hst_arguments *arguments, const char *what, const char
     return code;
 }
 
+json_t *hst_talk_wish(const struct hst_arguments *arguments)
+{
+    json_t *body = json_object(), *roles = json_array();
+    for (size_t i = 0; i < arguments->component_count; i++)
+        json_array_append_new(roles, json_string(arguments->components[i]));
+    if (arguments->component_count > 0) json_object_set(body, "components", roles);
+    json_decref(roles);
+    if (hst_given(arguments, HST_OPTION_PRECISION)) json_object_set_new(body, "precision", json_string(arguments->values[HST_OPTION_PRECISION]));
+    if (hst_given(arguments, HST_OPTION_LEVEL)) json_object_set_new(body, "optimization_level", json_string(arguments->values[HST_OPTION_LEVEL]));
+    return body;
+}
+
 static bool has_ended(const json_t *job)
 {
     static const char *const active[] = {"queued", "running", "rolling_back"};
@@ -110,22 +122,22 @@ static int take_job_failure(const json_t *job, struct hoist_error *error)
     return -1;
 }
 
-static int follow(struct hst_talk *talk, json_t **job, struct hoist_error *error)
+int hst_talk_follow(struct hst_talk *talk, const char *path, const char *step, json_t **data, struct hoist_error *error)
 {
     const struct timespec pause = {.tv_nsec = POLL_MS * 1000000L};
-    const char *step = NULL;
-    char path[4096];
+    const char *shown = NULL;
     int status = 0;
-    while (status == 0 && !has_ended(*job)) {
-        hst_term_progress(*job, &step);
+    while (status == 0 && !has_ended(*data)) {
+        if (step != NULL) json_object_set_new(*data, "step", json_string(step));
+        hst_term_progress(*data, &shown);
         nanosleep(&pause, NULL);
         json_t *next = NULL;
-        status = hst_talk_ask(talk, "GET", hst_talk_path(path, "/api/model/jobs/%s", hst_talk_text(*job, "job_id")), NULL, &next, error);
-        if (next != NULL) json_decref(*job);
-        if (next != NULL) *job = next;
+        status = hst_talk_ask(talk, "GET", path, NULL, &next, error);
+        if (next != NULL) json_decref(*data);
+        if (next != NULL) *data = next;
     }
     hst_term_progress_end();
-    return status == 0 ? take_job_failure(*job, error) : status;
+    return status == 0 ? take_job_failure(*data, error) : status;
 }
 
 int hst_talk_job(const struct hst_arguments *arguments, const char *what, const char *path, json_t *body, json_t **ret_job)
@@ -133,9 +145,10 @@ int hst_talk_job(const struct hst_arguments *arguments, const char *what, const 
     struct hst_talk talk = {.socket = arguments->values[HST_OPTION_SOCKET]};
     struct hoist_error error = {0};
     json_t *job = NULL;
+    char job_path[4096];
     json_object_set_new(body, "wait", json_false());
     int status = hst_talk_ask(&talk, "POST", path, body, &job, &error);
-    if (status == 0) status = follow(&talk, &job, &error);
+    if (status == 0) status = hst_talk_follow(&talk, hst_talk_path(job_path, "/api/model/jobs/%s", hst_talk_text(job, "job_id")), NULL, &job, &error);
     int code = status < 0 ? hst_term_error(what, &error) : HST_EXIT_DONE;
     if (code == HST_EXIT_DONE)
         *ret_job = job;

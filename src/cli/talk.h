@@ -15,10 +15,15 @@ int hst_talk_ask(struct hst_talk *talk, const char *method, const char *path, js
 int hst_talk(const struct hst_arguments *arguments, const char *what, const char *method, const char *path, json_t *body, json_t **ret_data);
 /** Start a job (`body` with wait=false), show its progress, wait for its end. *ret_job is owned by the caller. @return exit code */
 int hst_talk_job(const struct hst_arguments *arguments, const char *what, const char *path, json_t *body, json_t **ret_job);
+/** Ask for `path` again until what runs there has ended, and show its progress: under its own step, or under `step` (may be NULL). *data is replaced by the newest
+ * answer; an error in it is ours. @return 0, or -1 with `error` filled (hoist_error_clear) */
+int hst_talk_follow(struct hst_talk *talk, const char *path, const char *step, json_t **data, struct hoist_error *error);
 /** Turn an error object of the daemon into `error` (hoist_error_clear). */
 void hst_talk_read_failure(const json_t *failure, struct hoist_error *error);
 /** A path of the API: `format` with %s for parts that are percent-encoded here. @return out */
 const char *hst_talk_path(char out[4096], const char *format, const char *part);
+/** The fields that --component, --precision and --optimize stand for. New reference. */
+json_t *hst_talk_wish(const struct hst_arguments *arguments);
 /** Disconnect. */
 void hst_talk_fini(struct hst_talk *talk);
 /** A string as it may be shown: control characters, which would move a terminal's cursor or worse, are written as \\x1b, in the value too. NULL = none. */

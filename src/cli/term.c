@@ -151,7 +151,7 @@ static void draw_bar(const json_t *job, const char *step)
 
 void hst_term_progress(const json_t *job, const char **step)
 {
-    static const char *const steps[] = {"validate", "estimate", "allocate", "load", "status"};
+    static const char *const steps[] = {"validate", "estimate", "allocate", "load", "status", "convert"};
     const char *now = json_string_value(json_object_get(job, "step"));
     if (now != NULL && isatty(STDERR_FILENO)) draw_bar(job, now);
     if (now == NULL || isatty(STDERR_FILENO) || (*step != NULL && strcmp(*step, now) == 0)) return;

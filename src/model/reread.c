@@ -39,6 +39,13 @@ int hst_reread_open(const struct hst_model_file *file, struct hst_error *err)
     return hst_steal_fd(&fd);
 }
 
+int hst_reread_check(const struct hst_model_file *file, int fd, struct hst_error *err)
+{
+    struct hst_file_id now;
+    HST_TRY(hst_file_identify(fd, &now, err));
+    return hst_file_id_equal(&now, &file->id) ? HST_OK : hst_error_set(err, HST_E_FILE_CHANGED, "%s changed while it was read", file->path);
+}
+
 /* The file after the last one whose tensors this one describes: its own, and those in external data right behind it. */
 static size_t group_end(const struct hst_model *model, size_t header)
 {

@@ -23,4 +23,6 @@ void hst_reread_free(struct hst_reread *reread);
 /** Open a file of a model, if it is still the one that was scanned. @return fd >= 0, owned by the caller; HST_E_FILE_CHANGED and what
  * hst_file_open gives. Any thread. */
 int hst_reread_open(const struct hst_model_file *file, struct hst_error *err);
+/** Is it still that file, after it was read through this fd? HST_E_FILE_CHANGED. Any thread. */
+int hst_reread_check(const struct hst_model_file *file, int fd, struct hst_error *err);
 #endif

@@ -31,9 +31,14 @@ static bool is_member(int fd, gid_t group)
     return false;
 }
 
+bool hst_cred_owns(const struct hst_cred *cred)
+{
+    return cred->uid == 0 || cred->uid == geteuid();
+}
+
 bool hst_cred_allowed(int fd, const struct hst_cred *cred, int64_t group)
 {
-    return cred->uid == 0 || cred->uid == geteuid() || (group >= 0 && is_member(fd, (gid_t)group));
+    return hst_cred_owns(cred) || (group >= 0 && is_member(fd, (gid_t)group));
 }
 
 int hst_cred_find_group(const char *name, int64_t *ret_group, struct hst_error *err)

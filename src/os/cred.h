@@ -14,6 +14,8 @@ struct hst_cred {
 int hst_cred_of_socket(int fd, struct hst_cred *ret_cred, struct hst_error *err);
 /** Root and the user we run as may use us, and members of `group` unless that is negative. */
 bool hst_cred_allowed(int fd, const struct hst_cred *cred, int64_t group);
+/** Root or the user we run as: it may do itself whatever we can do for it. */
+bool hst_cred_owns(const struct hst_cred *cred);
 /** The number of a group. HST_E_CONFIG when there is none of this name. */
 int hst_cred_find_group(const char *name, int64_t *ret_group, struct hst_error *err);
 #endif

@@ -28,6 +28,7 @@ struct hst_service_progress {
 
 struct hst_validations;
 struct hst_service_rearranging;
+struct hst_conversions;
 
 /** The service. */
 struct hst_service {
@@ -45,6 +46,7 @@ struct hst_service {
     struct hst_service_counts counts; /**< since start */
     struct hst_service_progress progress; /**< see there */
     struct hst_validations *validations; /**< that run, and those that ended lately (validations.c); NULL until the first */
+    struct hst_conversions *conversions; /**< of models into files (conversions.c); NULL until the first */
     struct hst_exec *comparing; /**< the thread that compares models (comparisons.c); NULL until the first */
     struct hst_service_rearranging *rearranging; /**< somebody waits for memory to be rearranged (verbs_rearrange.c), or NULL */
     bool scan_again;           /**< a scan was asked for while one ran */

@@ -35,4 +35,8 @@
 #define HST_COMPARISONS_MAX 1024u
 /** Components listed for one need: enough to choose from, and a library of a thousand LoRA bases makes no page of a thousand rows. */
 #define HST_CANDIDATES_MAX 32u
+/** Threads that convert models: a disk is read and written best by one. */
+#define HST_CONVERSION_THREADS 1u
+/** Conversions that may wait or run, or are remembered: each takes some kilobytes. */
+#define HST_CONVERSIONS_MAX 64u
 #endif

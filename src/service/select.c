@@ -139,15 +139,26 @@ static int read_all(const struct hst_call *call, const char *path_id, struct hst
     return model != NULL ? add_model(selection, model, &item, err) : HST_OK;
 }
 
+/* Hand the selection over when it was read. */
+static int give(int status, struct hst_selection *selection, struct hst_selection *ret_selection)
+{
+    if (status < 0)
+        hst_selection_fini(selection);
+    else
+        *ret_selection = *selection;
+    return status;
+}
+
 int hst_selection_read(const struct hst_call *call, const char *path_id, struct hst_selection *ret_selection, struct hst_error *err)
 {
     struct hst_selection selection = {0};
-    int status = read_all(call, path_id, &selection, err);
-    if (status < 0)
-        hst_selection_fini(&selection);
-    else
-        *ret_selection = selection;
-    return status;
+    return give(read_all(call, path_id, &selection, err), &selection, ret_selection);
+}
+
+int hst_selection_read_of(const struct hst_call *call, const struct hst_model *model, struct hst_selection *ret_selection, struct hst_error *err)
+{
+    struct hst_selection selection = {0};
+    return give(add_list(call, &selection, model, "components", err), &selection, ret_selection);
 }
 
 bool hst_selection_has(const struct hst_selection *selection, const struct hst_component *component)

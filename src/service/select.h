@@ -18,6 +18,8 @@ struct hst_selection {
 
 /** Read `model_id`, `components` (roles of that model, or component ids), `component_ids`, and `path_id` (a component id; may be NULL). */
 int hst_selection_read(const struct hst_call *call, const char *path_id, struct hst_selection *ret_selection, struct hst_error *err);
+/** Read `components` alone: roles of `model`, or ids of its components. */
+int hst_selection_read_of(const struct hst_call *call, const struct hst_model *model, struct hst_selection *ret_selection, struct hst_error *err);
 /** Is the component named, in whatever generation? */
 bool hst_selection_has(const struct hst_selection *selection, const struct hst_component *component);
 /** Free what it holds. */

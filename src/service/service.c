@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "service/comparisons.h"
+#include "service/conversions.h"
 #include "service/index.h"
 #include "service/internal.h"
 #include "service/validations.h"
@@ -12,9 +13,19 @@
 
 static int add_verbs(struct hst_service *service, struct hst_error *err)
 {
-    static const struct hst_route *const tables[] = {hst_verbs_catalog, hst_verbs_metadata, hst_verbs_relations, hst_verbs_hash,   hst_verbs_load,
-                                                     hst_verbs_cache,   hst_verbs_memory,   hst_verbs_system,    hst_verbs_validate,
-                                                     hst_verbs_rearrange};
+    static const struct hst_route *const tables[] = {
+        hst_verbs_catalog,
+        hst_verbs_metadata,
+        hst_verbs_relations,
+        hst_verbs_hash,
+        hst_verbs_load,
+        hst_verbs_cache,
+        hst_verbs_memory,
+        hst_verbs_rearrange,
+        hst_verbs_convert,
+        hst_verbs_system,
+        hst_verbs_validate,
+    };
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++)
         HST_TRY(hst_service_add_routes(service, tables[i], NULL, err));
     return HST_OK;
@@ -60,6 +71,7 @@ void hst_service_free(struct hst_service *service)
     hst_open_fail_all(service, &stopping);
     hst_call_fail_all(service, &stopping);
     hst_validations_free(service);
+    hst_conversions_free(service);
     hst_comparisons_free(service);
     hst_events_fini(&service->events);
     hst_index_forget_all(service);

@@ -15,6 +15,7 @@ struct hst_service;
 struct hst_peer {
     int32_t pid;        /**< of a Unix socket peer; 0 over HTTP */
     char transport[16]; /**< "http", "unix", "worker" */
+    bool owns;          /**< root or the user that hoistd runs as, by a Unix socket: what it may write anyway, it may have written */
 };
 
 /** A request. Borrowed during hst_service_call. */

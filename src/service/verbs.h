@@ -24,4 +24,6 @@ extern const struct hst_route hst_verbs_rearrange[];
 extern const struct hst_route hst_verbs_system[];
 /** Validation of models (verbs_validate.c). */
 extern const struct hst_route hst_verbs_validate[];
+/** Models written in another precision (verbs_convert.c). */
+extern const struct hst_route hst_verbs_convert[];
 #endif

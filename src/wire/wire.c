@@ -101,7 +101,7 @@ static void on_reply(void *context, const struct hst_reply *reply)
 
 static struct hst_peer describe(const struct hst_peer_link *peer)
 {
-    struct hst_peer who = {.pid = peer->cred.pid};
+    struct hst_peer who = {.pid = peer->cred.pid, .owns = hst_cred_owns(&peer->cred)};
     snprintf(who.transport, sizeof who.transport, "unix");
     return who;
 }
