@@ -37,9 +37,11 @@ static bool can_be_held(const struct hst_model_file *file)
     return file->raw && file->fstype != HST_FSTYPE_OTHER;
 }
 
-enum hst_backing hst_backing_choose(const struct hst_component *component, const char *force)
+enum hst_backing hst_backing_choose(const struct hst_component *component, bool recast, const char *force)
 {
-    if (force != NULL) return (enum hst_backing)hst_backing_find(force);
+    int forced = force != NULL ? hst_backing_find(force) : -1;
+    if (recast) return forced > HST_BACKING_PAGE_CACHE ? (enum hst_backing)forced : HST_BACKING_TMPFS_HUGE;
+    if (forced >= 0) return (enum hst_backing)forced;
     for (size_t i = 0; i < component->model->file_count; i++)
         if (hst_layout_touches(component, i) && !can_be_held(&component->model->files[i])) return HST_BACKING_TMPFS_HUGE;
     return HST_BACKING_PAGE_CACHE;

@@ -28,9 +28,10 @@ extern const struct hst_backing_ops hst_backing_page_cache;
 /** Memory in hoist's own tmpfs, or in a sealed memfd. */
 extern const struct hst_backing_ops hst_backing_copy;
 
-/** Choose for the files of a component: page_cache when every one is raw and on a local or memory file system, else a copy. `force` as in
+/** Choose for the files of a component: page_cache when every one is raw and on a local or memory file system, else a copy; `recast` = in other
+ * types. `force` as in
  * hst_cache_config: NULL or a known name. */
-enum hst_backing hst_backing_choose(const struct hst_component *component, const char *force);
+enum hst_backing hst_backing_choose(const struct hst_component *component, bool recast, const char *force);
 /** The backing of this name (enum hst_backing), or -1. */
 int hst_backing_find(const char *name);
 /** The ops of a kind. */

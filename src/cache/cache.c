@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { KEY_MAX = 512 };
+
 /* How often a component was asked for. */
 struct usage {
     struct hst_usage counts;
@@ -24,16 +26,22 @@ void hst_cache_tell(struct hst_cache *cache, const struct hst_residency *residen
     if (listener->state != NULL) listener->state(listener->context, residency->component, state);
 }
 
-static void make_key(char *out, size_t out_size, const struct hst_component *component)
+/* "MODEL:ROLE#GENERATION@PRECISION", with an empty one for what is stored. */
+static void make_key(char out[KEY_MAX], const struct hst_component *component, const char *precision)
 {
-    snprintf(out, out_size, "%s#%llu", component->id, (unsigned long long)component->model->generation);
+    snprintf(out, KEY_MAX, "%s#%llu@%s", component->id, (unsigned long long)component->model->generation, precision != NULL ? precision : "");
+}
+
+struct hst_residency *hst_cache_find_as(const struct hst_cache *cache, const struct hst_component *component, const char *precision)
+{
+    char key[KEY_MAX];
+    make_key(key, component, precision);
+    return hst_map_get_str(&cache->by_key, key);
 }
 
 struct hst_residency *hst_cache_find(const struct hst_cache *cache, const struct hst_component *component)
 {
-    char key[512];
-    make_key(key, sizeof key, component);
-    return hst_map_get_str(&cache->by_key, key);
+    return hst_cache_find_as(cache, component, NULL);
 }
 
 struct hst_residency *hst_cache_next(const struct hst_cache *cache, size_t *cursor)
@@ -41,9 +49,10 @@ struct hst_residency *hst_cache_next(const struct hst_cache *cache, size_t *curs
     return *cursor < cache->by_key.count ? &cache->sorted[(*cursor)++]->view : NULL;
 }
 
-int hst_cache_draft(struct hst_cache *cache, const struct hst_component *component, struct hst_claim **ret_claim, struct hst_error *err)
+int hst_cache_draft(struct hst_cache *cache, const struct hst_component *component, const struct hst_recast *recast, struct hst_claim **ret_claim,
+                    struct hst_error *err)
 {
-    return hst_claim_new(cache, component, ret_claim, err);
+    return hst_claim_new(cache, component, recast, ret_claim, err);
 }
 
 uint64_t hst_cache_cost(const struct hst_cache *cache, const struct hst_component *component, const struct hst_claim *claim)
@@ -182,22 +191,27 @@ static uint64_t free_resident(struct hst_resident *resident)
     uint64_t freed = hst_claim_unref(resident->claim);
     hst_layout_release(resident->view.component);
     hst_model_unref(resident->view.component->model);
+    free(resident->recast);
     free(resident->key);
     free(resident);
     return freed;
 }
 
-static struct hst_resident *make(struct hst_cache *cache, struct hst_component *component)
+static struct hst_resident *make(struct hst_cache *cache, struct hst_component *component, const struct hst_recast *recast)
 {
-    char key[512];
-    make_key(key, sizeof key, component);
+    char key[KEY_MAX];
+    make_key(key, component, recast != NULL ? recast->precision : NULL);
     struct hst_resident *resident = calloc(1, sizeof *resident);
+    struct hst_recast *own = hst_recast_copy(recast);
     char *copy = strdup(key);
-    if (resident == NULL || copy == NULL) {
+    if (resident == NULL || copy == NULL || (recast != NULL && own == NULL)) {
         free(resident);
+        free(own);
         free(copy);
         return NULL;
     }
+    resident->recast = own;
+    resident->view.recast = own;
     hst_model_ref(component->model);
     hst_layout_share(component);
     resident->key = copy;
@@ -228,8 +242,9 @@ static int insert_and_take(struct hst_cache *cache, struct hst_resident *residen
 int hst_cache_reserve(struct hst_cache *cache, struct hst_component *component, struct hst_claim *claim, struct hst_residency **ret_residency,
                       struct hst_error *err)
 {
-    if (hst_cache_find(cache, component) != NULL) return hst_error_set(err, HST_E_BUSY, "%s is held already", component->id);
-    struct hst_resident *resident = make(cache, component);
+    const char *precision = claim->recast != NULL ? claim->recast->precision : NULL;
+    if (hst_cache_find_as(cache, component, precision) != NULL) return hst_error_set(err, HST_E_BUSY, "%s is held already", component->id);
+    struct hst_resident *resident = make(cache, component, claim->recast);
     if (resident == NULL) return hst_error_nomem(err);
     int status = insert_and_take(cache, resident, claim, err);
     if (status < 0) {
@@ -316,7 +331,7 @@ static int resume(struct hst_cache *cache, struct hst_resident *resident, struct
 int hst_cache_resume(struct hst_cache *cache, struct hst_residency *residency, struct hst_fill_listener listener, struct hst_error *err)
 {
     struct hst_claim *claim;
-    HST_TRY(hst_claim_new(cache, residency->component, &claim, err));
+    HST_TRY(hst_claim_new(cache, residency->component, residency->recast, &claim, err));
     int status = resume(cache, hst_resident_of(residency), claim, listener, err);
     if (status < 0)
         hst_claim_unref(claim);

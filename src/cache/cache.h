@@ -44,9 +44,12 @@ struct hst_placement {
     uint64_t offset;     /**< of the first byte within the segment */
 };
 
+struct hst_recast;
+
 /** A component held in RAM. Fields are read-only outside cache/. */
 struct hst_residency {
     struct hst_component *component; /**< held, and its model referenced, while this lives */
+    const struct hst_recast *recast; /**< its tensors in other types (cache/recast.h); NULL = as stored */
     enum hst_residency_state state;  /**< see above */
     enum hst_backing backing;        /**< what holds the bytes */
     bool locked;                     /**< page_cache: pages are locked, not only read in */
@@ -112,9 +115,10 @@ enum hst_backing hst_cache_copy_backing(const struct hst_cache *cache);
 const char *hst_backing_name(enum hst_backing backing);
 /** What of memory a component would take, in detail (cache/claim.h). */
 struct hst_claim;
-/** Draft what a component that is held (model/layout.h) would take. Tensors whose twins are in memory are named from now on, so that they stay;
+/** Draft what a component that is held (model/layout.h) would take, in the types of `recast` (copied; NULL = as stored). Tensors whose twins are in memory are named from now on, so that they stay;
  * nothing is charged. *ret_claim owned by the caller, for hst_cache_reserve or hst_claim_unref. */
-int hst_cache_draft(struct hst_cache *cache, const struct hst_component *component, struct hst_claim **ret_claim, struct hst_error *err);
+int hst_cache_draft(struct hst_cache *cache, const struct hst_component *component, const struct hst_recast *recast, struct hst_claim **ret_claim,
+                    struct hst_error *err);
 /** Let go of a claim; NULL is fine. @return bytes that went back to the kernel */
 uint64_t hst_claim_unref(struct hst_claim *claim);
 /** Bytes that caching the component would charge: what its draft has of its own; without one (NULL) all of its extents, rounded to pages. */
@@ -123,8 +127,10 @@ uint64_t hst_cache_cost(const struct hst_cache *cache, const struct hst_componen
 uint64_t hst_cache_exclusive(const struct hst_residency *residency);
 /** Have the two memory in common, beyond the page in which one ends and the other begins? */
 bool hst_cache_shares(const struct hst_residency *a, const struct hst_residency *b);
-/** The residency of this component in this generation, or NULL. Counts neither hit nor miss. */
+/** The residency of this component in this generation, as stored, or NULL. Counts neither hit nor miss. */
 struct hst_residency *hst_cache_find(const struct hst_cache *cache, const struct hst_component *component);
+/** The same in this precision; NULL or "" = as stored. */
+struct hst_residency *hst_cache_find_as(const struct hst_cache *cache, const struct hst_component *component, const char *precision);
 /** Residencies in order of their component's id: start with *cursor = 0; NULL at the end. */
 struct hst_residency *hst_cache_next(const struct hst_cache *cache, size_t *cursor);
 /** How often a component was asked for since the daemon started, whatever its generation. */

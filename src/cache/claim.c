@@ -62,10 +62,9 @@ uint32_t hst_claim_enter(struct hst_claim *claim, struct hst_region *region)
 
 static void try_twin(struct draft *draft, size_t tensor)
 {
-    const struct hst_tensor *row = draft->component->tensors[tensor].tensor;
-    const uint8_t *hash = hst_twins_hash(draft->component, tensor);
-    struct hst_mark *mark = hash != NULL ? hst_twins_find(draft->cache, hash, row->size_bytes) : NULL;
-    if (mark == NULL || !hst_twins_suit(mark, draft->claim->number, row)) return;
+    const struct hst_recast *recast = draft->claim->recast;
+    struct hst_mark *mark = hst_twins_find_of(draft->cache, draft->component, recast, tensor);
+    if (mark == NULL || !hst_twins_suit(mark, draft->claim->number, draft->component->tensors[tensor].tensor)) return;
     uint32_t index = hst_claim_enter(draft->claim, mark->region);
     if (index == UINT32_MAX) return;
     mark->taken_by = draft->claim->number;
@@ -84,9 +83,10 @@ static int open_slot(struct draft *draft, uint32_t file, struct hst_error *err)
     if (region != NULL && known < draft->claim->region_count) {
         *slot = known;
         hst_region_unref(region);
-        return HST_OK;
-    }
-    return add_region(draft->claim, region, slot, err);
+    } else
+        HST_TRY(add_region(draft->claim, region, slot, err));
+    draft->claim->sources[draft->claim->source_count++] = *slot;
+    return HST_OK;
 }
 
 /* The region that its own bytes come to lie in: of each file itself, or one new one. */
@@ -150,12 +150,55 @@ static size_t name_pages(const struct hst_claim *claim, const struct hst_compone
     uint64_t page = hst_hold_page_size();
     size_t count = 0;
     for (size_t i = 0; i < component->tensor_count; i++) {
-        uint64_t begin = claim->spots[i].offset, size = component->tensors[i].tensor->size_bytes, from = hst_round_down(begin, page);
+        uint64_t begin = claim->spots[i].offset, size = hst_recast_bytes(claim->recast, component, i), from = hst_round_down(begin, page);
         if (size == 0 || (only != NULL && !only[i])) continue;
         pieces[count++] = (struct hst_piece){.region = claim->spots[i].segment, .begin = from, .size_bytes = hst_round_up(begin + size, page) - from};
     }
     if (count > 0) qsort(pieces, count, sizeof *pieces, by_place);
     return join(pieces, count);
+}
+
+/* ---- in other types ---- */
+
+/* Is it the same memory as the tensor before it, and does it become the same? */
+static bool is_tied(const struct draft *draft, size_t tensor)
+{
+    const struct hst_component_tensor *row = &draft->component->tensors[tensor], *last = tensor > 0 ? row - 1 : NULL;
+    const enum hst_dtype *dtypes = draft->claim->recast->dtypes;
+    return last != NULL && last->file == row->file && last->tensor->offset == row->tensor->offset && last->tensor->size_bytes == row->tensor->size_bytes &&
+           dtypes[tensor] == dtypes[tensor - 1] && !draft->skip[tensor - 1];
+}
+
+/* Its tensors one after the other in new memory. @return bytes of it */
+static uint64_t pack(struct draft *draft)
+{
+    struct hst_claim *claim = draft->claim;
+    uint64_t at = 0, last = 0;
+    for (size_t i = 0; i < draft->component->tensor_count; i++) {
+        uint64_t size = hst_recast_bytes(claim->recast, draft->component, i);
+        if (draft->skip[i] || size == 0) continue;
+        if (!is_tied(draft, i)) {
+            last = hst_round_up(at, HST_RECAST_ALIGNMENT);
+            at = last + size;
+        }
+        claim->spots[i] = (struct hst_placement){(uint32_t)claim->region_count, last};
+    }
+    return hst_round_up(at, hst_hold_page_size());
+}
+
+static int add_recast_piece(struct draft *draft, struct hst_error *err)
+{
+    struct hst_claim *claim = draft->claim;
+    const struct hst_component *component = draft->component;
+    uint32_t memory;
+    for (size_t i = 0; i < component->tensor_count; i++)
+        if (!draft->skip[i] && component->tensors[i].tensor->size_bytes > 0) HST_TRY(open_slot(draft, component->tensors[i].file, err));
+    uint64_t size = pack(draft);
+    if (size == 0) return HST_OK;
+    HST_TRY(add_region(claim, hst_region_new(draft->cache, claim->kind, size), &memory, err));
+    claim->pieces[claim->piece_count++] = (struct hst_piece){.region = memory, .source = memory, .size_bytes = size, .own = true};
+    claim->own_count = claim->piece_count;
+    return HST_OK;
 }
 
 /* ---- the whole ---- */
@@ -167,12 +210,14 @@ static void free_claim(struct hst_claim *claim)
     free(claim->regions);
     free(claim->pieces);
     free(claim->spots);
+    free(claim->sources);
+    free(claim->recast);
     free(claim->places);
     free(claim->segments);
     free(claim);
 }
 
-static struct hst_claim *new_claim(struct hst_cache *cache, size_t tensor_count)
+static struct hst_claim *new_claim(struct hst_cache *cache, size_t tensor_count, size_t file_count)
 {
     struct hst_claim *claim = calloc(1, sizeof *claim);
     if (claim == NULL) return NULL;
@@ -181,7 +226,8 @@ static struct hst_claim *new_claim(struct hst_cache *cache, size_t tensor_count)
     claim->tensor_count = tensor_count;
     claim->spots = calloc(tensor_count + 1, sizeof *claim->spots);
     claim->places = calloc(tensor_count + 1, sizeof *claim->places);
-    if (claim->spots != NULL && claim->places != NULL) return claim;
+    claim->sources = calloc(file_count + 1, sizeof *claim->sources);
+    if (claim->spots != NULL && claim->places != NULL && claim->sources != NULL) return claim;
     free_claim(claim);
     return NULL;
 }
@@ -189,7 +235,7 @@ static struct hst_claim *new_claim(struct hst_cache *cache, size_t tensor_count)
 static int allocate(struct draft *draft, struct hst_error *err)
 {
     size_t tensors = draft->component->tensor_count, files = draft->component->model->file_count;
-    draft->claim = new_claim(draft->cache, tensors);
+    draft->claim = new_claim(draft->cache, tensors, files);
     draft->skip = calloc(tensors + 1, sizeof *draft->skip);
     draft->region_of_file = malloc((files + 1) * sizeof *draft->region_of_file);
     if (draft->claim == NULL || draft->skip == NULL || draft->region_of_file == NULL) return hst_error_nomem(err);
@@ -221,24 +267,33 @@ static int build(struct draft *draft, struct hst_error *err)
 {
     struct hst_claim *claim = draft->claim;
     const struct hst_component *component = draft->component;
-    claim->kind = hst_backing_choose(component, draft->cache->config.force_backing);
+    claim->kind = hst_backing_choose(component, claim->recast != NULL, draft->cache->config.force_backing);
     for (size_t i = 0; i < component->tensor_count; i++)
         try_twin(draft, i);
     HST_TRY(hst_extents_of(component, draft->skip, hst_hold_page_size(), &draft->extents, err));
     claim->pieces = calloc(draft->extents.count + component->tensor_count + 1, sizeof *claim->pieces);
     if (claim->pieces == NULL) return hst_error_nomem(err);
-    HST_TRY(add_own_pieces(draft, err));
-    for (size_t i = 0; i < component->tensor_count; i++)
+    HST_TRY(claim->recast != NULL ? add_recast_piece(draft, err) : add_own_pieces(draft, err));
+    for (size_t i = 0; claim->recast == NULL && i < component->tensor_count; i++)
         place_own(draft, i);
     claim->piece_count += name_pages(claim, component, draft->skip, &claim->pieces[claim->own_count]);
     add_up(claim);
     return HST_OK;
 }
 
-int hst_claim_new(struct hst_cache *cache, const struct hst_component *component, struct hst_claim **ret_claim, struct hst_error *err)
+/* Take the wish over. */
+static int note_recast(struct hst_claim *claim, const struct hst_recast *recast, struct hst_error *err)
+{
+    claim->recast = hst_recast_copy(recast);
+    return recast == NULL || claim->recast != NULL ? HST_OK : hst_error_nomem(err);
+}
+
+int hst_claim_new(struct hst_cache *cache, const struct hst_component *component, const struct hst_recast *recast, struct hst_claim **ret_claim,
+                  struct hst_error *err)
 {
     HST_AUTO(draft_fini) struct draft draft = {.cache = cache, .component = component};
     int status = allocate(&draft, err);
+    if (status == HST_OK) status = note_recast(draft.claim, recast, err);
     if (status == HST_OK) status = build(&draft, err);
     if (status == HST_OK) status = reserve(draft.claim, err);
     if (status < 0) {
@@ -289,6 +344,7 @@ static int move_tensor(const struct hst_claim *from, struct hst_claim *claim, si
 static int rebuild(const struct hst_claim *from, struct hst_claim *claim, const struct hst_component *component, hst_claim_move_fn move, void *context,
                    struct hst_error *err)
 {
+    HST_TRY(note_recast(claim, from->recast, err));
     HST_TRY(keep_files(from, claim, err));
     claim->kind = from->kind;
     for (size_t i = 0; i < component->tensor_count; i++)
@@ -305,7 +361,7 @@ static int rebuild(const struct hst_claim *from, struct hst_claim *claim, const 
 int hst_claim_move(struct hst_cache *cache, const struct hst_claim *from, const struct hst_component *component, hst_claim_move_fn move, void *context,
                    struct hst_claim **ret_claim, struct hst_error *err)
 {
-    struct hst_claim *claim = new_claim(cache, component->tensor_count);
+    struct hst_claim *claim = new_claim(cache, component->tensor_count, component->model->file_count);
     if (claim == NULL) return hst_error_nomem(err);
     int status = rebuild(from, claim, component, move, context, err);
     if (status < 0) {
@@ -316,6 +372,14 @@ int hst_claim_move(struct hst_cache *cache, const struct hst_claim *from, const 
     claim->taken = true;
     *ret_claim = claim;
     return HST_OK;
+}
+
+const struct hst_region *hst_claim_source(const struct hst_claim *claim, const struct hst_file_id *id)
+{
+    size_t i = 0;
+    while (!hst_file_id_equal(&claim->regions[claim->sources[i]]->id, id))
+        i++;
+    return claim->regions[claim->sources[i]];
 }
 
 int hst_claim_fd(const struct hst_claim *claim, uint32_t region)

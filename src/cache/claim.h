@@ -9,13 +9,13 @@
  *     ... filled ...   hst_claim_publish: clients may map it
  *     last unref       what nobody else names is given back
  */
-#include "cache/backing.h"
+#include "cache/recast.h"
 #include "model/extents.h"
 
 /** A range of a region. */
 struct hst_piece {
     uint32_t region;        /**< index into the claim's regions */
-    uint32_t source;        /**< of its own: index of the region of the file it is read from */
+    uint32_t source;        /**< of its own, as stored: index of the region of the file it is read from */
     uint64_t begin;         /**< first byte in the region, page-aligned */
     uint64_t size_bytes;    /**< a multiple of the page size */
     uint64_t source_offset; /**< of its own: first byte in that file */
@@ -34,6 +34,9 @@ struct hst_claim {
     struct hst_piece *pieces;        /**< owned; its own first */
     size_t piece_count;              /**< of pieces */
     size_t own_count;                /**< of pieces that are its own */
+    uint32_t *sources;               /**< owned: indices of the regions of the files that its own is read from */
+    size_t source_count;             /**< of sources */
+    struct hst_recast *recast;       /**< owned; NULL = as stored */
     bool taken;                      /**< its own are named, too */
     uint64_t size_bytes;             /**< of all pieces */
     size_t tensor_count;             /**< tensors of the component */
@@ -43,8 +46,9 @@ struct hst_claim {
     size_t segment_count;            /**< of segments */
 };
 
-/** Draft one for a component that is held. *ret_claim owned by the caller: hst_claim_unref (cache.h). */
-int hst_claim_new(struct hst_cache *cache, const struct hst_component *component, struct hst_claim **ret_claim, struct hst_error *err);
+/** Draft one for a component that is held, in other types or (recast NULL) as stored. *ret_claim owned by the caller: hst_claim_unref (cache.h). */
+int hst_claim_new(struct hst_cache *cache, const struct hst_component *component, const struct hst_recast *recast, struct hst_claim **ret_claim,
+                  struct hst_error *err);
 /** Where a tensor shall be instead: fills *spot (index of a region and offset in it) and returns true, or returns false: where it is. The claim is
  * under construction; hst_claim_enter finds the index of a region. */
 typedef bool (*hst_claim_move_fn)(void *context, struct hst_claim *claim, size_t tensor, struct hst_placement *spot);
@@ -55,6 +59,8 @@ uint32_t hst_claim_enter(struct hst_claim *claim, struct hst_region *region);
  * *ret_claim owned by the caller. */
 int hst_claim_move(struct hst_cache *cache, const struct hst_claim *from, const struct hst_component *component, hst_claim_move_fn move, void *context,
                    struct hst_claim **ret_claim, struct hst_error *err);
+/** The region of a file that its own is read from. */
+const struct hst_region *hst_claim_source(const struct hst_claim *claim, const struct hst_file_id *id);
 /** The descriptor of a region in which it has bytes. */
 int hst_claim_fd(const struct hst_claim *claim, uint32_t region);
 /** What taking it would charge now. */

@@ -13,6 +13,7 @@
 struct job {
     struct hst_resident *resident;
     struct hst_fetch fetch;        /* of a piece */
+    const struct hst_converter *converter; /* of a piece in other types; NULL = it is copied */
     struct opening *opening;       /* of the first one; owned */
     int status;
     struct hst_error error;
@@ -71,20 +72,15 @@ static bool stopped(struct job *job)
     return true;
 }
 
-/* Is the file that its bytes come from still the one that was parsed? */
-static int check_source(const struct hst_claim *claim, const struct hst_piece *piece, struct hst_error *err)
-{
-    struct hst_file_id id;
-    const struct hst_region *source = claim->regions[piece->source];
-    HST_TRY(hst_file_identify(source->fd, &id, err));
-    if (hst_file_id_equal(&id, &source->id)) return HST_OK;
-    return hst_error_set(err, HST_E_FILE_CHANGED, "%s changed while it was read", source->path);
-}
-
+/* Are the files that its bytes come from still those that were parsed? */
 static int check_sources(const struct hst_claim *claim, struct hst_error *err)
 {
-    for (size_t i = 0; i < claim->own_count; i++)
-        if (i == 0 || claim->pieces[i].source != claim->pieces[i - 1].source) HST_TRY(check_source(claim, &claim->pieces[i], err));
+    for (size_t i = 0; i < claim->source_count; i++) {
+        struct hst_file_id id;
+        const struct hst_region *source = claim->regions[claim->sources[i]];
+        HST_TRY(hst_file_identify(source->fd, &id, err));
+        if (!hst_file_id_equal(&id, &source->id)) return hst_error_set(err, HST_E_FILE_CHANGED, "%s changed while it was read", source->path);
+    }
     return HST_OK;
 }
 
@@ -110,7 +106,11 @@ static void after_pieces(struct hst_resident *resident)
 static void piece_work(void *arg)
 {
     struct job *job = arg;
-    if (!stopped(job)) job->status = job->fetch.region->ops->fill(&job->fetch, &job->error);
+    if (stopped(job)) return;
+    if (job->resident->claim->recast != NULL)
+        job->status = hst_recast_fill(&job->fetch, job->converter, &job->error);
+    else
+        job->status = job->fetch.region->ops->fill(&job->fetch, &job->error);
 }
 
 static void piece_done(void *arg)
@@ -134,6 +134,41 @@ static int submit_piece(struct hst_resident *resident, const struct hst_piece *p
         fetch.size_bytes = hst_min_u64(HST_FILL_PIECE_BYTES, piece->size_bytes - at);
         HST_TRY(submit(resident, piece_work, piece_done, (struct job){.fetch = fetch}));
     }
+    return HST_OK;
+}
+
+/* A tensor in another type, or as stored where the rules leave it alone. */
+static int submit_tensor(struct hst_resident *resident, size_t tensor)
+{
+    const struct hst_claim *claim = resident->claim;
+    const struct hst_component_tensor *row = &resident->view.component->tensors[tensor];
+    const struct hst_placement *spot = &claim->spots[tensor];
+    const struct hst_converter *converter = hst_convert_find(row->tensor->dtype, claim->recast->dtypes[tensor]);
+    resident->fill->total_bytes += row->tensor->size_bytes;
+    struct hst_fetch fetch = {.region = claim->regions[spot->segment], .source = hst_claim_source(claim, &resident->view.component->model->files[row->file].id)};
+    for (uint64_t at = 0; at < row->tensor->size_bytes; at += HST_FILL_PIECE_BYTES) {
+        fetch.begin = spot->offset + (converter != NULL ? at / converter->from_bytes * converter->to_bytes : at);
+        fetch.source_offset = row->tensor->offset + at;
+        fetch.size_bytes = hst_min_u64(HST_FILL_PIECE_BYTES, row->tensor->size_bytes - at);
+        HST_TRY(submit(resident, piece_work, piece_done, (struct job){.fetch = fetch, .converter = converter}));
+    }
+    return HST_OK;
+}
+
+static int submit_recast(struct hst_resident *resident)
+{
+    const struct hst_claim *claim = resident->claim;
+    for (size_t i = 0; claim->own_count > 0 && i < claim->tensor_count; i++)
+        if (claim->spots[i].segment == claim->pieces[0].region) HST_TRY(submit_tensor(resident, i));
+    return HST_OK;
+}
+
+static int submit_pieces(struct hst_resident *resident)
+{
+    const struct hst_claim *claim = resident->claim;
+    if (claim->recast != NULL) return submit_recast(resident);
+    for (size_t i = 0; i < claim->own_count; i++)
+        HST_TRY(submit_piece(resident, &claim->pieces[i]));
     return HST_OK;
 }
 
@@ -167,6 +202,12 @@ static int open_region(struct hst_resident *resident, size_t index, struct openi
     return hst_backing_allocate(resident->claim->kind, tmpfs, region->size_bytes, &opening->memory, &opening->kind, err);
 }
 
+static void open_direct(struct opening *source)
+{
+    int fd = source->fd >= 0 ? source->fd : source->file.fd;
+    if (source->direct_fd < 0) source->direct_fd = hst_file_reopen_direct(fd);
+}
+
 /* What is not in memory is read past the page cache where it would only be there twice. */
 static void look_at(struct hst_piece *piece, struct opening *source)
 {
@@ -174,7 +215,7 @@ static void look_at(struct hst_piece *piece, struct opening *source)
     uint64_t present = hst_hold_resident(fd, piece->source_offset, piece->size_bytes);
     piece->was_resident = present >= piece->size_bytes - piece->size_bytes / 8;
     bool copies = piece->region != piece->source;
-    if (copies && !piece->was_resident && source->direct_fd < 0) source->direct_fd = hst_file_reopen_direct(fd);
+    if (copies && !piece->was_resident) open_direct(source);
 }
 
 static void prepare_work(void *arg)
@@ -184,8 +225,11 @@ static void prepare_work(void *arg)
     if (stopped(job)) return;
     for (size_t i = 0; job->status == HST_OK && i < claim->region_count; i++)
         job->status = open_region(job->resident, i, &job->opening[i], &job->error);
-    for (size_t i = 0; job->status == HST_OK && i < claim->own_count; i++)
+    if (job->status < 0) return;
+    for (size_t i = 0; claim->recast == NULL && i < claim->own_count; i++)
         look_at(&claim->pieces[i], &job->opening[claim->pieces[i].source]);
+    for (size_t i = 0; claim->recast != NULL && i < claim->source_count; i++)
+        open_direct(&job->opening[claim->sources[i]]);
 }
 
 static void adopt_memory(struct hst_resident *resident, struct hst_region *region, struct opening *opening)
@@ -206,7 +250,7 @@ static int adopt(struct hst_resident *resident, struct opening *openings, struct
         adopt_memory(resident, region, &openings[i]);
     }
     for (size_t i = 0; i < claim->own_count; i++)
-        if (claim->pieces[i].region == claim->pieces[i].source) HST_TRY(hst_region_map(claim->regions[claim->pieces[i].region], err));
+        if (hst_region_is_file(claim->regions[claim->pieces[i].region])) HST_TRY(hst_region_map(claim->regions[claim->pieces[i].region], err));
     return HST_OK;
 }
 
@@ -219,8 +263,7 @@ static void prepare_done(void *arg)
     struct hst_fill *fill = resident->fill;
     if (fill->error.status == HST_OK) (void)adopt(resident, openings, &fill->error);
     free_openings(openings, claim->region_count);
-    for (size_t i = 0; fill->error.status == HST_OK && i < claim->own_count; i++)
-        if (submit_piece(resident, &claim->pieces[i]) < 0) fail(fill, HST_E_NOMEM);
+    if (fill->error.status == HST_OK && submit_pieces(resident) < 0) fail(fill, HST_E_NOMEM);
     if (fill->error.status < 0) fill->cancel = true;
     if (fill->pieces == 0) after_pieces(resident);
 }
@@ -235,7 +278,7 @@ int hst_fill_start(struct hst_resident *resident, struct hst_fill_listener liste
         return hst_error_nomem(err);
     }
     resident->fill->listener = listener;
-    for (size_t i = 0; i < resident->claim->own_count; i++)
+    for (size_t i = 0; resident->claim->recast == NULL && i < resident->claim->own_count; i++)
         resident->fill->total_bytes += resident->claim->pieces[i].size_bytes;
     resident->fill->started_ns = hst_clock_ns();
     if (submit(resident, prepare_work, prepare_done, (struct job){.opening = openings}) == HST_OK) return HST_OK;

@@ -25,7 +25,8 @@ struct hst_resident {
     struct hst_cache *cache;   /**< its tier */
     struct hst_claim *claim;   /**< its memory; NULL while SUSPENDED */
     struct hst_fill *fill;     /**< while CACHING or resuming; owned */
-    char *key;                 /**< "MODEL:ROLE#GENERATION" */
+    struct hst_recast *recast; /**< as in view; owned */
+    char *key;                 /**< "MODEL:ROLE#GENERATION@PRECISION" */
 };
 
 /** The tier. */

@@ -17,6 +17,10 @@
 #define HST_THIN_SHARE 0.875
 /** Bytes of equal tensors that are compared at once: two of them fit in the second-level cache. */
 #define HST_COMPARE_BYTES UINT64_C(262144)
+/** Bytes that are read and converted at once: the second-level cache has room for what is read and what becomes of it. */
+#define HST_RECAST_BYTES UINT64_C(524288)
+/** Where a converted tensor begins: a cache line, and what vector instructions want. */
+#define HST_RECAST_ALIGNMENT UINT64_C(64)
 /** Between two looks at page cache that may not be locked: what the kernel takes in a second is soon read again. */
 #define HST_REFETCH_MS 1000u
 #endif

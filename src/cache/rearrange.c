@@ -83,9 +83,7 @@ static void free_sharing(struct sharing *sharing)
 
 static struct hst_mark *find_mark(const struct sharing *sharing, size_t tensor)
 {
-    const struct hst_component *component = sharing->swap.component;
-    const uint8_t *hash = hst_twins_hash(component, tensor);
-    return hash != NULL ? hst_twins_find(sharing->swap.cache, hash, component->tensors[tensor].tensor->size_bytes) : NULL;
+    return hst_twins_find_of(sharing->swap.cache, sharing->swap.component, sharing->swap.from->recast, tensor);
 }
 
 static bool is_at(const struct sharing *sharing, const struct hst_mark *mark, size_t tensor)
@@ -119,7 +117,7 @@ static bool move_to_twin(void *context, struct hst_claim *claim, size_t tensor, 
     *spot = (struct hst_placement){index, mark->offset};
     sharing->pairs[sharing->count++] = (struct pair){.fds = {hst_claim_fd(from, here->segment), hst_claim_fd(claim, index)},
                                                      .offsets = {here->offset, mark->offset},
-                                                     .size_bytes = row->size_bytes,
+                                                     .size_bytes = hst_recast_bytes(from->recast, sharing->swap.component, tensor),
                                                      .tensor = tensor};
     return true;
 }
@@ -396,11 +394,9 @@ static uint64_t count_equal(const struct hst_cache *cache, const struct hst_resi
     const struct hst_component *component = resident->view.component;
     uint64_t bytes = 0;
     for (size_t i = 0; at_rest(resident) && i < component->tensor_count; i++) {
-        const uint8_t *hash = hst_twins_hash(component, i);
-        const struct hst_tensor *row = component->tensors[i].tensor;
-        const struct hst_mark *mark = hash != NULL ? hst_twins_find(cache, hash, row->size_bytes) : NULL;
+        const struct hst_mark *mark = hst_twins_find_of(cache, component, resident->claim->recast, i);
         const struct hst_placement *spot = &resident->claim->spots[i];
-        if (mark != NULL && (mark->region != resident->claim->regions[spot->segment] || mark->offset != spot->offset)) bytes += row->size_bytes;
+        if (mark != NULL && (mark->region != resident->claim->regions[spot->segment] || mark->offset != spot->offset)) bytes += mark->size_bytes;
     }
     return bytes;
 }

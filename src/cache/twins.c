@@ -86,10 +86,31 @@ bool hst_twins_suit(const struct hst_mark *mark, uint64_t claim_number, const st
     return mark->taken_by != claim_number && alignment(mark->offset) >= alignment(tensor->offset);
 }
 
+/* The hash of a tensor in another type: of the one it is made from, and what it becomes. @return false when it is not known */
+static bool hash_of(const struct hst_component *component, const struct hst_recast *recast, size_t tensor, uint8_t ret_hash[HST_TENSOR_HASH_BYTES])
+{
+    const uint8_t *hash = hst_twins_hash(component, tensor);
+    enum hst_dtype stored = component->tensors[tensor].tensor->dtype, becomes = hst_recast_dtype(recast, component, tensor);
+    if (hash == NULL) return false;
+    memcpy(ret_hash, hash, HST_TENSOR_HASH_BYTES);
+    if (becomes == stored) return true;
+    ret_hash[0] ^= (uint8_t)becomes;
+    ret_hash[1] ^= (uint8_t)(stored + 1);
+    return true;
+}
+
+struct hst_mark *hst_twins_find_of(const struct hst_cache *cache, const struct hst_component *component, const struct hst_recast *recast, size_t tensor)
+{
+    uint8_t hash[HST_TENSOR_HASH_BYTES];
+    return hash_of(component, recast, tensor, hash) ? hst_twins_find(cache, hash, hst_recast_bytes(recast, component, tensor)) : NULL;
+}
+
 void hst_twins_note_all(struct hst_cache *cache, const struct hst_component *component, const struct hst_claim *claim)
 {
+    uint8_t hash[HST_TENSOR_HASH_BYTES];
     for (size_t i = 0; i < component->tensor_count; i++) {
-        const uint8_t *hash = hst_twins_hash(component, i);
-        if (hash != NULL) hst_twins_note(cache, hash, claim->regions[claim->spots[i].segment], claim->spots[i].offset, component->tensors[i].tensor->size_bytes);
+        const struct hst_placement *spot = &claim->spots[i];
+        uint64_t size = hst_recast_bytes(claim->recast, component, i);
+        if (size >= HST_TWIN_BYTES_MIN && hash_of(component, claim->recast, i, hash)) hst_twins_note(cache, hash, claim->regions[spot->segment], spot->offset, size);
     }
 }

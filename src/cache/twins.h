@@ -6,6 +6,7 @@
 #include "cache/region.h"
 
 struct hst_claim;
+struct hst_recast;
 
 /** A tensor in a region whose content is known. */
 struct hst_mark {
@@ -19,6 +20,8 @@ struct hst_mark {
 
 /** The hash of a tensor whose memory may be shared: known, large enough, and no other tensor of the component overlaps it; else NULL. */
 const uint8_t *hst_twins_hash(const struct hst_component *component, size_t tensor);
+/** The memory in which a tensor of a component, in the types of `recast` (NULL = as stored), is there already, or NULL. */
+struct hst_mark *hst_twins_find_of(const struct hst_cache *cache, const struct hst_component *component, const struct hst_recast *recast, size_t tensor);
 /** A tensor with this content that may be handed out, or NULL. */
 struct hst_mark *hst_twins_find(const struct hst_cache *cache, const uint8_t *hash, uint64_t size_bytes);
 /** May a tensor be in the memory of this mark: as well aligned as in its file, and not twice in the claim of this number? */

@@ -44,15 +44,15 @@ static void gather_items(struct hst_job_entry *job, struct hst_plan_item *items)
     struct hst_cache *cache = job->loader->config.cache;
     for (size_t i = 0; i < job->view.component_count; i++) {
         const struct hst_component *component = job->view.components[i];
-        const struct hst_residency *held = hst_cache_find(cache, component);
-        bool present = job->view.device != NULL && hst_loaded_find(job->loader, component, job->view.device) != NULL;
+        const struct hst_residency *held = hst_cache_find_as(cache, component, job->view.precisions[i]);
+        bool present = job->view.device != NULL && hst_loaded_find(job->loader, component, job->view.device, job->view.precisions[i]) != NULL;
         items[i] = (struct hst_plan_item){.component_id = component->id,
                                           .role = component->role,
                                           .depends_on = (const char *const *)component->depends_on,
                                           .depends_on_count = component->depends_on_count,
-                                          .size_bytes = component->size_bytes,
+                                          .size_bytes = job->view.sizes[i],
                                           .ram_bytes = held == NULL ? hst_cache_cost(cache, component, job->parts[i].claim) : 0,
-                                          .device_bytes = job->view.device != NULL && !present ? component->size_bytes : 0};
+                                          .device_bytes = job->view.device != NULL && !present ? job->view.sizes[i] : 0};
     }
 }
 

@@ -20,6 +20,7 @@ struct hst_victims {
 /** A component of a job, and what the job made of it. */
 struct hst_part {
     struct hst_residency *residency;  /**< RAM tier; NULL until found or reserved */
+    struct hst_recast *recast;        /**< in which types; NULL = as stored; owned */
     struct hst_claim *claim;          /**< what it would take of RAM, until it is reserved */
     struct hst_loaded_entry *present; /**< it was on the device before */
     struct hst_device_memory *memory; /**< allocated by this job, until published */
@@ -53,6 +54,7 @@ struct hst_job_entry {
     struct hst_list node;          /**< in loader->jobs */
     struct hst_part *parts;        /**< one a component; owned */
     bool pin;                      /**< as asked */
+    bool named;                    /**< its components were asked for by name */
     char precision[16];            /**< as asked; "" = as stored */
     struct hst_plan plan;          /**< made by estimate */
     struct hst_victims victims;    /**< what the plan's evictions are indices of */
@@ -111,6 +113,12 @@ void hst_job_tell_device(const struct hst_job_entry *job, const struct hst_compo
 /** It is over: record, tell, and start what waited. */
 void hst_job_end(struct hst_job_entry *job);
 
+/* cast.c */
+/** Can what is stored become the precision that is asked for? */
+int hst_cast_check(const struct hst_job_entry *job, struct hst_error *err);
+/** Decide for each part whether, and how. Its tensors are held. */
+int hst_cast_all(struct hst_job_entry *job, struct hst_error *err);
+
 /* facts.c */
 /** Gather the facts for a job and plan it; *ret_victims belongs to the plan. */
 int hst_facts_plan(struct hst_job_entry *job, struct hst_plan *ret_plan, struct hst_victims *ret_victims, struct hst_error *err);
@@ -126,8 +134,9 @@ void hst_journal_add(struct hst_job_entry *job, struct hst_journal_entry entry);
 void hst_journal_rollback(struct hst_job_entry *job);
 
 /* loaded.c */
-/** The entry of a component on a device, suspended ones included, or NULL. */
-struct hst_loaded_entry *hst_loaded_find(const struct hst_loader *loader, const struct hst_component *component, const struct hst_device *device);
+/** The entry of a component on a device, in a precision (NULL = as stored), suspended ones included, or NULL. */
+struct hst_loaded_entry *hst_loaded_find(const struct hst_loader *loader, const struct hst_component *component, const struct hst_device *device,
+                                         const char *precision);
 /** Make one that is not in the table yet. */
 struct hst_loaded_entry *hst_loaded_new(struct hst_loader *loader, struct hst_component *component, struct hst_error *err);
 /** Make sure that `count` more fit into the table. */

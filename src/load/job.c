@@ -1,5 +1,6 @@
 /* Jobs: what was asked for, and how it stands. */
 #include "base/cleanup.h"
+#include "convert/rules.h"
 #include "model/layout.h"
 #include "load/internal.h"
 #include "load/limits.h"
@@ -37,6 +38,8 @@ static const char *find_level(const char *level)
 
 static bool known_precision(const char *precision)
 {
+    enum hst_dtype dtype;
+    if (hst_convert_precision(precision, &dtype, NULL) == HST_OK) return true;
     for (size_t row = 0; row < HST_DTYPE_ROWS; row++)
         if (strcmp(hst_dtype_at(row)->precision, precision) == 0) return true;
     return false;
@@ -70,9 +73,12 @@ static int make_arrays(struct hst_job_entry *job, size_t room, struct hst_error 
 {
     job->view.components = calloc(room, sizeof(struct hst_component *));
     job->view.device_bytes = calloc(room, sizeof *job->view.device_bytes);
+    job->view.sizes = calloc(room, sizeof *job->view.sizes);
+    job->view.precisions = calloc(room, sizeof(const char *));
     job->view.shared = calloc(room, sizeof *job->view.shared);
     job->parts = calloc(room, sizeof *job->parts);
-    if (job->view.components == NULL || job->view.device_bytes == NULL || job->view.shared == NULL || job->parts == NULL) return hst_error_nomem(err);
+    if (job->view.components == NULL || job->view.device_bytes == NULL || job->view.shared == NULL || job->view.sizes == NULL ||
+        job->view.precisions == NULL || job->parts == NULL) return hst_error_nomem(err);
     return HST_OK;
 }
 
@@ -96,6 +102,7 @@ static struct hst_job_entry *make(struct hst_loader *loader, const struct hst_lo
     hst_list_init(&job->node);
     job->loader = loader;
     job->pin = request->pin;
+    job->named = request->roles != NULL;
     job->view.model = hst_model_ref(request->model);
     job->view.device = request->device;
     job->view.optimization_applied = find_level(request->optimization_level);
@@ -118,7 +125,7 @@ int hst_job_new(struct hst_loader *loader, const struct hst_load_request *reques
         return status;
     }
     for (size_t i = 0; i < job->view.component_count; i++)
-        job->view.total_bytes += job->view.components[i]->size_bytes;
+        job->view.total_bytes += job->view.sizes[i] = job->view.components[i]->size_bytes;
     *ret_job = job;
     return HST_OK;
 }
@@ -126,13 +133,17 @@ int hst_job_new(struct hst_loader *loader, const struct hst_load_request *reques
 void hst_job_free(struct hst_job_entry *job)
 {
     hst_list_remove(&job->node);
-    for (size_t i = 0; job->parts != NULL && i < job->view.component_count; i++)
+    for (size_t i = 0; job->parts != NULL && i < job->view.component_count; i++) {
         hst_loaded_free(job->parts[i].ready);
+        free(job->parts[i].recast);
+    }
     hst_facts_victims_fini(&job->victims);
     hst_plan_fini(&job->plan);
     hst_model_unref(job->view.model);
     free(job->view.components);
     free(job->view.device_bytes);
+    free(job->view.sizes);
+    free(job->view.precisions);
     free(job->view.shared);
     free(job->parts);
     free(job->journal);

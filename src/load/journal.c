@@ -44,9 +44,8 @@ static int undo_device_memory(struct hst_job_entry *job, const struct hst_journa
 
 static int undo_device_reserve(struct hst_job_entry *job, const struct hst_journal_entry *entry)
 {
-    const struct hst_component *component = job->view.components[entry->part];
-    hst_device_unreserve(job->view.device, component->size_bytes);
-    hst_job_tell_device(job, component, "absent");
+    hst_device_unreserve(job->view.device, job->view.sizes[entry->part]);
+    hst_job_tell_device(job, job->view.components[entry->part], "absent");
     return HST_OK;
 }
 
@@ -143,7 +142,7 @@ static int bring_back_device(struct comeback *comeback, struct hst_error *err)
                                    .cancel = &never,
                                    .done = device_came_back,
                                    .context = comeback};
-    if (hst_cache_find(cache, view->component) != view->residency) return hst_error_set(err, HST_E_LOAD_FAILED, "its bytes are not in RAM any more");
+    if (hst_cache_find_as(cache, view->component, view->precision) != view->residency) return hst_error_set(err, HST_E_LOAD_FAILED, "its bytes are not in RAM any more");
     HST_TRY(hst_device_reserve(view->device, view->device_bytes, err));
     int status = hst_device_task_start(&task, err);
     if (status < 0)

@@ -49,6 +49,7 @@ struct hst_step_record {
 struct hst_loaded {
     struct hst_component *component; /**< its model is referenced */
     struct hst_residency *residency; /**< RAM tier; NULL only for devices that do not reference RAM */
+    char precision[16];              /**< "" = as stored */
     struct hst_device *device;       /**< where */
     struct hst_device_memory *memory; /**< owned by the loader */
     uint64_t device_bytes;           /**< reserved on the device */
@@ -81,6 +82,8 @@ struct hst_job {
     struct hst_component **components; /**< what it loads; owned array */
     size_t component_count;          /**< of components */
     uint64_t *device_bytes;          /**< per component */
+    uint64_t *sizes;                 /**< per component: bytes of its tensors, in the types it has then */
+    const char **precisions;         /**< per component: in which it is, NULL = as stored */
     bool *shared;                    /**< per component: it was there already, or came in by another job */
     uint64_t total_bytes;            /**< to bring into RAM */
     uint64_t done_bytes;             /**< brought in so far */
@@ -128,8 +131,11 @@ struct hst_job *hst_loader_job(const struct hst_loader *loader, const char *id);
 struct hst_job *hst_loader_next_job(const struct hst_loader *loader, size_t *cursor);
 /** What is on devices: start with *cursor = 0; NULL at the end. */
 struct hst_loaded *hst_loader_next_loaded(const struct hst_loader *loader, size_t *cursor);
-/** The component on the device, or NULL. */
+/** The component on the device, as stored, or NULL. */
 struct hst_loaded *hst_loader_find(const struct hst_loader *loader, const struct hst_component *component, const struct hst_device *device);
+/** The same in a precision; NULL = as stored. */
+struct hst_loaded *hst_loader_find_as(const struct hst_loader *loader, const struct hst_component *component, const struct hst_device *device,
+                                      const char *precision);
 /** Bytes on the device that nobody would miss. */
 uint64_t hst_loader_evictable_bytes(const struct hst_loader *loader, const struct hst_device *device);
 /** It was just used: it is the last to be evicted. */

@@ -10,11 +10,13 @@ static bool same_component(const struct hst_component *a, const struct hst_compo
     return a == b || (a->model->generation == b->model->generation && strcmp(a->id, b->id) == 0);
 }
 
-struct hst_loaded_entry *hst_loaded_find(const struct hst_loader *loader, const struct hst_component *component, const struct hst_device *device)
+struct hst_loaded_entry *hst_loaded_find(const struct hst_loader *loader, const struct hst_component *component, const struct hst_device *device,
+                                         const char *precision)
 {
+    const char *wanted = precision != NULL ? precision : "";
     for (size_t i = 0; i < loader->loaded_count; i++) {
         struct hst_loaded_entry *entry = loader->loaded[i];
-        if (entry->view.device == device && same_component(entry->view.component, component)) return entry;
+        if (entry->view.device == device && strcmp(entry->view.precision, wanted) == 0 && same_component(entry->view.component, component)) return entry;
     }
     return NULL;
 }
@@ -100,10 +102,16 @@ struct hst_loaded *hst_loader_next_loaded(const struct hst_loader *loader, size_
     return NULL;
 }
 
+struct hst_loaded *hst_loader_find_as(const struct hst_loader *loader, const struct hst_component *component, const struct hst_device *device,
+                                      const char *precision)
+{
+    struct hst_loaded_entry *entry = hst_loaded_find(loader, component, device, precision);
+    return entry != NULL && !entry->suspended ? &entry->view : NULL;
+}
+
 struct hst_loaded *hst_loader_find(const struct hst_loader *loader, const struct hst_component *component, const struct hst_device *device)
 {
-    struct hst_loaded_entry *entry = hst_loaded_find(loader, component, device);
-    return entry != NULL && !entry->suspended ? &entry->view : NULL;
+    return hst_loader_find_as(loader, component, device, NULL);
 }
 
 void hst_loader_touch(struct hst_loader *loader, struct hst_loaded *loaded)

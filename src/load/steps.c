@@ -89,20 +89,10 @@ static int check_model(const struct hst_job_entry *job, struct hst_error *err)
     return model->problem.status;
 }
 
-static int check_precision(const struct hst_job_entry *job, struct hst_error *err)
-{
-    for (size_t i = 0; job->precision[0] != '\0' && i < job->view.component_count; i++) {
-        const struct hst_component *component = job->view.components[i];
-        if (component->precision != NULL && strcmp(component->precision, job->precision) != 0)
-            return hst_error_set(err, HST_E_INCOMPATIBLE, "%s is stored as %s, not as %s", component->id, component->precision, job->precision);
-    }
-    return HST_OK;
-}
-
 int hst_step_check(const struct hst_job_entry *job, struct hst_error *err)
 {
     HST_TRY(check_model(job, err));
-    return check_precision(job, err);
+    return hst_cast_check(job, err);
 }
 
 static int validate(struct hst_job_entry *job, struct hst_error *err)
@@ -140,8 +130,8 @@ static int draft_part(struct hst_job_entry *job, size_t index, struct hst_error 
 {
     struct hst_cache *cache = job->loader->config.cache;
     struct hst_part *part = &job->parts[index];
-    if (part->claim != NULL || hst_cache_find(cache, job->view.components[index]) != NULL) return HST_OK;
-    return hst_cache_draft(cache, job->view.components[index], &part->claim, err);
+    if (part->claim != NULL || hst_cache_find_as(cache, job->view.components[index], job->view.precisions[index]) != NULL) return HST_OK;
+    return hst_cache_draft(cache, job->view.components[index], part->recast, &part->claim, err);
 }
 
 static int draft_all(struct hst_job_entry *job, struct hst_error *err)
@@ -155,6 +145,7 @@ static int estimate(struct hst_job_entry *job, struct hst_error *err)
 {
     hst_plan_fini(&job->plan);
     hst_facts_victims_fini(&job->victims);
+    HST_TRY(hst_cast_all(job, err));
     HST_TRY(draft_all(job, err));
     HST_TRY(hst_facts_plan(job, &job->plan, &job->victims, err));
     if (strcmp(job->view.optimization_applied, "memory") == 0) one_by_one(job);
@@ -206,7 +197,7 @@ static int reserve_ram(struct hst_job_entry *job, size_t index, struct hst_error
 {
     struct hst_cache *cache = job->loader->config.cache;
     struct hst_part *part = &job->parts[index];
-    struct hst_residency *held = hst_cache_find(cache, job->view.components[index]);
+    struct hst_residency *held = hst_cache_find_as(cache, job->view.components[index], job->view.precisions[index]);
     if (held != NULL && held->stale) return hst_error_set(err, HST_E_FILE_CHANGED, "the file of %s is being written", held->component->id);
     hst_cache_touch(cache, job->view.components[index], held);
     part->residency = held;
@@ -242,19 +233,19 @@ static void on_allocated(void *context, int status, const struct hst_error *err,
 static int reserve_device(struct hst_job_entry *job, size_t index, struct hst_error *err)
 {
     struct hst_device *device = job->view.device;
-    const struct hst_component *component = job->view.components[index];
-    job->parts[index].present = hst_loaded_find(job->loader, component, device);
+    uint64_t size_bytes = job->view.sizes[index];
+    job->parts[index].present = hst_loaded_find(job->loader, job->view.components[index], device, job->view.precisions[index]);
     job->view.shared[index] = job->parts[index].present != NULL;
-    job->view.device_bytes[index] = component->size_bytes;
+    job->view.device_bytes[index] = size_bytes;
     if (job->parts[index].present != NULL) return HST_OK;
-    HST_TRY(hst_device_reserve(device, component->size_bytes, err));
+    HST_TRY(hst_device_reserve(device, size_bytes, err));
     hst_journal_add(job, (struct hst_journal_entry){.kind = HST_UNDO_DEVICE_RESERVE, .part = index});
     struct allocation *allocation = malloc(sizeof *allocation);
     if (allocation == NULL) return hst_error_nomem(err);
     *allocation = (struct allocation){job, index};
     struct hst_device_task task = {.loader = job->loader,
                                    .device = device,
-                                   .size_bytes = component->size_bytes,
+                                   .size_bytes = size_bytes,
                                    .cancel = &job->cancel,
                                    .done = on_allocated,
                                    .context = allocation};
@@ -321,6 +312,7 @@ static void publish_part(struct hst_job_entry *job, size_t index)
     entry->view.device = job->view.device;
     entry->view.memory = hst_steal(&part->memory);
     entry->view.device_bytes = job->view.device_bytes[index];
+    if (job->view.precisions[index] != NULL) snprintf(entry->view.precision, sizeof entry->view.precision, "%s", job->view.precisions[index]);
     hst_loaded_publish(job->loader, hst_steal(&part->ready));
     hst_job_tell_device(job, job->view.components[index], "loaded");
 }

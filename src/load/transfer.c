@@ -18,7 +18,7 @@ static void count_bytes(struct hst_job_entry *job)
 
 static void arrived(struct hst_job_entry *job, size_t part)
 {
-    job->parts[part].filled_bytes = job->view.components[part]->size_bytes;
+    job->parts[part].filled_bytes = job->view.sizes[part];
     count_bytes(job);
 }
 
@@ -52,7 +52,7 @@ static void on_fill_progress(void *context, uint64_t done_bytes, uint64_t total_
     struct transfer *transfer = context;
     struct hst_job_entry *job = transfer->job;
     double share = total_bytes > 0 ? (double)done_bytes / (double)total_bytes : 1;
-    job->parts[transfer->part].filled_bytes = (uint64_t)(share * (double)job->view.components[transfer->part]->size_bytes);
+    job->parts[transfer->part].filled_bytes = (uint64_t)(share * (double)job->view.sizes[transfer->part]);
     count_bytes(job);
 }
 

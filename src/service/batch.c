@@ -65,8 +65,8 @@ static void settle(struct batch *batch)
 static void unpin(const struct hst_service *service, const struct hst_job *job)
 {
     for (size_t i = 0; i < job->component_count; i++) {
-        struct hst_residency *held = hst_cache_find(service->config.cache, job->components[i]);
-        struct hst_loaded *loaded = job->device != NULL ? hst_loader_find(service->config.loader, job->components[i], job->device) : NULL;
+        struct hst_residency *held = hst_cache_find_as(service->config.cache, job->components[i], job->precisions[i]);
+        struct hst_loaded *loaded = job->device != NULL ? hst_loader_find_as(service->config.loader, job->components[i], job->device, job->precisions[i]) : NULL;
         if (held != NULL) hst_cache_pin(service->config.cache, held, false);
         if (loaded != NULL) loaded->pinned = false;
     }

@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/strbuf.h"
+#include "cache/recast.h"
 #include "os/memfd.h"
 #include "proto/index.h"
 #include "service/internal.h"
@@ -37,12 +38,13 @@ static void free_entry(struct hst_index_entry *entry)
     free(entry);
 }
 
-/* "\nMODEL:ROLE#GENERATION" for each: a component's name is found in it with the newline before and the '#' after. */
+/* "\nMODEL:ROLE#GENERATION@PRECISION" for each: a component's name is found in it with the newline before and the '#' after. */
 static char *make_key(struct hst_residency *const *residencies, size_t count)
 {
     struct hst_strbuf key = {0};
     for (size_t i = 0; i < count; i++)
-        hst_strbuf_printf(&key, "\n%s#%llu", residencies[i]->component->id, (unsigned long long)residencies[i]->component->model->generation);
+        hst_strbuf_printf(&key, "\n%s#%llu@%s", residencies[i]->component->id, (unsigned long long)residencies[i]->component->model->generation,
+                          residencies[i]->recast != NULL ? residencies[i]->recast->precision : "");
     if (count == 0) hst_strbuf_puts(&key, "\n");
     return hst_strbuf_take(&key);
 }
@@ -83,11 +85,11 @@ static void add_residency(const struct hst_residency *held, struct draft *draft,
         draft->tensors[draft->tensor_count++] = (struct hst_index_tensor){.name = tensor->name,
                                                                           .shape = tensor->shape,
                                                                           .rank = tensor->rank,
-                                                                          .dtype = tensor->dtype,
+                                                                          .dtype = hst_recast_dtype(held->recast, held->component, i),
                                                                           .component = index,
                                                                           .segment = first + held->placements[i].segment,
                                                                           .offset = held->placements[i].offset,
-                                                                          .size_bytes = tensor->size_bytes};
+                                                                          .size_bytes = hst_recast_bytes(held->recast, held->component, i)};
     }
 }
 

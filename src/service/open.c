@@ -84,11 +84,11 @@ static int find_target(const struct hst_service *service, const struct hst_open_
     return hst_error_set(err, HST_E_INVALID_ARGUMENT, "name a model_id, or send an fd");
 }
 
-static struct hst_residency **collect(const struct hst_service *service, struct hst_component *const *components, size_t count)
+static struct hst_residency **collect(const struct hst_service *service, struct hst_component *const *components, const char *const *precisions, size_t count)
 {
     struct hst_residency **held = calloc(count + 1, sizeof(struct hst_residency *));
     for (size_t i = 0; held != NULL && i < count; i++)
-        held[i] = hst_cache_find(service->config.cache, components[i]);
+        held[i] = hst_cache_find_as(service->config.cache, components[i], precisions != NULL ? precisions[i] : NULL);
     return held;
 }
 
@@ -102,10 +102,10 @@ static json_t *describe(const struct hst_model *model, struct hst_component *con
 }
 
 /* A lease of all of it; its pipe end is put where the fds of the answer are. */
-static int lease(const struct open *open, struct hst_component *const *components, size_t count, struct hst_opened *ret_opened, uint64_t *ret_lease_id,
-                 int *ret_pipe_fd, struct hst_error *err)
+static int lease(const struct open *open, struct hst_component *const *components, const char *const *precisions, size_t count, struct hst_opened *ret_opened,
+                 uint64_t *ret_lease_id, int *ret_pipe_fd, struct hst_error *err)
 {
-    HST_AUTO(hst_freep) struct hst_residency **held = collect(open->service, components, count);
+    HST_AUTO(hst_freep) struct hst_residency **held = collect(open->service, components, precisions, count);
     struct hst_index_entry *index = NULL;
     if (held == NULL) return hst_error_nomem(err);
     for (size_t i = 0; i < count; i++)
@@ -126,14 +126,14 @@ static void fail(struct open *open, const struct hst_error *error)
     if (open->fn != NULL) open->fn(open->context, NULL, error);
 }
 
-static void finish(struct open *open, const struct hst_model *model, struct hst_component *const *components, size_t count)
+static void finish(struct open *open, const struct hst_model *model, struct hst_component *const *components, const char *const *precisions, size_t count)
 {
     HST_AUTO(hst_closep) int pipe_fd = -1;
     struct hst_opened opened;
     struct hst_error error = {0};
     uint64_t lease_id;
     if (open->fn == NULL || open->service == NULL) return;
-    if (lease(open, components, count, &opened, &lease_id, &pipe_fd, &error) < 0) {
+    if (lease(open, components, precisions, count, &opened, &lease_id, &pipe_fd, &error) < 0) {
         fail(open, &error);
         return;
     }
@@ -149,7 +149,7 @@ static void on_ended(void *context, const struct hst_job *job)
     if (job->error.status < 0)
         fail(open, &job->error);
     else
-        finish(open, job->model, job->components, job->component_count);
+        finish(open, job->model, job->components, job->precisions, job->component_count);
     hst_list_remove(&open->node);
     free(open);
 }
@@ -207,7 +207,7 @@ static int proceed(struct open *open, const struct target *target, const char *p
     uint64_t ticket = open->ticket;
     if (precision == NULL && is_ready(open, target)) {
         touch(open, target);
-        finish(open, target->model, target->components, target->count);
+        finish(open, target->model, target->components, NULL, target->count);
         free(open);
         return HST_OK;
     }

@@ -1,5 +1,6 @@
 #include "service/view.h"
 
+#include "cache/recast.h"
 #include "model/parser.h"
 #include "service/internal.h"
 #include "service/jsonx.h"
@@ -174,9 +175,9 @@ static json_t *devices_of(const struct hst_service *service, const struct hst_co
     return devices;
 }
 
-static json_t *residency_row(const struct hst_component *component, const char *tier, const char *device_id, const char *state, uint64_t bytes)
+static json_t *residency_row(const struct hst_component *component, const char *precision, const char *tier, const char *device_id, const char *state, uint64_t bytes)
 {
-    return json_pack("{s:s?, s:o, s:s, s:s?, s:s, s:o}", "precision", component->precision, "generation", hst_jsonx_size(component->model->generation),
+    return json_pack("{s:s?, s:o, s:s, s:s?, s:s, s:o}", "precision", precision != NULL && precision[0] != '\0' ? precision : component->precision, "generation", hst_jsonx_size(component->model->generation),
                      "tier", tier, "device_id", device_id, "state", state, "bytes", hst_jsonx_size(bytes));
 }
 
@@ -192,11 +193,11 @@ static json_t *residencies_of(const struct hst_service *service, const struct hs
     size_t cursor = 0;
     for (struct hst_residency *held; (held = hst_cache_next(service->config.cache, &cursor));)
         if (same_id(held->component, component) && held->state != HST_RESIDENCY_SUSPENDED)
-            json_array_append_new(rows, residency_row(held->component, "ram", NULL, hst_view_ram_state(held), held->charged_bytes));
+            json_array_append_new(rows, residency_row(held->component, held->recast != NULL ? held->recast->precision : NULL, "ram", NULL, hst_view_ram_state(held), held->charged_bytes));
     cursor = 0;
     for (struct hst_loaded *loaded; (loaded = hst_loader_next_loaded(service->config.loader, &cursor));)
         if (same_id(loaded->component, component))
-            json_array_append_new(rows, residency_row(loaded->component, "device", loaded->device->id, "loaded", loaded->device_bytes));
+            json_array_append_new(rows, residency_row(loaded->component, loaded->precision, "device", loaded->device->id, "loaded", loaded->device_bytes));
     return rows;
 }
 

@@ -24,8 +24,8 @@ static json_t *loaded_of(const struct hst_job *job, uint64_t *ret_bytes)
         uint64_t bytes = job->device != NULL ? job->device_bytes[i] : 0;
         *ret_bytes += bytes;
         json_array_append_new(loaded, json_pack("{s:s, s:o, s:o, s:b, s:s?}", "component_id", component->id, "vram_bytes", hst_jsonx_size(bytes),
-                                                "size_bytes", hst_jsonx_size(component->size_bytes), "shared", job->shared[i], "precision",
-                                                component->precision));
+                                                "size_bytes", hst_jsonx_size(job->sizes[i]), "shared", job->shared[i], "precision",
+                                                job->precisions[i] != NULL ? job->precisions[i] : component->precision));
     }
     return loaded;
 }
@@ -70,7 +70,7 @@ static json_t *loaded_on(const struct hst_service *service, const struct hst_dev
         json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:s?, s:b, s:o, s:o}", "component_id", component->id, "model_id",
                                               component->model->id, "component_type", component->role, "state", "loaded", "bytes",
                                               hst_jsonx_size(loaded->device_bytes), "since", hst_jsonx_time(loaded->since_wall_ns), "precision",
-                                              component->precision, "pinned", loaded->pinned, "leases",
+                                              loaded->precision[0] != '\0' ? loaded->precision : component->precision, "pinned", loaded->pinned, "leases",
                                               hst_jsonx_size(loaded->residency != NULL ? loaded->residency->leases : 0), "holders",
                                               hst_view_holders(service, component)));
     }
