@@ -429,6 +429,7 @@ void hst_cache_free(struct hst_cache *cache)
     if (cache == NULL) return;
     for (size_t i = 0; i < cache->by_key.count; i++)
         hst_cache_cancel(cache, &cache->sorted[i]->view);
+    cache->stopping = true;
     hst_refetch_stop(cache->refetch);
     hst_exec_free(cache->exec);
     hst_refetch_free(cache->refetch);

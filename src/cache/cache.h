@@ -160,6 +160,9 @@ int hst_cache_evict(struct hst_cache *cache, struct hst_residency *residency, ui
 int hst_cache_suspend(struct hst_cache *cache, struct hst_residency *residency, struct hst_error *err);
 /** Bring a SUSPENDED one back (rollback): charges again and refills if its bytes went; `listener.done` tells. */
 int hst_cache_resume(struct hst_cache *cache, struct hst_residency *residency, struct hst_fill_listener listener, struct hst_error *err);
+/** Somebody is going to read its files by their paths: bring into the page cache, in the background and not charged, what of them lies only in
+ * its twins' memory. */
+void hst_cache_lend(struct hst_cache *cache, struct hst_residency *residency);
 /** A device references it; it cannot be evicted until hst_cache_unref. */
 void hst_cache_ref(struct hst_cache *cache, struct hst_residency *residency);
 /** See hst_cache_ref. */

@@ -44,6 +44,7 @@ struct hst_cache {
     uint64_t next_lease_id;           /**< 1, 2, ... */
     uint64_t next_seq;                /**< order of use */
     uint64_t next_claim;              /**< 1, 2, ... */
+    _Atomic(bool) stopping;           /**< being freed: jobs end soon */
     bool compacting;                  /**< a region is being copied */
     uv_signal_t break_signal;         /**< SIGIO: somebody wants to write a held file */
     struct hst_tmpfs tmpfs;           /**< where copies go; write_dir -1 = there is none */

@@ -110,6 +110,8 @@ static int lease(const struct open *open, struct hst_component *const *component
     if (held == NULL) return hst_error_nomem(err);
     for (size_t i = 0; i < count; i++)
         if (held[i] == NULL) return hst_error_set(err, HST_E_FILE_CHANGED, "the file of %s changed meanwhile", components[i]->id);
+    for (size_t i = 0; open->hold && i < count; i++)
+        hst_cache_lend(open->service->config.cache, held[i]);
     if (!open->hold) HST_TRY(hst_index_get(open->service, held, count, &index, err));
     HST_TRY(hst_cache_lease(open->service->config.cache, held, count, open->pid, open->domain, open->device != NULL ? open->device->id : "host:0",
                             ret_lease_id, ret_pipe_fd, err));
