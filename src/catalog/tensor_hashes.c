@@ -54,7 +54,7 @@ void hst_tensor_hashes_read(struct hst_tensor_hashes *hashes)
     for (size_t i = 0; hashes->db != NULL && i < hashes->model->file_count; i++) {
         const struct hst_file_id *id = &hashes->model->files[i].id;
         struct wanted *wanted = &hashes->files[i];
-        if (wanted->asked) (void)hst_db_hash_each(hashes->db, id->device, id->inode, &wanted->each, &wanted->bytes, NULL);
+        if (wanted->asked) (void)hst_db_hash_each(hashes->db, id, &wanted->each, &wanted->bytes, NULL);
     }
 }
 

@@ -97,11 +97,12 @@ static int read_each(sqlite3_stmt *statement, void *context)
     return HST_OK;
 }
 
-int hst_db_hash_each(struct hst_db *db, uint64_t device, uint64_t inode, uint8_t **ret_each, size_t *ret_bytes, struct hst_error *err)
+int hst_db_hash_each(struct hst_db *db, const struct hst_file_id *id, uint8_t **ret_each, size_t *ret_bytes, struct hst_error *err)
 {
-    char sql[160];
+    char sql[320];
     struct each each = {0};
-    sqlite3_snprintf(sizeof sql, sql, "SELECT each FROM hashes WHERE device = %lld AND inode = %lld", (sqlite3_int64)device, (sqlite3_int64)inode);
+    sqlite3_snprintf(sizeof sql, sql, "SELECT each FROM hashes WHERE device = %lld AND inode = %lld AND size_bytes = %lld AND mtime_ns = %lld AND ctime_ns = %lld",
+                     (sqlite3_int64)id->device, (sqlite3_int64)id->inode, (sqlite3_int64)id->size_bytes, (sqlite3_int64)id->mtime_ns, (sqlite3_int64)id->ctime_ns);
     int status = hst_db_read(db, sql, read_each, &each, err);
     if (status == HST_E_NOMEM) return hst_error_nomem(err);
     HST_TRY(status);

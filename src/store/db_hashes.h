@@ -3,6 +3,7 @@
 /** @file
  * What was hashed, over a restart: a row for each file, found by what the file system says of it, and a row for each model with the digest
  * of its content, which stays when the files are gone. */
+#include "os/file.h"
 #include "store/db.h"
 
 /** Hashes of a file. Bytes are borrowed; NULL = none. */
@@ -44,8 +45,8 @@ int hst_db_each_hash(struct hst_db *db, hst_db_hash_fn fn, void *context, struct
 int hst_db_put_hashes(struct hst_db *db, const struct hst_db_hash *rows, size_t count, struct hst_error *err);
 /** The key with which tensors are hashed, a random one that is made with the database. */
 int hst_db_hash_key(struct hst_db *db, uint64_t *ret_key, struct hst_error *err);
-/** Read the hashes of a file's tensors: *ret_each owned by the caller, NULL (and 0) when there are none. */
-int hst_db_hash_each(struct hst_db *db, uint64_t device, uint64_t inode, uint8_t **ret_each, size_t *ret_bytes, struct hst_error *err);
+/** Read the hashes of the tensors of this very file (all of its identity equal): *ret_each owned by the caller, NULL (and 0) when there are none. */
+int hst_db_hash_each(struct hst_db *db, const struct hst_file_id *id, uint8_t **ret_each, size_t *ret_bytes, struct hst_error *err);
 /** Read the contents of every model. */
 int hst_db_each_content(struct hst_db *db, hst_db_content_fn fn, void *context, struct hst_error *err);
 /** Write contents in one transaction. */

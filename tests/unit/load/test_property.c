@@ -1,0 +1,511 @@
+/* Random loads in several precisions, unloads, evictions, pins, leases that end at any time, cancelled and failing jobs, files that are replaced,
+ * sharing and compaction, against a model of the system: budgets are never exceeded, what is charged is exactly the pages that somebody names,
+ * tensors are those of their file bit for bit, and at the end everything is given back.
+ *
+ * HOIST_PROPERTY_STEPS (2000) steps with each backing, from HOIST_PROPERTY_SEED (a fixed one, or one of the day). */
+#include "backend/host/host.h"
+#include "cache/internal.h"
+#include "catalog/catalog.h"
+#include "cmocka_all.h"
+#include "convert/convert.h"
+#include "load/internal.h"
+#include "model_bytes.h"
+
+#include <dirent.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { MODELS = 6, TENSORS = 8, BLOCKS = 10, BLOCK_FLOATS = 6000, LEASES = 12, VERSIONS = 4096 };
+#define BUDGET UINT64_C(1000000)
+#define DEVICE_BUDGET UINT64_C(700000)
+
+/* A file as it was written. */
+struct version {
+    struct hst_file_id id;
+    char *bytes;
+};
+
+/* What a client maps of one component. */
+struct view {
+    const struct hst_component *component;
+    const struct hst_recast *recast;
+    char *maps[16];
+    uint64_t sizes[16];
+    size_t count;
+    struct hst_placement *places;
+};
+
+/* A client. */
+struct client {
+    int pipe_fd; /* -1 = none */
+    struct view views[2];
+    size_t count;
+    struct hst_model *model;
+};
+
+static struct world {
+    uv_loop_t loop;
+    char folder[64], models[96], database[96];
+    const char *roots[1];
+    float blocks[BLOCKS][BLOCK_FLOATS];
+    struct version versions[VERSIONS];
+    size_t version_count;
+    struct hst_catalog *catalog;
+    struct hst_cache *cache;
+    struct hst_device *device;
+    struct hst_loader *loader;
+    struct client clients[LEASES];
+    bool scanned;
+    uint64_t random;
+    size_t done, failed, moved;
+} world;
+
+static uint32_t roll(uint32_t sides)
+{
+    world.random = world.random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (uint32_t)(world.random >> 33) % sides;
+}
+
+/* ---- files ---- */
+
+static int add_tensor(char *header, size_t room, const char *name, unsigned floats, uint64_t *offset)
+{
+    int length = snprintf(header, room, "%s\"%s\":{\"dtype\":\"F32\",\"shape\":[%u,2],\"data_offsets\":[%llu,%llu]}", *offset > 0 ? "," : "{", name, floats / 2,
+                          (unsigned long long)*offset, (unsigned long long)(*offset + floats * sizeof(float)));
+    *offset += floats * sizeof(float);
+    return length;
+}
+
+/* A checkpoint of blocks that others have, too, beneath a name of its own. */
+static void write_model(int index)
+{
+    char path[200], hidden[200], name[80], header[4096], *bytes = calloc(1, TENSORS * sizeof world.blocks[0] + 5000);
+    uint64_t offset = 0, at;
+    size_t used = 0;
+    unsigned which[TENSORS], floats[TENSORS];
+    for (int i = 0; i < TENSORS; i++) {
+        which[i] = roll(BLOCKS);
+        floats[i] = (roll(3) + 1) * BLOCK_FLOATS / 3;
+        snprintf(name, sizeof name, "%s.%d.weight", i < TENSORS / 2 ? "model.diffusion_model.input_blocks" : "first_stage_model.decoder", i);
+        used += (size_t)add_tensor(header + used, sizeof header - used, name, floats[i], &offset);
+    }
+    used += (size_t)snprintf(header + used, sizeof header - used, "}%*s", (int)(8 * roll(5) + (8 - (used + 1) % 8) % 8), "");
+    uint64_t length = used;
+    memcpy(bytes, &length, 8);
+    memcpy(bytes + 8, header, used);
+    at = 8 + used;
+    for (int i = 0; i < TENSORS; at += floats[i++] * sizeof(float))
+        memcpy(bytes + at, world.blocks[which[i]], floats[i] * sizeof(float));
+    snprintf(path, sizeof path, "%s/m%d.safetensors", world.models, index);
+    snprintf(hidden, sizeof hidden, "%s/.new", world.models);
+    FILE *out = fopen(hidden, "wb");
+    assert_int_equal(fwrite(bytes, 1, at, out), at);
+    fclose(out);
+    assert_int_equal(rename(hidden, path), 0);
+    struct version *version = &world.versions[world.version_count++];
+    struct hst_error err = {0};
+    int fd = hst_file_open(path, &version->id, &err);
+    assert_true(fd >= 0 && world.version_count < VERSIONS);
+    close(fd);
+    version->bytes = bytes;
+}
+
+static const struct version *find_version(const struct hst_file_id *id)
+{
+    for (size_t i = 0; i < world.version_count; i++)
+        if (hst_file_id_equal(&world.versions[i].id, id)) return &world.versions[i];
+    fail_msg("a file that nobody wrote");
+    return NULL;
+}
+
+/* ---- the tier ---- */
+
+static void on_scan(void *context, const struct hst_scan_status *status)
+{
+    (void)context;
+    if (strcmp(status->state, "done") == 0) world.scanned = true;
+}
+
+static void on_hashed(void *context, struct hst_model *model)
+{
+    (void)context;
+    if (world.loader != NULL) hst_loader_share(world.loader, model);
+}
+
+static void scan(void)
+{
+    world.scanned = false;
+    assert_int_equal(hst_catalog_scan(world.catalog, NULL), 0);
+    while (!world.scanned)
+        uv_run(&world.loop, UV_RUN_ONCE);
+}
+
+static void begin(const char *backing, uint64_t seed)
+{
+    char command[200];
+    world = (struct world){.folder = "/tmp/hoist-test-XXXXXX", .random = seed};
+    assert_non_null(mkdtemp(world.folder));
+    snprintf(world.models, sizeof world.models, "%s/models", world.folder);
+    snprintf(world.database, sizeof world.database, "%s/catalog.db", world.folder);
+    snprintf(command, sizeof command, "mkdir %s", world.models);
+    assert_int_equal(system(command), 0);
+    for (int i = 0; i < BLOCKS * BLOCK_FLOATS; i++)
+        ((float *)world.blocks)[i] = (float)roll(100000) / 777.0f - 50.0f;
+    for (int i = 0; i < LEASES; i++)
+        world.clients[i].pipe_fd = -1;
+    for (int i = 0; i < MODELS; i++)
+        write_model(i);
+    uv_loop_init(&world.loop);
+    world.roots[0] = world.models;
+    struct hst_catalog_config catalog = {.loop = &world.loop, .roots = world.roots, .root_count = 1, .database = world.database, .threads = 2, .hash = HST_HASH_ASKED,
+                                         .listener = {.progress = on_scan, .hashed = on_hashed}};
+    assert_int_equal(hst_catalog_new(&catalog, &world.catalog, NULL), 0);
+    scan();
+    struct hst_cache_config cache = {.loop = &world.loop, .budget_bytes = BUDGET, .threads = 2, .force_backing = backing};
+    assert_int_equal(hst_cache_new(&cache, &world.cache, NULL), 0);
+    assert_int_equal(hst_host_open(0, DEVICE_BUDGET, &world.device, NULL), 0);
+    struct hst_loader_config loader = {.loop = &world.loop, .cache = world.cache, .catalog = world.catalog, .devices = &world.device, .device_count = 1};
+    assert_int_equal(hst_loader_new(&loader, &world.loader, NULL), 0);
+}
+
+static void check_budgets(void)
+{
+    assert_true(hst_cache_stats(world.cache).used_bytes <= BUDGET);
+    assert_true(world.device->reserved_bytes <= DEVICE_BUDGET);
+}
+
+static void turn(int times)
+{
+    while (times-- > 0) {
+        uv_run(&world.loop, UV_RUN_NOWAIT);
+        check_budgets();
+    }
+}
+
+static void settle(void)
+{
+    while (hst_loader_active(world.loader) > 0 || world.loader->rearranging != NULL) {
+        uv_run(&world.loop, UV_RUN_ONCE);
+        check_budgets();
+    }
+    turn(5);
+}
+
+/* ---- clients ---- */
+
+static void close_client(struct client *client)
+{
+    for (size_t i = 0; i < client->count; i++) {
+        for (size_t j = 0; j < client->views[i].count; j++)
+            munmap(client->views[i].maps[j], client->views[i].sizes[j]);
+        free(client->views[i].places);
+    }
+    close(client->pipe_fd);
+    hst_model_unref(client->model);
+    *client = (struct client){.pipe_fd = -1};
+}
+
+static void map_view(struct view *view, const struct hst_residency *held)
+{
+    size_t bytes = held->component->tensor_count * sizeof *view->places;
+    *view = (struct view){.component = held->component, .recast = held->recast, .count = held->segment_count, .places = malloc(bytes + 1)};
+    assert_true(held->segment_count <= 16);
+    memcpy(view->places, held->placements, bytes);
+    for (size_t i = 0; i < held->segment_count; i++) {
+        view->sizes[i] = held->segments[i].size_bytes;
+        view->maps[i] = mmap(NULL, view->sizes[i], PROT_READ, MAP_PRIVATE, held->segments[i].fd, (off_t)held->segments[i].offset);
+        assert_ptr_not_equal(view->maps[i], MAP_FAILED);
+    }
+}
+
+static void check_tensor(const struct view *view, size_t tensor)
+{
+    const struct hst_component_tensor *row = &view->component->tensors[tensor];
+    const char *wanted = find_version(&view->component->model->files[row->file].id)->bytes + row->tensor->offset;
+    uint64_t size = hst_recast_bytes(view->recast, view->component, tensor);
+    enum hst_dtype dtype = hst_recast_dtype(view->recast, view->component, tensor);
+    char *converted = malloc(size + 1);
+    if (dtype != row->tensor->dtype) {
+        hst_convert_find(row->tensor->dtype, dtype)->run(wanted, converted, row->tensor->elements);
+        wanted = converted;
+    }
+    assert_memory_equal(view->maps[view->places[tensor].segment] + view->places[tensor].offset, wanted, size);
+    free(converted);
+}
+
+static void check_client(const struct client *client)
+{
+    for (size_t i = 0; client->pipe_fd >= 0 && i < client->count; i++)
+        for (size_t j = 0; j < client->views[i].component->tensor_count; j++)
+            check_tensor(&client->views[i], j);
+}
+
+/* ---- what is charged ---- */
+
+/* Pages, by the file they are in. */
+struct page {
+    uint64_t inode, number;
+};
+
+static int by_page(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(struct page));
+}
+
+static struct page pages[200000];
+static size_t page_count;
+
+static void name_pages(const struct hst_claim *claim)
+{
+    for (size_t i = claim->taken ? 0 : claim->own_count; i < claim->piece_count; i++) {
+        struct stat st;
+        const struct hst_piece *piece = &claim->pieces[i];
+        assert_int_equal(fstat(hst_claim_fd(claim, piece->region), &st), 0);
+        for (uint64_t at = piece->begin; at < piece->begin + piece->size_bytes; at += 4096) {
+            assert_true(page_count < sizeof pages / sizeof pages[0]);
+            pages[page_count++] = (struct page){(uint64_t)st.st_ino << 16 | (uint64_t)(st.st_dev & 0xffff), at / 4096};
+        }
+    }
+}
+
+/* At rest, what is charged is what residencies name and clients map. */
+static void check_charge(void)
+{
+    uint64_t charged = 0;
+    settle();
+    page_count = 0;
+    for (size_t i = 0; i < world.cache->by_key.count; i++)
+        name_pages(world.cache->sorted[i]->claim);
+    for (size_t i = 0; i < LEASES; i++)
+        for (size_t j = 0; world.clients[i].pipe_fd >= 0 && j < world.clients[i].count; j++)
+            check_client(&world.clients[i]);
+    qsort(pages, page_count, sizeof pages[0], by_page);
+    for (size_t i = 0; i < page_count; i++)
+        charged += i == 0 || by_page(&pages[i], &pages[i - 1]) != 0 ? 4096 : 0;
+    uint64_t used = hst_cache_stats(world.cache).used_bytes, kept = 0;
+    HST_LIST_FOREACH(node, &world.cache->regions) {
+        const struct hst_region *region = hst_container_of(node, struct hst_region, node);
+        kept += region->stuck_bytes;
+    }
+    bool leased = false; /* a client may map what its residency has left since */
+    for (size_t i = 0; i < LEASES; i++)
+        leased = leased || world.clients[i].pipe_fd >= 0;
+    assert_true(used >= charged + kept);
+    if (!leased) assert_int_equal(used, charged + kept);
+}
+
+/* ---- steps ---- */
+
+static void on_end(void *context, const struct hst_job *job)
+{
+    (void)context;
+    world.done += job->state == HST_JOB_DONE;
+    world.failed += job->state == HST_JOB_FAILED;
+}
+
+static struct hst_model *any_model(void)
+{
+    size_t cursor = roll((uint32_t)hst_catalog_count(world.catalog));
+    struct hst_model *model = hst_catalog_next(world.catalog, &cursor);
+    return model->state == HST_MODEL_OK ? model : NULL;
+}
+
+static struct hst_residency *any_residency(void)
+{
+    size_t count = world.cache->by_key.count;
+    return count > 0 ? &world.cache->sorted[roll((uint32_t)count)]->view : NULL;
+}
+
+static void load(void)
+{
+    static const char *const precisions[] = {NULL, NULL, NULL, "bf16", "fp16", "fp8_e5m2"};
+    static const char *const levels[] = {"speed", "balanced", "memory"};
+    struct hst_model *model = any_model();
+    struct hst_job *job;
+    if (model == NULL) return;
+    const char *role = model->components[roll((uint32_t)model->component_count)].role;
+    struct hst_load_request request = {.model = model, .device = roll(2) ? world.device : NULL, .precision = precisions[roll(6)], .optimization_level = levels[roll(3)], .pin = roll(12) == 0};
+    if (roll(2)) request.roles = &role, request.role_count = 1;
+    (void)hst_loader_start(world.loader, &request, on_end, NULL, &job, NULL);
+}
+
+static void unload(void)
+{
+    size_t cursor = world.loader->loaded_count > 0 ? roll((uint32_t)world.loader->loaded_count) : 0;
+    struct hst_loaded *loaded = hst_loader_next_loaded(world.loader, &cursor);
+    if (loaded != NULL) (void)hst_loader_unload(world.loader, loaded, NULL, NULL);
+}
+
+static void evict(void)
+{
+    uint64_t before = hst_cache_stats(world.cache).used_bytes, freed = 0;
+    struct hst_residency *held = any_residency();
+    if (held == NULL || hst_loader_busy(world.loader, held->component)) return;
+    if (hst_cache_evict(world.cache, held, &freed, NULL) == HST_OK) assert_int_equal(before - hst_cache_stats(world.cache).used_bytes, freed);
+}
+
+static void pin(void)
+{
+    struct hst_residency *held = any_residency();
+    if (held != NULL) hst_cache_pin(world.cache, held, roll(3) == 0);
+}
+
+static void lease(void)
+{
+    struct client *client = &world.clients[roll(LEASES)];
+    struct hst_residency *held = any_residency();
+    uint64_t id;
+    int pipe_fd;
+    if (client->pipe_fd >= 0) close_client(client);
+    if (held == NULL || hst_cache_lease(world.cache, &held, 1, 1, "test", "host:0", &id, &pipe_fd, NULL) < 0) return;
+    client->pipe_fd = pipe_fd;
+    client->model = hst_model_ref(held->component->model);
+    map_view(&client->views[client->count++], held);
+}
+
+static void leave(void)
+{
+    struct client *client = &world.clients[roll(LEASES)];
+    if (client->pipe_fd >= 0) close_client(client);
+}
+
+static void look(void)
+{
+    check_client(&world.clients[roll(LEASES)]);
+}
+
+static void cancel(void)
+{
+    size_t cursor = roll(20);
+    struct hst_job *job = hst_loader_next_job(world.loader, &cursor);
+    if (job != NULL) (void)hst_loader_cancel(world.loader, job, NULL);
+}
+
+static void inject(void)
+{
+    static const int faults[] = {HST_E_IO, HST_E_NOMEM, HST_E_OUT_OF_RAM, HST_E_LOAD_FAILED};
+    hst_loader_inject(world.loader, (enum hst_step)roll(HST_STEP_COUNT), faults[roll(4)]);
+}
+
+static void hash(void)
+{
+    struct hst_model *model = any_model();
+    if (model != NULL) (void)hst_catalog_hash(world.catalog, model, NULL);
+}
+
+static void on_rearranged(void *context, const struct hst_rearranged *what)
+{
+    (void)context;
+    world.moved += what->components;
+}
+
+static void rearrange(void)
+{
+    (void)hst_loader_rearrange(world.loader, on_rearranged, NULL, NULL);
+}
+
+static void replace(void)
+{
+    if (roll(4) > 0 || world.version_count + 1 >= VERSIONS) return;
+    settle();
+    write_model((int)roll(MODELS));
+    scan();
+}
+
+static void wait_a_little(void)
+{
+    turn((int)roll(30) + 1);
+}
+
+static void (*const steps[])(void) = {load, load, load, load, unload, evict, pin, lease, lease, leave, look, cancel, inject, hash, rearrange, replace, wait_a_little,
+                                      wait_a_little, wait_a_little, settle};
+
+static size_t count_fds(void)
+{
+    size_t count = 0;
+    DIR *dir = opendir("/proc/self/fd");
+    while (readdir(dir) != NULL)
+        count++;
+    closedir(dir);
+    return count;
+}
+
+static void end(void)
+{
+    char command[200];
+    settle();
+    for (int i = 0; i < LEASES; i++)
+        if (world.clients[i].pipe_fd >= 0) close_client(&world.clients[i]);
+    turn(20);
+    while (world.loader->loaded_count > 0)
+        assert_int_equal(hst_loader_unload(world.loader, &world.loader->loaded[0]->view, NULL, NULL), HST_OK);
+    while (world.cache->by_key.count > 0)
+        assert_int_equal(hst_cache_evict(world.cache, &world.cache->sorted[0]->view, NULL, NULL), HST_OK);
+    assert_int_equal(hst_cache_stats(world.cache).used_bytes, 0);
+    assert_int_equal(world.device->reserved_bytes, 0);
+    assert_true(hst_list_empty(&world.cache->regions));
+    assert_int_equal(world.cache->by_content.count, 0);
+    hst_loader_free(world.loader);
+    hst_cache_free(world.cache);
+    hst_device_free(world.device);
+    world.loader = NULL;
+    hst_catalog_free(world.catalog);
+    uv_run(&world.loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&world.loop), 0);
+    for (size_t i = 0; i < world.version_count; i++)
+        free(world.versions[i].bytes);
+    snprintf(command, sizeof command, "rm -r %s", world.folder);
+    assert_int_equal(system(command), 0);
+}
+
+static uint64_t setting(const char *name, uint64_t otherwise)
+{
+    const char *text = getenv(name);
+    return text != NULL ? strtoull(text, NULL, 10) : otherwise;
+}
+
+/* libuv keeps a pipe for signals once there was one. */
+static void warm_up(void)
+{
+    uv_signal_t signal;
+    uv_loop_init(&world.loop);
+    uv_signal_init(&world.loop, &signal);
+    uv_close((uv_handle_t *)&signal, NULL);
+    uv_run(&world.loop, UV_RUN_DEFAULT);
+    uv_loop_close(&world.loop);
+}
+
+static void run(const char *backing, uint64_t seed)
+{
+    uint64_t count = setting("HOIST_PROPERTY_STEPS", 2000);
+    size_t fds = count_fds();
+    begin(backing, seed);
+    for (uint64_t i = 0; i < count; i++) {
+        steps[roll(sizeof steps / sizeof steps[0])]();
+        turn(1);
+        if (i % 25 == 0) check_charge();
+    }
+    check_charge();
+    print_message("%s, seed %llu: %llu steps, %zu loads done, %zu failed, %zu components moved\n", backing != NULL ? backing : "by rule", (unsigned long long)seed,
+                  (unsigned long long)count, world.done, world.failed, world.moved);
+    end();
+    assert_int_equal(count_fds(), fds);
+}
+
+static void holds_whatever_happens(void **state)
+{
+    static const char *const backings[] = {NULL, "tmpfs_huge", "memfd_huge", "pages"};
+    uint64_t today = (uint64_t)time(NULL) / 86400;
+    (void)state;
+    warm_up();
+    for (size_t i = 0; i < sizeof backings / sizeof backings[0]; i++)
+        run(backings[i], setting("HOIST_PROPERTY_SEED", i % 2 ? today : 1));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(holds_whatever_happens)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
