@@ -8,6 +8,7 @@
 #include "os/filelease.h"
 #include "os/meminfo.h"
 
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -109,6 +110,11 @@ static struct usage *find_usage(struct hst_cache *cache, const char *component_i
     return NULL;
 }
 
+double hst_cache_cool(double heat, double idle_s)
+{
+    return idle_s > 0 ? heat * exp2(-idle_s / HST_HEAT_HALF_SECONDS) : heat;
+}
+
 void hst_cache_touch(struct hst_cache *cache, const struct hst_component *component, struct hst_residency *residency)
 {
     struct usage *usage = find_usage(cache, component->id);
@@ -117,9 +123,12 @@ void hst_cache_touch(struct hst_cache *cache, const struct hst_component *compon
     cache->stats.misses += !hit;
     if (hit) residency->last_used_seq = ++cache->next_seq;
     if (usage == NULL) return; /* out of memory: the counts are too low, nothing else */
+    int64_t now = hst_clock_wall_ns();
+    double idle_s = usage->counts.last_used_wall_ns > 0 ? (double)(now - usage->counts.last_used_wall_ns) / 1e9 : 0;
     usage->counts.hits += hit;
     usage->counts.misses += !hit;
-    usage->counts.last_used_wall_ns = hst_clock_wall_ns();
+    usage->counts.heat = hst_cache_cool(usage->counts.heat, idle_s) + 1;
+    usage->counts.last_used_wall_ns = now;
 }
 
 struct hst_usage hst_cache_usage(const struct hst_cache *cache, const struct hst_component *component)

@@ -133,12 +133,18 @@ struct hst_residency *hst_cache_find(const struct hst_cache *cache, const struct
 struct hst_residency *hst_cache_find_as(const struct hst_cache *cache, const struct hst_component *component, const char *precision);
 /** Residencies in order of their component's id: start with *cursor = 0; NULL at the end. */
 struct hst_residency *hst_cache_next(const struct hst_cache *cache, size_t *cursor);
+/** Uses count half as much after so long: long enough to remember what a day's work is made of, short enough to forget it in a week. */
+#define HST_HEAT_HALF_SECONDS 14400.0
+
 /** How often a component was asked for since the daemon started, whatever its generation. */
 struct hst_usage {
     uint64_t hits;             /**< asked for and there */
     uint64_t misses;           /**< asked for and not there */
     int64_t last_used_wall_ns; /**< when last; 0 = never */
+    double heat;               /**< uses until then, each counted half after HST_HEAT_HALF_SECONDS */
 };
+/** What a heat is worth after so many seconds without use. */
+double hst_cache_cool(double heat, double idle_s);
 /** Count a hit (`residency` is the component's) or a miss (NULL) and mark as just used. */
 void hst_cache_touch(struct hst_cache *cache, const struct hst_component *component, struct hst_residency *residency);
 /** The counts of a component. */

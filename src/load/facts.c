@@ -1,6 +1,9 @@
 /* The facts that a plan is made of: what is there, what is missing, and whom nobody would miss. */
 #include "base/cleanup.h"
 #include "load/internal.h"
+#include "os/clock.h"
+
+#include <math.h>
 
 /* Arrays under construction. */
 struct gathering {
@@ -69,13 +72,27 @@ static bool ram_evictable(const struct hst_loader *loader, const struct hst_resi
     return willing >= residency->device_refs;
 }
 
+/* What policies look at. Times are those of the wall: what was used before a restart counts, too. */
+static struct hst_plan_candidate candidate_of(const struct hst_loader *loader, const struct hst_component *component, uint64_t bytes, uint64_t last_used_seq,
+                                              uint64_t reload_ns)
+{
+    struct hst_usage usage = hst_cache_usage(loader->config.cache, component);
+    double idle_s = usage.last_used_wall_ns > 0 ? fmax(0, (double)(hst_clock_wall_ns() - usage.last_used_wall_ns) / 1e9) : 0;
+    return (struct hst_plan_candidate){.component_id = component->id,
+                                       .bytes = bytes,
+                                       .last_used_seq = last_used_seq,
+                                       .reload_ns = reload_ns,
+                                       .heat = hst_cache_cool(usage.heat, idle_s),
+                                       .idle_s = idle_s};
+}
+
 static size_t gather_ram(const struct hst_loader *loader, struct gathering *gathering)
 {
     size_t cursor = 0, count = 0;
     for (struct hst_residency *residency; (residency = hst_cache_next(loader->config.cache, &cursor));) {
         if (!ram_evictable(loader, residency)) continue;
         gathering->victims.ram[count] = residency;
-        gathering->ram[count++] = (struct hst_plan_candidate){residency->component->id, hst_cache_exclusive(residency), residency->last_used_seq, residency->fill_ns};
+        gathering->ram[count++] = candidate_of(loader, residency->component, hst_cache_exclusive(residency), residency->last_used_seq, residency->fill_ns);
     }
     return count;
 }
@@ -88,7 +105,7 @@ static size_t gather_device(const struct hst_job_entry *job, struct gathering *g
         struct hst_loaded_entry *entry = loader->loaded[i];
         if (entry->view.device != job->view.device || !hst_loaded_evictable(loader, entry)) continue;
         gathering->victims.device[count] = entry;
-        gathering->device[count++] = (struct hst_plan_candidate){entry->view.component->id, entry->view.device_bytes, entry->view.last_used_seq, 0};
+        gathering->device[count++] = candidate_of(loader, entry->view.component, entry->view.device_bytes, entry->view.last_used_seq, 0);
     }
     return count;
 }

@@ -14,6 +14,7 @@ static bool depends(const struct hst_plan_item *item, const char *role)
 /* Is everything it depends on in an earlier batch than this one? */
 static bool ready(const struct hst_plan_item *items, size_t count, size_t index, const size_t *batch_of, size_t batch)
 {
+    if (items[index].depends_on_count == 0) return true;
     for (size_t i = 0; i < count; i++)
         if (i != index && batch_of[i] >= batch && depends(&items[index], items[i].role)) return false;
     return true;

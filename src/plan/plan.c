@@ -1,6 +1,7 @@
 #include "plan/plan.h"
 
 #include "base/checked.h"
+#include "base/cleanup.h"
 #include "plan/batches.h"
 
 #include <stdio.h>
@@ -14,34 +15,53 @@ struct need {
     const char *tier;
 };
 
-static size_t choose_next(const struct need *need, const struct hst_plan_policy *policy, const bool *taken)
-{
-    const struct hst_plan_candidate *candidates = need->room->candidates;
-    size_t best = SIZE_MAX;
-    for (size_t i = 0; i < need->room->candidate_count; i++)
-        if (!taken[i] && (best == SIZE_MAX || policy->compare(&candidates[i], &candidates[best]) < 0)) best = i;
-    return best;
-}
-
-static uint64_t sum_candidates(const struct hst_plan_room *room)
-{
-    uint64_t sum = 0;
-    for (size_t i = 0; i < room->candidate_count; i++)
-        sum += room->candidates[i].bytes;
-    return sum;
-}
-
 static uint64_t room_left(const struct hst_plan_room *room)
 {
     return room->budget_bytes - hst_min_u64(room->budget_bytes, room->used_bytes);
 }
 
-static int refuse(const struct need *need, struct hst_error *err)
+/* What goes, so far. */
+struct going {
+    const struct need *need;
+    bool *taken;        /* one a candidate */
+    size_t *left_of;    /* members of a group that stay, by its number */
+    uint64_t room;      /* bytes free when all that is taken has gone */
+};
+
+/* Take one, or (back) leave it after all: with the last of a group what only they shared goes, too. */
+static void take(struct going *going, size_t index, bool back)
 {
-    uint64_t available = room_left(need->room), evictable = sum_candidates(need->room);
-    hst_error_set(err, need->status, "%llu bytes are needed, %llu of the %s budget of %llu are free and %llu could be evicted",
+    const struct hst_plan_candidate *candidate = &going->need->room->candidates[index];
+    size_t *left = &going->left_of[candidate->group];
+    uint64_t joint = candidate->group > 0 && *left == (back ? 0 : 1) ? candidate->joint_bytes : 0;
+    *left = back ? *left + 1 : *left - 1;
+    going->taken[index] = !back;
+    going->room = back ? going->room - candidate->bytes - joint : going->room + candidate->bytes + joint;
+}
+
+static int begin_going(const struct need *need, struct going *going, struct hst_error *err)
+{
+    size_t count = need->room->candidate_count;
+    *going = (struct going){.need = need, .room = room_left(need->room), .taken = calloc(count + 1, sizeof *going->taken), .left_of = calloc(count + 2, sizeof *going->left_of)};
+    if (going->taken == NULL || going->left_of == NULL) return hst_error_nomem(err);
+    for (size_t i = 0; i < count; i++)
+        going->left_of[need->room->candidates[i].group]++;
+    return HST_OK;
+}
+
+static void end_going(struct going *going)
+{
+    free(going->taken);
+    free(going->left_of);
+}
+
+static int refuse(const struct going *going, struct hst_error *err)
+{
+    const struct need *need = going->need;
+    uint64_t available = room_left(need->room), evictable = going->room - available, most = hst_min_u64(going->room, need->bytes);
+    hst_error_set(err, need->status, "%llu bytes are needed, %llu of the %s budget of %llu are free and %llu could be evicted: %llu are missing",
                   (unsigned long long)need->bytes, (unsigned long long)available, need->tier, (unsigned long long)need->room->budget_bytes,
-                  (unsigned long long)evictable);
+                  (unsigned long long)evictable, (unsigned long long)(need->bytes - most));
     if (err != NULL) {
         err->required_bytes = need->bytes;
         err->available_bytes = available;
@@ -50,28 +70,40 @@ static int refuse(const struct need *need, struct hst_error *err)
     return need->status;
 }
 
-static void explain(struct hst_plan_eviction *eviction, const struct need *need, const struct hst_plan_policy *policy, size_t index)
+static void note(struct hst_plan_eviction *eviction, const struct need *need, const struct hst_plan_policy *policy, size_t index)
 {
     const struct hst_plan_candidate *candidate = &need->room->candidates[index];
     eviction->candidate = index;
     eviction->component_id = candidate->component_id;
     eviction->bytes = candidate->bytes;
-    snprintf(eviction->reason, sizeof eviction->reason, "first by %s of what nobody holds: frees %llu bytes of %s", policy->name,
-             (unsigned long long)candidate->bytes, need->tier);
+    hst_plan_explain(policy, candidate, eviction->reason, sizeof eviction->reason);
 }
 
-static int evict(const struct need *need, const struct hst_plan_policy *policy, bool *taken, struct hst_plan_eviction *evictions, size_t *ret_count,
-                 struct hst_error *err)
+/* Take the first in order until there is room; then leave, from the most valuable on, what is not needed after all. */
+static int choose(struct going *going, const size_t *order, struct hst_error *err)
 {
-    uint64_t left = room_left(need->room);
-    size_t count = 0;
-    while (left < need->bytes) {
-        size_t next = choose_next(need, policy, taken);
-        if (next == SIZE_MAX) return refuse(need, err);
-        taken[next] = true;
-        left += need->room->candidates[next].bytes;
-        explain(&evictions[count++], need, policy, next);
+    const struct need *need = going->need;
+    size_t count = need->room->candidate_count, taken = 0;
+    while (going->room < need->bytes && taken < count)
+        take(going, order[taken++], false);
+    if (going->room < need->bytes) return refuse(going, err);
+    for (size_t i = taken; i > 0; i--) {
+        take(going, order[i - 1], true);
+        if (going->room < need->bytes) take(going, order[i - 1], false);
     }
+    return HST_OK;
+}
+
+static int list(const struct going *going, const struct hst_plan_policy *policy, const size_t *order, struct hst_plan_eviction **ret_evictions, size_t *ret_count,
+                struct hst_error *err)
+{
+    const struct need *need = going->need;
+    struct hst_plan_eviction *evictions = calloc(need->room->candidate_count + 1, sizeof *evictions);
+    size_t count = 0;
+    if (evictions == NULL) return hst_error_nomem(err);
+    for (size_t i = 0; i < need->room->candidate_count; i++)
+        if (going->taken[order[i]]) note(&evictions[count++], need, policy, order[i]);
+    *ret_evictions = evictions;
     *ret_count = count;
     return HST_OK;
 }
@@ -79,16 +111,13 @@ static int evict(const struct need *need, const struct hst_plan_policy *policy, 
 static int make_room(const struct need *need, const struct hst_plan_policy *policy, struct hst_plan_eviction **ret_evictions, size_t *ret_count,
                      struct hst_error *err)
 {
-    size_t room = need->room->candidate_count + 1;
-    bool *taken = calloc(room, sizeof *taken);
-    struct hst_plan_eviction *evictions = calloc(room, sizeof *evictions);
-    int status = taken != NULL && evictions != NULL ? evict(need, policy, taken, evictions, ret_count, err) : hst_error_nomem(err);
-    free(taken);
-    if (status == HST_OK)
-        *ret_evictions = evictions;
-    else
-        free(evictions);
-    return status;
+    HST_AUTO(hst_freep) size_t *order = NULL;
+    HST_AUTO(end_going) struct going going = {0};
+    if (room_left(need->room) >= need->bytes) return HST_OK;
+    HST_TRY(begin_going(need, &going, err));
+    HST_TRY(hst_plan_rank(policy, need->room->candidates, need->room->candidate_count, &order, err));
+    HST_TRY(choose(&going, order, err));
+    return list(&going, policy, order, ret_evictions, ret_count, err);
 }
 
 static int add_up(const struct hst_plan_facts *facts, struct hst_plan *plan, struct hst_error *err)
@@ -102,7 +131,7 @@ static int add_up(const struct hst_plan_facts *facts, struct hst_plan *plan, str
 
 static int fill_in(const struct hst_plan_facts *facts, struct hst_plan *plan, struct hst_error *err)
 {
-    const struct hst_plan_policy *policy = facts->policy != NULL ? facts->policy : hst_plan_policy_find("lru");
+    const struct hst_plan_policy *policy = facts->policy != NULL ? facts->policy : hst_plan_policy_default();
     HST_TRY(add_up(facts, plan, err));
     const struct need ram = {&facts->ram, plan->ram_bytes, HST_E_OUT_OF_RAM, "RAM"};
     const struct need device = {&facts->device, plan->device_bytes, HST_E_OUT_OF_DEVICE_MEMORY, "device"};

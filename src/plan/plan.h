@@ -2,7 +2,7 @@
 #define HST_PLAN_PLAN_H
 /** @file
  * What a load would do: pure arithmetic over facts, no I/O, so that a dry run and the load itself cannot differ. */
-#include "base/error.h"
+#include "plan/policy.h"
 
 /** A component to load. */
 struct hst_plan_item {
@@ -14,23 +14,6 @@ struct hst_plan_item {
     uint64_t ram_bytes;             /**< what caching it charges; 0 when it is cached already */
     uint64_t device_bytes;          /**< what loading it reserves; 0 when it is loaded already, or no device is asked for */
 };
-
-/** Something that could make room. */
-struct hst_plan_candidate {
-    const char *component_id; /**< borrowed */
-    uint64_t bytes;           /**< it would free */
-    uint64_t last_used_seq;   /**< higher = used later */
-    uint64_t reload_ns;       /**< cost of bringing it back */
-};
-
-/** An eviction policy: which candidate goes first. A policy is one row in policy.c. */
-struct hst_plan_policy {
-    const char *name; /**< "lru" */
-    int (*compare)(const struct hst_plan_candidate *a, const struct hst_plan_candidate *b); /**< < 0: a goes before b */
-};
-
-/** The policy of this name, or NULL. */
-const struct hst_plan_policy *hst_plan_policy_find(const char *name);
 
 /** Room of one tier. */
 struct hst_plan_room {
@@ -46,7 +29,7 @@ struct hst_plan_facts {
     size_t item_count;                 /**< of items */
     struct hst_plan_room ram;          /**< RAM tier */
     struct hst_plan_room device;       /**< device tier; all zero without a device */
-    const struct hst_plan_policy *policy; /**< NULL = lru */
+    const struct hst_plan_policy *policy; /**< NULL = the default */
     double bytes_per_ms;               /**< measured fill speed; 0 = unknown */
 };
 
@@ -55,7 +38,7 @@ struct hst_plan_eviction {
     size_t candidate;         /**< index into the tier's candidates */
     const char *component_id; /**< the candidate's; borrowed from it */
     uint64_t bytes;           /**< it frees */
-    char reason[160];         /**< sentence for people */
+    char reason[200];         /**< sentence for people */
 };
 
 /** The result. Owned: hst_plan_fini. */
