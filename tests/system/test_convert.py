@@ -239,6 +239,16 @@ def test_a_conversion_can_be_cancelled(start, library):
     stream.close()
 
 
+def test_stopping_does_not_wait_for_it(start, library):
+    sparse(library / "large.safetensors", "F8_E4M3", GIB // 2)
+    daemon = start(library)
+    daemon.data("POST", "/api/models/large/convert", {"precision": "fp32", "wait": False})
+    wait_for_progress(daemon, "large")
+    began = time.monotonic()
+    assert daemon.stop() == 0 and time.monotonic() - began < 5
+    assert names(library) == ["checkpoint.safetensors", "every.safetensors", "large.safetensors"]
+
+
 def test_memory_does_not_grow_with_the_model(start, library):
     def peak(daemon):
         with open(f"/proc/{daemon.process.pid}/status", encoding="ascii") as file:
