@@ -5,6 +5,7 @@
 #include <immintrin.h>
 
 #define VECTOR __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl")))
+#define ALL ((__mmask16)0xffff) /* GCC's _mm512_cvtps_ph is a macro that warns of a sign at -O0 */
 enum { STEP = 16 };
 
 VECTOR static inline __m512 get_f64(const uint8_t *source)
@@ -58,7 +59,7 @@ VECTOR static inline void put_f32(uint8_t *target, __m512 floats, int nan)
 VECTOR static inline void put_f16(uint8_t *target, __m512 floats, int nan)
 {
     (void)nan;
-    _mm256_storeu_si256((__m256i *)target, _mm512_cvtps_ph(floats, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+    _mm256_storeu_si256((__m256i *)target, _mm512_maskz_cvtps_ph(ALL, floats, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
 
 VECTOR static inline void put_bf16(uint8_t *target, __m512 floats, int nan)

@@ -27,12 +27,13 @@ static bool has_avx512(void)
 /* By enum hst_convert_path. */
 static const struct {
     const struct hst_converter *converters;
+    size_t tables; /* of hst_convert_tables so many are faster */
     bool (*has)(void);
 } paths[] = {
-    {hst_convert_portable, has_always},
+    {hst_convert_portable, HST_TABLE_COUNT, has_always},
 #ifdef __x86_64__
-    {hst_convert_avx2, has_avx2},
-    {hst_convert_avx512, has_avx512},
+    {hst_convert_avx2, HST_TABLES_OF_BYTES, has_avx2},
+    {hst_convert_avx512, 0, has_avx512},
 #endif
 };
 enum { PATHS = sizeof paths / sizeof paths[0] };
@@ -59,20 +60,31 @@ bool hst_convert_use(enum hst_convert_path path)
     return true;
 }
 
+static const struct hst_converter *find_in(const struct hst_converter *converters, size_t count, enum hst_dtype from, enum hst_dtype to)
+{
+    for (size_t i = 0; i < count; i++)
+        if (converters[i].from == from && converters[i].to == to) return &converters[i];
+    return NULL;
+}
+
+static const struct hst_converter *find_on(int path, enum hst_dtype from, enum hst_dtype to)
+{
+    const struct hst_converter *found = find_in(hst_convert_tables, paths[path].tables, from, to);
+    return found != NULL ? found : find_in(paths[path].converters, HST_KERNEL_COUNT, from, to);
+}
+
 const struct hst_converter *hst_convert_find_on(enum hst_convert_path path, enum hst_dtype from, enum hst_dtype to)
 {
-    for (size_t i = 0; has(path) && i < HST_KERNEL_COUNT; i++)
-        if (paths[path].converters[i].from == from && paths[path].converters[i].to == to) return &paths[path].converters[i];
-    return NULL;
+    return has(path) ? find_on((int)path, from, to) : NULL;
 }
 
 const struct hst_converter *hst_convert_find(enum hst_dtype from, enum hst_dtype to)
 {
     if (chosen < 0) chosen = (int)hst_convert_path();
-    return hst_convert_find_on((enum hst_convert_path)chosen, from, to);
+    return find_on(chosen, from, to); /* without asking the processor, which takes long in a virtual machine */
 }
 
 bool hst_convert_knows(enum hst_dtype dtype)
 {
-    return dtype == HST_DTYPE_F32 || hst_convert_find_on(HST_CONVERT_PORTABLE, HST_DTYPE_F32, dtype) != NULL;
+    return dtype == HST_DTYPE_F32 || find_in(hst_convert_portable, HST_KERNEL_COUNT, HST_DTYPE_F32, dtype) != NULL;
 }

@@ -68,6 +68,12 @@ struct hst_f8 {
 /** How many they are: each type to every other. */
 #define HST_KERNEL_COUNT (HST_CONVERT_TYPES * (HST_CONVERT_TYPES - 1))
 
+/** Conversions by tables, ... */
+#define HST_TABLE_COUNT 10u
+/** ... of them those between two types of 8 bits, which come first. */
+#define HST_TABLES_OF_BYTES 2u
+/** Those by tables. */
+extern const struct hst_converter hst_convert_tables[HST_TABLE_COUNT];
 /** Those in C. */
 extern const struct hst_converter hst_convert_portable[HST_KERNEL_COUNT];
 #ifdef __x86_64__

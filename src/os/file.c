@@ -210,6 +210,16 @@ int hst_file_write_all(int fd, const void *bytes, size_t length, struct hst_erro
     return HST_OK;
 }
 
+void hst_file_write_back(int fd, uint64_t offset, uint64_t length)
+{
+    (void)sync_file_range(fd, (off_t)offset, (off_t)length, SYNC_FILE_RANGE_WRITE);
+}
+
+void hst_file_write_back_wait(int fd, uint64_t offset, uint64_t length)
+{
+    (void)sync_file_range(fd, (off_t)offset, (off_t)length, SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
+}
+
 int hst_file_replace(const char *path, const void *bytes, size_t length, struct hst_error *err)
 {
     char temporary[4096];

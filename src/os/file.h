@@ -55,6 +55,11 @@ int hst_file_read_past(int direct_fd, uint64_t offset, void *buffer, size_t leng
 /** Write all bytes to an fd; EINTR and short writes are retried. HST_E_NO_SPACE or HST_E_IO. */
 int hst_file_write_all(int fd, const void *bytes, size_t length, struct hst_error *err);
 
+/** Begin to bring these bytes of a file that is being written to the disk, so that little is left for its fsync. */
+void hst_file_write_back(int fd, uint64_t offset, uint64_t length);
+/** And wait until they are there. Errors are left to fsync. */
+void hst_file_write_back_wait(int fd, uint64_t offset, uint64_t length);
+
 /** Write a whole file atomically: temporary name in the same folder, fsync, rename. */
 int hst_file_replace(const char *path, const void *bytes, size_t length, struct hst_error *err);
 

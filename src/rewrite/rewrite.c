@@ -22,6 +22,7 @@ struct work {
     uint8_t *in, *out;     /* HST_REWRITE_READ_BYTES, HST_REWRITE_WRITE_BYTES */
     size_t used;           /* of out */
     uint64_t done_bytes;   /* read */
+    uint64_t at;           /* in the new file: written up to here */
 };
 
 static void fini(struct work *work)
@@ -123,11 +124,23 @@ static int prepare(struct work *work, struct hst_error *err)
     return work->in != NULL && work->out != NULL ? HST_OK : hst_error_nomem(err);
 }
 
+/* What is written goes on to the disk meanwhile, and not much of it waits there. */
+static void write_back(const struct work *work, size_t length)
+{
+    hst_file_write_back(work->target.fd, work->at, length);
+    uint64_t end = work->at + length, oldest = end > HST_REWRITE_DIRTY_BYTES ? end - HST_REWRITE_DIRTY_BYTES : 0;
+    if (oldest > 0) hst_file_write_back_wait(work->target.fd, oldest - hst_min_u64(oldest, length), hst_min_u64(oldest, length));
+}
+
 static int flush(struct work *work, struct hst_error *err)
 {
     size_t used = work->used;
+    if (used == 0) return HST_OK;
+    HST_TRY(hst_file_write_all(work->target.fd, work->out, used, err));
+    write_back(work, used);
+    work->at += used;
     work->used = 0;
-    return used > 0 ? hst_file_write_all(work->target.fd, work->out, used, err) : HST_OK;
+    return HST_OK;
 }
 
 /* Read `length` bytes of a tensor and convert them, or read them to where they are written from. There is room for them. */
@@ -178,6 +191,7 @@ static int write_all(struct work *work, struct hst_error *err)
     const struct hst_rewrite *rewrite = work->rewrite;
     HST_TRY(hst_replace_begin(&work->target, rewrite->output, rewrite->wish.model->files[0].path, err));
     HST_TRY(hst_file_write_all(work->target.fd, work->head.text, work->head.length, err));
+    work->at = work->head.length;
     for (size_t i = 0; i < work->sheet.count; i++)
         HST_TRY(write_tensor(work, &work->sheet.rows[i], err));
     HST_TRY(flush(work, err));

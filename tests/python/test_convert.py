@@ -1,14 +1,12 @@
 """hoist's conversions between floating types give the bits of PyTorch's ``tensor.to(dtype)``, whichever instructions they use."""
 import ctypes
 import itertools
-import os
-import pathlib
 
 import numpy
 import pytest
 import torch
+from own_daemon import BUILD
 
-BUILD = pathlib.Path(os.environ.get("HOIST_BUILD", "build"))
 LIBRARY = ctypes.CDLL(str((BUILD / "tests" / "libconvert.so").resolve()))
 LIBRARY.convert_on.argtypes = [ctypes.c_int] * 3 + [ctypes.c_void_p] * 2 + [ctypes.c_size_t]
 PATHS = {"portable": 0, "avx2": 1, "avx512": 2}

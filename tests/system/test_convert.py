@@ -239,6 +239,17 @@ def test_a_conversion_can_be_cancelled(start, library):
     stream.close()
 
 
+def test_stopping_does_not_wait_for_it(start, library):
+    sparse(library / "large.safetensors", "F8_E4M3", GIB // 2)
+    daemon = start(library)
+    daemon.data("POST", "/api/models/large/convert", {"precision": "fp32", "wait": False})
+    wait_for_progress(daemon, "large")
+    began = time.monotonic()
+    assert daemon.stop() == 0 and time.monotonic() - began < 5
+    assert names(library) == ["checkpoint.safetensors", "every.safetensors", "large.safetensors"]
+
+
+@pytest.mark.skipif("HOIST_SANITIZED" in os.environ, reason="a sanitizer takes memory of its own")
 def test_memory_does_not_grow_with_the_model(start, library):
     def peak(daemon):
         with open(f"/proc/{daemon.process.pid}/status", encoding="ascii") as file:
@@ -272,3 +283,49 @@ def test_quantised_numbers_stay_beside_their_scales(start, tmp_path):
     before, after = tensors(folder / "scaled.safetensors"), tensors(done["output"])
     changed = [name for name in before if not same_bits(before[name], after[name])]
     assert changed == ["blocks.1.weight"] and after["blocks.1.weight"].dtype == torch.bfloat16
+
+
+def test_what_torch_saved_becomes_safetensors(start, tmp_path):
+    folder = tmp_path / "torch"
+    folder.mkdir()
+    weights = {"blocks.0.weight": torch.randn(33, 7), "blocks.1.weight": torch.randn(8, 8).to(torch.float16), "steps": torch.tensor(3)}
+    torch.save(weights, folder / "saved.pt")
+    done = start(folder).data("POST", "/api/models/saved/convert", {"precision": "bf16"})
+    after = tensors(done["output"])
+    assert set(after) == set(weights) and after["steps"].dtype == torch.int64
+    assert all(same_bits(after[name], weights[name].to(torch.bfloat16)) for name in weights if name != "steps")
+
+
+def test_packed_weights_are_refused(start, tmp_path):
+    import gguf
+    import numpy
+
+    folder = tmp_path / "packed"
+    folder.mkdir()
+    for name, kind in (("plain", gguf.GGMLQuantizationType.F16), ("packed", gguf.GGMLQuantizationType.Q8_0)):
+        writer = gguf.GGUFWriter(str(folder / f"{name}.gguf"), "llama")
+        values = numpy.random.default_rng(1).standard_normal((4, 64), numpy.float32)
+        writer.add_tensor("blk.0.attn_q.weight", gguf.quants.quantize(values, kind), raw_dtype=kind)
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+    daemon = start(folder)
+    status, envelope = daemon.http("POST", "/api/models/packed/convert", {"precision": "bf16"})
+    assert (status, envelope["error"]["code"]) == (422, "incompatible") and "Q8_0" in envelope["error"]["message"]
+    done = daemon.data("POST", "/api/models/plain/convert", {"precision": "fp32"})
+    assert same_bits(tensors(done["output"])["blk.0.attn_q.weight"], torch.from_numpy(values).to(torch.float16).to(torch.float32))
+    assert names(folder) == ["packed.gguf", "plain-fp32.safetensors", "plain.gguf"]
+
+
+def test_a_folder_of_components_is_converted_one_at_a_time(shared_daemon, tmp_path):
+    found = [model for model in shared_daemon.data("GET", "/api/model/available")["models"] if model["format"] == "diffusers" and len(model["components"]) > 1]
+    if not found:
+        pytest.skip("the demo library has no pipeline here")
+    model = found[0]
+    path = f"/api/models/{model['model_id']}/convert"
+    assert shared_daemon.http("POST", path, {"precision": "bf16"})[1]["error"]["code"] == "incompatible"
+    role = model["components"][0]["component_type"]
+    done = shared_daemon.cli("convert", model["model_id"], "--precision", "fp64", "--component", role, "--output", tmp_path / "part.safetensors")
+    assert done.returncode == 0, done.stderr
+    assert {value.dtype for value in tensors(tmp_path / "part.safetensors").values() if value.is_floating_point()} == {torch.float64}
