@@ -68,6 +68,17 @@ uint64_t hst_cache_exclusive(const struct hst_residency *residency)
     return resident->claim != NULL ? hst_claim_exclusive(resident->claim) : 0;
 }
 
+uint64_t hst_cache_together(struct hst_residency *const *residencies, size_t count)
+{
+    HST_AUTO(hst_freep) struct hst_claim **claims = calloc(count + 1, sizeof(struct hst_claim *));
+    size_t held = 0;
+    for (size_t i = 0; claims != NULL && i < count; i++) {
+        claims[held] = hst_resident_of(residencies[i])->claim;
+        held += claims[held] != NULL;
+    }
+    return claims != NULL ? hst_claim_together(claims, held) : 0;
+}
+
 bool hst_cache_shares(const struct hst_residency *a, const struct hst_residency *b)
 {
     const struct hst_resident *x = (const struct hst_resident *)a, *y = (const struct hst_resident *)b;

@@ -125,6 +125,8 @@ uint64_t hst_claim_unref(struct hst_claim *claim);
 uint64_t hst_cache_cost(const struct hst_cache *cache, const struct hst_component *component, const struct hst_claim *claim);
 /** Bytes that evicting it would give back: what no other residency has, too. */
 uint64_t hst_cache_exclusive(const struct hst_residency *residency);
+/** Bytes that evicting all of these would give back. 0 also without memory to count them. */
+uint64_t hst_cache_together(struct hst_residency *const *residencies, size_t count);
 /** Have the two memory in common, beyond the page in which one ends and the other begins? */
 bool hst_cache_shares(const struct hst_residency *a, const struct hst_residency *b);
 /** The residency of this component in this generation, as stored, or NULL. Counts neither hit nor miss. */

@@ -468,6 +468,49 @@ uint64_t hst_claim_exclusive(const struct hst_claim *claim)
     return named(claim, 0, 1) - named(claim, 0, 2);
 }
 
+static bool count_uses(struct hst_claim *const *claims, size_t count, const struct hst_region *region, struct hst_ranges *uses)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (hst_ranges_reserve(uses, claims[i]->piece_count, NULL) < 0) return false;
+        for (size_t j = 0; j < claims[i]->piece_count; j++) {
+            const struct hst_piece *piece = &claims[i]->pieces[j];
+            if (claims[i]->regions[piece->region] == region) hst_ranges_use(uses, piece->begin, piece->begin + piece->size_bytes);
+        }
+    }
+    return true;
+}
+
+/* Bytes of a region that these claims name, and no other does. */
+static uint64_t together_in(struct hst_claim *const *claims, size_t count, const struct hst_region *region)
+{
+    struct hst_ranges uses = {0};
+    uint64_t bytes = 0;
+    bool counted = count_uses(claims, count, region, &uses);
+    for (size_t i = 0; counted && i + 1 < uses.count; i++) {
+        const struct hst_edge *edge = &uses.edges[i];
+        uint64_t end = uses.edges[i + 1].at;
+        if (edge->count > 0) bytes += end - edge->at - hst_ranges_count(&region->used, edge->at, end, edge->count + 1);
+    }
+    hst_ranges_fini(&uses);
+    return bytes;
+}
+
+static bool is_named_before(struct hst_claim *const *claims, size_t before, const struct hst_region *region)
+{
+    for (size_t i = 0; i < before; i++)
+        if (find_region(claims[i], region) < claims[i]->region_count) return true;
+    return false;
+}
+
+uint64_t hst_claim_together(struct hst_claim *const *claims, size_t count)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < count; i++)
+        for (size_t j = 0; j < claims[i]->region_count; j++)
+            if (!is_named_before(claims, i, claims[i]->regions[j])) bytes += together_in(claims, count, claims[i]->regions[j]);
+    return bytes;
+}
+
 /* More than the page in which one ends and the other begins. */
 static bool touch(const struct hst_claim *a, const struct hst_piece *x, const struct hst_claim *b, const struct hst_piece *y)
 {

@@ -1,6 +1,7 @@
 /* The facts that a plan is made of: what is there, what is missing, and whom nobody would miss. */
 #include "base/cleanup.h"
 #include "load/internal.h"
+#include "load/limits.h"
 #include "os/clock.h"
 
 #include <math.h>
@@ -86,6 +87,45 @@ static struct hst_plan_candidate candidate_of(const struct hst_loader *loader, c
                                        .idle_s = idle_s};
 }
 
+/* Members of a group, beginning with `first`: whoever shares memory with a member is one. */
+static size_t collect_group(struct hst_residency **members, struct hst_residency *const *all, size_t count, struct hst_plan_candidate *candidates, size_t first, unsigned group)
+{
+    size_t found = 0;
+    members[found++] = all[first];
+    candidates[first].group = group;
+    for (size_t at = 0; at < found; at++)
+        for (size_t i = 0; i < count; i++) {
+            if (candidates[i].group > 0 || candidates[i].bytes >= all[i]->charged_bytes || !hst_cache_shares(members[at], all[i])) continue;
+            candidates[i].group = group;
+            members[found++] = all[i];
+        }
+    return found;
+}
+
+static uint64_t sum_group(const struct hst_plan_candidate *candidates, size_t count, unsigned group)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < count; i++)
+        bytes += candidates[i].group == group ? candidates[i].bytes : 0;
+    return bytes;
+}
+
+/* Those that share memory free more together than each alone. */
+static void group_ram(struct gathering *gathering, size_t count)
+{
+    struct hst_plan_candidate *candidates = gathering->ram;
+    struct hst_residency **members = calloc(count + 1, sizeof(struct hst_residency *));
+    unsigned groups = 0;
+    for (size_t i = 0; members != NULL && i < count && groups < HST_GROUPS_MAX; i++) {
+        if (candidates[i].group > 0 || candidates[i].bytes >= gathering->victims.ram[i]->charged_bytes) continue;
+        size_t found = collect_group(members, gathering->victims.ram, count, candidates, i, ++groups);
+        uint64_t together = hst_cache_together(members, found), alone = sum_group(candidates, count, groups);
+        for (size_t j = 0; j < count; j++)
+            if (candidates[j].group == groups) candidates[j].joint_bytes = together > alone ? together - alone : 0;
+    }
+    free(members);
+}
+
 static size_t gather_ram(const struct hst_loader *loader, struct gathering *gathering)
 {
     size_t cursor = 0, count = 0;
@@ -94,7 +134,14 @@ static size_t gather_ram(const struct hst_loader *loader, struct gathering *gath
         gathering->victims.ram[count] = residency;
         gathering->ram[count++] = candidate_of(loader, residency->component, hst_cache_exclusive(residency), residency->last_used_seq, residency->fill_ns);
     }
+    group_ram(gathering, count);
     return count;
+}
+
+/* What is in RAM comes back to a device that references RAM at once; but it leaves RAM with it when both are short, so both choose alike. */
+static uint64_t reload_of(const struct hst_loaded_entry *entry)
+{
+    return entry->view.device->ops->references_ram ? entry->view.residency->fill_ns : 0;
 }
 
 static size_t gather_device(const struct hst_job_entry *job, struct gathering *gathering)
@@ -105,7 +152,7 @@ static size_t gather_device(const struct hst_job_entry *job, struct gathering *g
         struct hst_loaded_entry *entry = loader->loaded[i];
         if (entry->view.device != job->view.device || !hst_loaded_evictable(loader, entry)) continue;
         gathering->victims.device[count] = entry;
-        gathering->device[count++] = candidate_of(loader, entry->view.component, entry->view.device_bytes, entry->view.last_used_seq, 0);
+        gathering->device[count++] = candidate_of(loader, entry->view.component, entry->view.device_bytes, entry->view.last_used_seq, reload_of(entry));
     }
     return count;
 }

@@ -7,6 +7,8 @@
 #define HST_JOBS_KEPT 360u
 /** Jobs that may wait or run: beyond that somebody asks without listening. */
 #define HST_JOBS_ACTIVE_MAX 1024u
+/** Groups of components that share memory with each other, as far as a plan counts what they free together: beyond it each counts for itself. */
+#define HST_GROUPS_MAX 32u
 /** Threads that check files and talk to devices: one a component of a usual pipeline. */
 #define HST_LOAD_THREADS 4u
 /** Between two looks at whether memory of ours has holes worth closing, when nothing is loaded: it costs nothing to look. */

@@ -54,7 +54,7 @@ static void the_least_recently_used_goes_first_and_no_more_than_needed(void **st
 {
     struct hst_plan_candidate candidates[] = {{"new", 10, 9, 0}, {"old", 10, 1, 0}, {"middle", 10, 5, 0}};
     struct hst_plan_item wanted = item("a", NULL, 0);
-    struct hst_plan_facts facts = {.items = &wanted, .item_count = 1, .ram = {30, 30, candidates, 3}, .device = {.budget_bytes = 10}};
+    struct hst_plan_facts facts = {.items = &wanted, .item_count = 1, .ram = {30, 30, candidates, 3}, .device = {.budget_bytes = 10}, .policy = hst_plan_policy_find("lru")};
     struct hst_plan plan;
     (void)state;
     assert_int_equal(hst_plan_make(&facts, &plan, NULL), 0);
