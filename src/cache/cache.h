@@ -135,8 +135,8 @@ struct hst_residency *hst_cache_find(const struct hst_cache *cache, const struct
 struct hst_residency *hst_cache_find_as(const struct hst_cache *cache, const struct hst_component *component, const char *precision);
 /** Residencies in order of their component's id: start with *cursor = 0; NULL at the end. */
 struct hst_residency *hst_cache_next(const struct hst_cache *cache, size_t *cursor);
-/** Uses count half as much after so long: long enough to remember what a day's work is made of, short enough to forget it in a week. */
-#define HST_HEAT_HALF_SECONDS 14400.0
+/** Uses count half as much after so long (found with the tuning traces of bench/policies). */
+#define HST_HEAT_HALF_SECONDS 3600.0
 
 /** How often a component was asked for since the daemon started, whatever its generation. */
 struct hst_usage {

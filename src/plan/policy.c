@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/** How much a second without use weighs: found with the tuning traces of bench/policies. */
-#define RECENCY 8.0
-/** What was used this long ago or less is about as likely to be used as what was used just now. */
-#define HORIZON_S 14400.0
+/** What was used this long ago or less is about as likely to be used as what was used just now (found, as UNSEEN, with the tuning traces of bench/policies). */
+#define HORIZON_S 300.0
+/** Uses that everything is believed to have had: one or two say little. */
+#define UNSEEN 2.0
 
 /* Least recently used first. */
 static double value_lru(const struct hst_plan_candidate *candidate)
@@ -22,15 +22,16 @@ static double value_lfu(const struct hst_plan_candidate *candidate)
     return candidate->heat;
 }
 
-/* How often it is used, by what is known: uses of late, weighed down while it is not used, or the time that is predicted. */
+/* How often it is used, by what is known: uses of late, weighed down while it is not used (as in hyperbolic caching: Blankstein et al., USENIX ATC
+ * 2017), or the time that is predicted. */
 static double use_rate(const struct hst_plan_candidate *candidate)
 {
-    double rate = (1 + candidate->heat) / (HORIZON_S + RECENCY * candidate->idle_s);
+    double rate = (UNSEEN + candidate->heat) / (HORIZON_S + candidate->idle_s);
     if (candidate->next_use_s > 0) rate = fmax(rate, 1 / candidate->next_use_s);
     return rate;
 }
 
-/* Seconds of loading that a byte of it saves: what costs most to do without stays. */
+/* Seconds of loading that a byte of it saves a second (the cost over size of GreedyDual-Size-Frequency: Cherkasova, HPL-98-69). */
 static double value_cost(const struct hst_plan_candidate *candidate)
 {
     double cost = candidate->reload_ns > 0 ? (double)candidate->reload_ns / 1e9 : (double)candidate->bytes / 1e9;
