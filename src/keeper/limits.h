@@ -22,7 +22,7 @@
 #define HST_KEEPER_LOCK_MS 30000u
 /** Until a new one greets: its program may lie on a disk that sleeps. */
 #define HST_KEEPER_START_MS 10000u
-/** Until one that was told to free everything has: 5 TiB of small pages at 2 GiB a millisecond would be less; the daemon stops within 5 s. */
+/** Until one that was told to free everything has: the daemon itself is gone within 5 s. */
 #define HST_KEEPER_END_MS 3000u
 /** How long it keeps the memory of a hoistd that ended without a word: the time to notice and start it again by hand. */
 #define HST_KEEPER_WAIT_SECONDS 60u

@@ -13,17 +13,11 @@
  * NULL for a link that could not be opened: requests then return HST_E_UNREACHABLE. Locks are those of the keeper's own mapping: hoistd
  * may unlock its own as soon as they are there. Its RLIMIT_MEMLOCK is what hoistd had when it was started, and counts for it alone. */
 #include "keeper/limits.h"
-#include "base/error.h"
+#include "keeper/ranges.h"
 #include <uv.h>
 
 /** The connection. */
 struct hst_keeper;
-
-/** A locked range of the first file of an item. */
-struct hst_keeper_range {
-    uint64_t offset;     /**< in the file, page-aligned */
-    uint64_t size_bytes; /**< multiple of a page */
-};
 
 /** What is kept. Its meaning is the caller's: the keeper knows `fds[0]` alone, which it maps to lock it. */
 struct hst_keeper_item {
