@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "cache/cache.h"
 #include "catalog/catalog.h"
+#include "daemon/keeping.h"
 #include "daemon/parsing.h"
 #include "daemon/paths.h"
 #include "daemon/roots.h"
@@ -37,7 +38,7 @@
 struct daemon {
     const struct hst_settings *settings;
     uv_loop_t loop;
-    uv_signal_t signals[2];
+    uv_signal_t signals[3];
     char socket[HST_PATH_MAX];
     char state[HST_PATH_MAX];
     char python[HST_PATH_MAX];
@@ -45,6 +46,7 @@ struct daemon {
     uint64_t ram_bytes;
     int lock_fd;
     struct hst_service_slot slot;
+    struct hst_keeper *keeper;
     struct hst_cache *cache;
     struct hst_device *devices[DEVICES_MAX];
     size_t device_count;
@@ -74,6 +76,18 @@ static int start_state(struct daemon *daemon, struct hst_error *err)
 static void stop_state(struct daemon *daemon)
 {
     hst_closep(&daemon->lock_fd);
+}
+
+static int start_keeper(struct daemon *daemon, struct hst_error *err)
+{
+    (void)err;
+    hst_keeping_begin(daemon->settings, daemon->state, &daemon->loop, &daemon->keeper);
+    return HST_OK;
+}
+
+static void stop_keeper(struct daemon *daemon)
+{
+    hst_keeper_free(daemon->keeper);
 }
 
 static int start_cache(struct daemon *daemon, struct hst_error *err)
@@ -311,21 +325,22 @@ static void stop_workers(struct daemon *daemon)
     hst_workers_free(daemon->workers);
 }
 
-/* The first signal drains, the second ends at once. */
+/* The first signal drains, the second ends at once. SIGUSR2 leaves the memory to the next hoistd, an upgraded one for example. */
 static void on_signal(uv_signal_t *handle, int number)
 {
     if (number == 0) return;
     struct daemon *daemon = handle->data;
     uv_signal_stop(handle);
     hst_log(HST_LOG_INFO, "daemon", "stopping on signal %d", number);
+    if (number == SIGUSR2) hst_keeper_leave(daemon->keeper);
     uv_stop(&daemon->loop);
 }
 
 static int start_signals(struct daemon *daemon, struct hst_error *err)
 {
-    static const int numbers[] = {SIGTERM, SIGINT};
+    static const int numbers[] = {SIGTERM, SIGINT, SIGUSR2};
     (void)err;
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 3; i++) {
         uv_signal_init(&daemon->loop, &daemon->signals[i]);
         daemon->signals[i].data = daemon;
         uv_signal_start(&daemon->signals[i], on_signal, numbers[i]);
@@ -335,7 +350,7 @@ static int start_signals(struct daemon *daemon, struct hst_error *err)
 
 static void stop_signals(struct daemon *daemon)
 {
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < 3; i++)
         uv_close((uv_handle_t *)&daemon->signals[i], NULL);
 }
 
@@ -345,7 +360,8 @@ static const struct {
     int (*start)(struct daemon *daemon, struct hst_error *err);
     void (*stop)(struct daemon *daemon);
 } parts[] = {
-    {"signals", start_signals, stop_signals}, {"state", start_state, stop_state},       {"cache", start_cache, stop_cache},
+    {"signals", start_signals, stop_signals}, {"state", start_state, stop_state},       {"keeper", start_keeper, stop_keeper},
+    {"cache", start_cache, stop_cache},
     {"devices", start_devices, stop_devices}, {"sandbox", start_parsing, stop_parsing}, {"catalog", start_catalog, stop_catalog},
     {"loader", start_loader, stop_loader},    {"service", start_service, stop_service}, {"socket", start_wire, stop_wire},
     {"http", start_http, stop_http},          {"metrics", start_metrics, stop_metrics}, {"workers", start_workers, stop_workers},

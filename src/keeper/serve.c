@@ -48,14 +48,19 @@ static int end(struct keeper *keeper, struct hst_keeper_frame *answer, struct hs
     return HST_OK;
 }
 
+/* Are files and blob as announced? */
+static bool is_item(const struct hst_keeper_packet *packet, bool in_file)
+{
+    bool fits = in_file ? packet->files.count > 0 && packet->body_bytes == 0 : packet->body_bytes == packet->frame.size_bytes;
+    return fits && packet->files.count <= HST_KEEPER_FDS_MAX + in_file && packet->frame.size_bytes <= HST_KEEPER_BLOB_MAX;
+}
+
 /* What the packet brings, as an item: its files are taken over, its blob is copied. */
 static int take_item(struct hst_keeper_packet *packet, struct hst_kept *ret_given, struct hst_error *err)
 {
     const struct hst_keeper_frame *frame = &packet->frame;
     bool in_file = (frame->flags & HST_KEEPER_BLOB_IN_FILE) != 0;
-    bool fits = in_file ? packet->files.count > 0 && packet->body_bytes == 0 : packet->body_bytes == frame->size_bytes;
-    if (!fits || packet->files.count > HST_KEEPER_FDS_MAX + in_file || frame->size_bytes > HST_KEEPER_BLOB_MAX)
-        return hst_error_set(err, HST_E_PROTOCOL, "files and blob are not as announced");
+    if (!is_item(packet, in_file)) return hst_error_set(err, HST_E_PROTOCOL, "files and blob are not as announced");
     void *blob = packet->body_bytes > 0 ? malloc(packet->body_bytes) : NULL;
     if (blob == NULL && packet->body_bytes > 0) return hst_error_nomem(err);
     if (blob != NULL) memcpy(blob, packet->body, packet->body_bytes);
