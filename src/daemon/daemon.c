@@ -30,6 +30,8 @@
 #define STOP_SECONDS 5u
 /** Hashing nobody asked for begins so long after the last scan or load: a script that loads one model after the other has the disk for itself. */
 #define HASH_QUIET_MS 2000u
+/** Exit code after SIGUSR2, by which dist/hoistd.service knows that it is to be started again (EX_TEMPFAIL). */
+#define EXIT_UPGRADE 75
 /** Most devices. */
 #define DEVICES_MAX 16u
 /** Longest token in a token file. */
@@ -45,6 +47,7 @@ struct daemon {
     char token[TOKEN_MAX];
     uint64_t ram_bytes;
     int lock_fd;
+    int exit_code;
     struct hst_service_slot slot;
     struct hst_keeper *keeper;
     struct hst_cache *cache;
@@ -325,6 +328,12 @@ static void stop_workers(struct daemon *daemon)
     hst_workers_free(daemon->workers);
 }
 
+static void leave_memory(struct daemon *daemon)
+{
+    hst_keeper_leave(daemon->keeper);
+    daemon->exit_code = EXIT_UPGRADE;
+}
+
 /* The first signal drains, the second ends at once. SIGUSR2 leaves the memory to the next hoistd, an upgraded one for example. */
 static void on_signal(uv_signal_t *handle, int number)
 {
@@ -332,7 +341,7 @@ static void on_signal(uv_signal_t *handle, int number)
     struct daemon *daemon = handle->data;
     uv_signal_stop(handle);
     hst_log(HST_LOG_INFO, "daemon", "stopping on signal %d", number);
-    if (number == SIGUSR2) hst_keeper_leave(daemon->keeper);
+    if (number == SIGUSR2) leave_memory(daemon);
     uv_stop(&daemon->loop);
 }
 
@@ -383,7 +392,7 @@ static int serve(struct daemon *daemon)
     say_ready(daemon);
     uv_run(&daemon->loop, UV_RUN_DEFAULT);
     hst_process_notify("STOPPING=1");
-    return 0;
+    return daemon->exit_code;
 }
 
 /* Log what failed, in the shape that people see on a terminal. @return exit code */

@@ -14,8 +14,9 @@
 #define HST_KEEPER_ITEMS_MAX 65536u
 /** Most separate locked ranges of an item, after neighbours were joined: a file whose tensors are locked one by one has gaps between few. */
 #define HST_KEEPER_RANGES_MAX 16384u
-/** Pages locked by one request: some milliseconds when they are in memory, which is the longest that another thread waits for its turn. */
-#define HST_KEEPER_LOCK_BYTES UINT64_C(67108864)
+/** Bytes locked by one request: 2 to 3 ms of small pages that are in memory (measured), which is how long another thread, or the
+ * loop, may have to wait for its turn. */
+#define HST_KEEPER_LOCK_BYTES UINT64_C(16777216)
 /** Until it answers what takes microseconds; then the memory is not kept, and hoistd goes on. */
 #define HST_KEEPER_ANSWER_MS 1000u
 /** Until it has locked what may have to come from a disk again. */

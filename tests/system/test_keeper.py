@@ -63,7 +63,7 @@ def test_it_outlives_a_hoistd_that_is_killed_and_ends_with_one_that_stops(daemon
 
 def test_an_upgrade_leaves_it(daemon):
     pid = keeper_of(daemon)
-    assert daemon.stop(signal.SIGUSR2) == 0
+    assert daemon.stop(signal.SIGUSR2) == 75
     assert is_running(pid)
     daemon.start()
     assert keeper_of(daemon) == pid

@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -179,6 +180,19 @@ static void run_until(struct scene *scene, const int *counter)
     assert_true(*counter > 0);
 }
 
+/* What the kernel says a process has locked; -1 where sanitizers make mlock(2) do nothing. */
+static long locked_kb(int pid)
+{
+    char path[40], line[256];
+    long kb = -1;
+    snprintf(path, sizeof path, "/proc/%d/status", pid);
+    FILE *file = fopen(path, "re");
+    while (fgets(line, sizeof line, file) != NULL)
+        if (sscanf(line, "VmLck: %ld", &kb) == 1) break;
+    fclose(file);
+    return kb > 0 ? kb : -1;
+}
+
 static void what_was_put_and_locked_is_there_for_the_next_hoistd(void **state)
 {
     struct scene *scene = *state;
@@ -196,6 +210,8 @@ static void what_was_put_and_locked_is_there_for_the_next_hoistd(void **state)
     assert_int_equal(adopt(scene, &seen), 1);
     fstat(fd, &st);
     assert_int_equal(seen.inode, st.st_ino);
+    long kb = locked_kb(hst_keeper_status(scene->keeper).pid);
+    assert_true(kb == 150 * 1024 || kb == -1);
     assert_int_equal(seen.last.kind, 9);
     assert_int_equal(seen.last.fd_count, 1);
     assert_int_equal(seen.last.range_count, 1);
@@ -337,6 +353,37 @@ static void what_somebody_left_can_be_dismissed(void **state)
     open_link(scene, 5);
 }
 
+struct putter {
+    struct scene *scene;
+    pthread_t thread;
+};
+
+static void *put_many(void *arg)
+{
+    enum { EACH = 100 };
+    const struct putter *putter = arg;
+    bool locked = true;
+    for (int i = 0; i < EACH && locked; i++) {
+        uint64_t id = put(putter->scene, 8192, "x", 1);
+        assert_int_equal(hst_keeper_lock(putter->scene->keeper, id, &(struct hst_keeper_range){4096, 4096}, &locked, NULL), 0);
+    }
+    return NULL;
+}
+
+static void threads_take_turns(void **state)
+{
+    struct scene *scene = *state;
+    struct putter putters[4];
+    struct seen seen = {0};
+    for (int i = 0; i < 4; i++) {
+        putters[i].scene = scene;
+        pthread_create(&putters[i].thread, NULL, put_many, &putters[i]);
+    }
+    for (int i = 0; i < 4; i++)
+        pthread_join(putters[i].thread, NULL);
+    assert_int_equal(adopt(scene, &seen), 400);
+}
+
 /* ---- packets that hoistd never sends ---- */
 
 static struct hst_keeper_packet *ask_raw(int fd, const void *bytes, size_t length, const int *fds, size_t fd_count)
@@ -436,6 +483,32 @@ static void a_program_that_is_missing_is_an_error(void **state)
     unlink(socket);
 }
 
+/* 256 MiB that are in memory already, in small pages. */
+static void a_large_lock_is_made_in_pieces(void **state)
+{
+    struct scene *scene = *state;
+    const struct hst_keeper_range all = {0, 256 * MIB};
+    bool locked = false;
+    HST_AUTO(hst_closep) int fd = file_of(all.size_bytes);
+    static char zeros[MIB];
+    for (uint64_t at = 0; at < all.size_bytes; at += MIB)
+        assert_int_equal(pwrite(fd, zeros, MIB, (off_t)at), MIB);
+    struct hst_keeper_item item = {.id = hst_keeper_new_id(scene->keeper), .fds = {fd}, .fd_count = 1};
+    assert_int_equal(hst_keeper_put(scene->keeper, &item, NULL), 0);
+    uint64_t begin = hst_clock_ns();
+    assert_int_equal(hst_keeper_lock(scene->keeper, item.id, &all, &locked, NULL), 0);
+    double lock_ms = hst_clock_ms_since(begin);
+    assert_true(locked);
+    begin = hst_clock_ns();
+    assert_int_equal(hst_keeper_unlock(scene->keeper, item.id, &all, NULL), 0);
+    double unlock_ms = hst_clock_ms_since(begin);
+    begin = hst_clock_ns();
+    assert_int_equal(hst_keeper_drop(scene->keeper, item.id, on_dropped, scene), 0);
+    while (scene->dropped == 0)
+        uv_run(&scene->loop, UV_RUN_ONCE);
+    print_message("256 MiB of 4 KiB pages: lock %.1f ms, unlock %.1f ms, drop %.1f ms\n", lock_ms, unlock_ms, hst_clock_ms_since(begin));
+}
+
 /* How long things take; the limits are generous, the figures are for people. */
 static void requests_take_microseconds(void **state)
 {
@@ -474,8 +547,9 @@ int main(void)
         TEST(what_was_put_and_locked_is_there_for_the_next_hoistd), TEST(a_long_description_travels_too), TEST(many_separate_locks_come_back),
         TEST(what_an_adopter_does_not_want_is_let_go), TEST(the_end_of_a_lease_is_seen_by_the_next_hoistd), TEST(another_keeper_takes_the_place_of_one_that_dies),
         TEST(one_that_does_not_answer_costs_one_wait_and_catches_up), TEST(it_ends_when_nobody_comes), TEST(what_somebody_left_can_be_dismissed),
+        TEST(threads_take_turns),
         TEST(nonsense_is_refused_and_the_connection_goes_on), TEST(one_of_another_major_version_may_only_say_goodbye),
-        cmocka_unit_test(without_a_keeper_requests_fail_and_nothing_else), TEST(a_program_that_is_missing_is_an_error), TEST(requests_take_microseconds)};
+        cmocka_unit_test(without_a_keeper_requests_fail_and_nothing_else), TEST(a_program_that_is_missing_is_an_error), TEST(a_large_lock_is_made_in_pieces), TEST(requests_take_microseconds)};
     uv_loop_t first; /* libuv opens a pipe for good */
     signal(SIGPIPE, SIG_IGN);
     uv_loop_init(&first);
