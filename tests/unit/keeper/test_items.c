@@ -71,6 +71,11 @@ static void put(struct hst_items *items, uint64_t id, uint64_t size_bytes)
     assert_int_equal(given.fd_count, 0);
 }
 
+static const struct hst_kept *first_of(const struct hst_items *items)
+{
+    return hst_container_of(items->all.next, struct hst_kept, node);
+}
+
 static void locked_is_locked_and_unlocked_is_not(void **state)
 {
     bool locked = false;
@@ -102,6 +107,7 @@ static void beyond_the_limit_nothing_of_a_range_is_locked(void **state)
     assert_int_equal(status, 0);
     assert_false(locked);
     assert_int_equal(locked_kb(), 0);
+    assert_int_equal(first_of(*state)->locked.count, 0);
 }
 
 static void a_file_that_was_truncated_is_not_locked_and_kills_nobody(void **state)
@@ -116,7 +122,9 @@ static void a_file_that_was_truncated_is_not_locked_and_kills_nobody(void **stat
     assert_int_equal(ftruncate(fd, 4096), 0);
     assert_int_equal(hst_items_lock(*state, 1, &(struct hst_keeper_range){2 * MIB, MIB}, &locked, NULL), 0);
     assert_false(locked);
+    assert_int_equal(first_of(*state)->locked.count, 1);
     assert_int_equal(hst_items_unlock(*state, 1, &(struct hst_keeper_range){0, MIB}, NULL), 0);
+    assert_int_equal(locked_kb(), 0);
 }
 
 static void ranges_that_are_none_are_refused(void **state)

@@ -439,6 +439,7 @@ static void one_of_another_major_version_may_only_say_goodbye(void **state)
     struct hst_keeper_frame hello = hst_keeper_hello(5), list = {.verb = HST_KEEPER_LIST};
     hst_keeper_leave(scene->keeper);
     hst_keeper_free(scene->keeper);
+    scene->keeper = NULL;
     HST_AUTO(hst_closep) int fd = hst_seqpacket_connect(scene->socket, 1000, NULL);
     assert_int_equal(ask_raw(fd, &list, sizeof list, NULL, 0)->frame.status, HST_E_PROTOCOL);
     hello.offset += UINT64_C(1) << 32;
