@@ -253,7 +253,7 @@ static void use(struct hst_claim *claim, size_t from, size_t end)
 static int reserve(const struct hst_claim *claim, struct hst_error *err)
 {
     for (size_t i = 0; i < claim->region_count; i++)
-        HST_TRY(hst_ranges_reserve(&claim->regions[i]->used, claim->piece_count, err));
+        HST_TRY(hst_uses_reserve(&claim->regions[i]->used, claim->piece_count, err));
     return HST_OK;
 }
 
@@ -393,7 +393,7 @@ static uint64_t named(const struct hst_claim *claim, size_t from, uint32_t least
     uint64_t bytes = 0;
     for (size_t i = from; i < claim->piece_count; i++) {
         const struct hst_piece *piece = &claim->pieces[i];
-        bytes += hst_ranges_count(&claim->regions[piece->region]->used, piece->begin, piece->begin + piece->size_bytes, least);
+        bytes += hst_uses_count(&claim->regions[piece->region]->used, piece->begin, piece->begin + piece->size_bytes, least);
     }
     return bytes;
 }
@@ -468,13 +468,13 @@ uint64_t hst_claim_exclusive(const struct hst_claim *claim)
     return named(claim, 0, 1) - named(claim, 0, 2);
 }
 
-static bool count_uses(struct hst_claim *const *claims, size_t count, const struct hst_region *region, struct hst_ranges *uses)
+static bool count_uses(struct hst_claim *const *claims, size_t count, const struct hst_region *region, struct hst_uses *uses)
 {
     for (size_t i = 0; i < count; i++) {
-        if (hst_ranges_reserve(uses, claims[i]->piece_count, NULL) < 0) return false;
+        if (hst_uses_reserve(uses, claims[i]->piece_count, NULL) < 0) return false;
         for (size_t j = 0; j < claims[i]->piece_count; j++) {
             const struct hst_piece *piece = &claims[i]->pieces[j];
-            if (claims[i]->regions[piece->region] == region) hst_ranges_use(uses, piece->begin, piece->begin + piece->size_bytes);
+            if (claims[i]->regions[piece->region] == region) hst_uses_use(uses, piece->begin, piece->begin + piece->size_bytes);
         }
     }
     return true;
@@ -483,15 +483,15 @@ static bool count_uses(struct hst_claim *const *claims, size_t count, const stru
 /* Bytes of a region that these claims name, and no other does. */
 static uint64_t together_in(struct hst_claim *const *claims, size_t count, const struct hst_region *region)
 {
-    struct hst_ranges uses = {0};
+    struct hst_uses uses = {0};
     uint64_t bytes = 0;
     bool counted = count_uses(claims, count, region, &uses);
     for (size_t i = 0; counted && i + 1 < uses.count; i++) {
         const struct hst_edge *edge = &uses.edges[i];
         uint64_t end = uses.edges[i + 1].at;
-        if (edge->count > 0) bytes += end - edge->at - hst_ranges_count(&region->used, edge->at, end, edge->count + 1);
+        if (edge->count > 0) bytes += end - edge->at - hst_uses_count(&region->used, edge->at, end, edge->count + 1);
     }
-    hst_ranges_fini(&uses);
+    hst_uses_fini(&uses);
     return bytes;
 }
 

@@ -244,7 +244,7 @@ bool hst_cache_is_thin(const struct hst_cache *cache)
 
 static int list_live(struct compaction *compaction, struct hst_error *err)
 {
-    const struct hst_ranges *used = &compaction->from->used;
+    const struct hst_uses *used = &compaction->from->used;
     compaction->live = calloc(used->count + 1, sizeof *compaction->live);
     if (compaction->live == NULL) return hst_error_nomem(err);
     for (size_t i = 0; i + 1 < used->count; i++) {
@@ -347,7 +347,7 @@ static int charge(struct compaction *compaction, struct hst_error *err)
     HST_TRY(hst_cache_check_room(cache, compaction->live_bytes, err));
     compaction->to = hst_region_new(cache, compaction->from->kind, compaction->live_bytes);
     if (compaction->to == NULL) return hst_error_nomem(err);
-    int status = hst_ranges_reserve(&compaction->to->used, 1, err);
+    int status = hst_uses_reserve(&compaction->to->used, 1, err);
     if (status == HST_OK)
         hst_region_use(compaction->to, 0, compaction->live_bytes);
     else

@@ -63,7 +63,7 @@ void hst_region_unref(struct hst_region *region)
     hst_list_remove(&region->node);
     hst_twins_forget(region, 0, UINT64_MAX);
     region->cache->stats.used_bytes -= region->used.used_bytes + region->stuck_bytes;
-    hst_ranges_fini(&region->used);
+    hst_uses_fini(&region->used);
     hst_memfd_fini(&region->memory);
     close_file(region);
     free(region);
@@ -102,7 +102,7 @@ void hst_region_discard(struct hst_opened_file *file)
 
 uint64_t hst_region_use(struct hst_region *region, uint64_t begin, uint64_t end)
 {
-    uint64_t fresh = hst_ranges_use(&region->used, begin, end);
+    uint64_t fresh = hst_uses_use(&region->used, begin, end);
     region->cache->stats.used_bytes += fresh;
     return fresh;
 }
@@ -127,5 +127,5 @@ static void give_back(void *context, uint64_t begin, uint64_t end)
 void hst_region_release(struct hst_region *region, uint64_t begin, uint64_t end, bool drop)
 {
     struct release release = {region, drop};
-    hst_ranges_release(&region->used, begin, end, give_back, &release);
+    hst_uses_release(&region->used, begin, end, give_back, &release);
 }

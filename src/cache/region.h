@@ -6,7 +6,7 @@
  * Loop thread only, but for what says [worker]. */
 #include "base/list.h"
 #include "cache/cache.h"
-#include "cache/ranges.h"
+#include "cache/uses.h"
 #include "os/hold.h"
 #include "os/tmpfs.h"
 
@@ -20,7 +20,7 @@ struct hst_region {
     enum hst_backing kind;             /**< what holds the bytes; of memory of our own: settled when it is prepared */
     const struct hst_backing_ops *ops; /**< how */
     unsigned refs;                     /**< claims that name it, or read from it */
-    struct hst_ranges used;            /**< how often each page is named */
+    struct hst_uses used;            /**< how often each page is named */
     uint64_t size_bytes;               /**< of the file, rounded up to pages, or of the memory */
     uint64_t stuck_bytes;              /**< named by nobody, but not to be given back before all of it is */
     struct hst_mark *marks;            /**< known tensors in it (twins.h) */

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "cache/cache.h"
 #include "catalog/catalog.h"
+#include "daemon/keeping.h"
 #include "daemon/parsing.h"
 #include "daemon/paths.h"
 #include "daemon/roots.h"
@@ -29,6 +30,8 @@
 #define STOP_SECONDS 5u
 /** Hashing nobody asked for begins so long after the last scan or load: a script that loads one model after the other has the disk for itself. */
 #define HASH_QUIET_MS 2000u
+/** Exit code after SIGUSR2, by which dist/hoistd.service knows that it is to be started again (EX_TEMPFAIL). */
+#define EXIT_UPGRADE 75
 /** Most devices. */
 #define DEVICES_MAX 16u
 /** Longest token in a token file. */
@@ -37,14 +40,16 @@
 struct daemon {
     const struct hst_settings *settings;
     uv_loop_t loop;
-    uv_signal_t signals[2];
+    uv_signal_t signals[3];
     char socket[HST_PATH_MAX];
     char state[HST_PATH_MAX];
     char python[HST_PATH_MAX];
     char token[TOKEN_MAX];
     uint64_t ram_bytes;
     int lock_fd;
+    int exit_code;
     struct hst_service_slot slot;
+    struct hst_keeper *keeper;
     struct hst_cache *cache;
     struct hst_device *devices[DEVICES_MAX];
     size_t device_count;
@@ -74,6 +79,18 @@ static int start_state(struct daemon *daemon, struct hst_error *err)
 static void stop_state(struct daemon *daemon)
 {
     hst_closep(&daemon->lock_fd);
+}
+
+static int start_keeper(struct daemon *daemon, struct hst_error *err)
+{
+    (void)err;
+    hst_keeping_begin(daemon->settings, daemon->state, &daemon->loop, &daemon->keeper);
+    return HST_OK;
+}
+
+static void stop_keeper(struct daemon *daemon)
+{
+    hst_keeper_free(daemon->keeper);
 }
 
 static int start_cache(struct daemon *daemon, struct hst_error *err)
@@ -312,21 +329,28 @@ static void stop_workers(struct daemon *daemon)
     hst_workers_free(daemon->workers);
 }
 
-/* The first signal drains, the second ends at once. */
+static void leave_memory(struct daemon *daemon)
+{
+    hst_keeper_leave(daemon->keeper);
+    daemon->exit_code = EXIT_UPGRADE;
+}
+
+/* The first signal drains, the second ends at once. SIGUSR2 leaves the memory to the next hoistd, an upgraded one for example. */
 static void on_signal(uv_signal_t *handle, int number)
 {
     if (number == 0) return;
     struct daemon *daemon = handle->data;
     uv_signal_stop(handle);
     hst_log(HST_LOG_INFO, "daemon", "stopping on signal %d", number);
+    if (number == SIGUSR2) leave_memory(daemon);
     uv_stop(&daemon->loop);
 }
 
 static int start_signals(struct daemon *daemon, struct hst_error *err)
 {
-    static const int numbers[] = {SIGTERM, SIGINT};
+    static const int numbers[] = {SIGTERM, SIGINT, SIGUSR2};
     (void)err;
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 3; i++) {
         uv_signal_init(&daemon->loop, &daemon->signals[i]);
         daemon->signals[i].data = daemon;
         uv_signal_start(&daemon->signals[i], on_signal, numbers[i]);
@@ -336,7 +360,7 @@ static int start_signals(struct daemon *daemon, struct hst_error *err)
 
 static void stop_signals(struct daemon *daemon)
 {
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < 3; i++)
         uv_close((uv_handle_t *)&daemon->signals[i], NULL);
 }
 
@@ -346,7 +370,8 @@ static const struct {
     int (*start)(struct daemon *daemon, struct hst_error *err);
     void (*stop)(struct daemon *daemon);
 } parts[] = {
-    {"signals", start_signals, stop_signals}, {"state", start_state, stop_state},       {"cache", start_cache, stop_cache},
+    {"signals", start_signals, stop_signals}, {"state", start_state, stop_state},       {"keeper", start_keeper, stop_keeper},
+    {"cache", start_cache, stop_cache},
     {"devices", start_devices, stop_devices}, {"sandbox", start_parsing, stop_parsing}, {"catalog", start_catalog, stop_catalog},
     {"loader", start_loader, stop_loader},    {"service", start_service, stop_service}, {"socket", start_wire, stop_wire},
     {"http", start_http, stop_http},          {"metrics", start_metrics, stop_metrics}, {"workers", start_workers, stop_workers},
@@ -368,7 +393,7 @@ static int serve(struct daemon *daemon)
     say_ready(daemon);
     uv_run(&daemon->loop, UV_RUN_DEFAULT);
     hst_process_notify("STOPPING=1");
-    return 0;
+    return daemon->exit_code;
 }
 
 /* Log what failed, in the shape that people see on a terminal. @return exit code */

@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "daemon/daemon.h"
 #include "daemon/inspect.h"
+#include "daemon/keeping.h"
 
 #include <stdio.h>
 
@@ -33,7 +34,7 @@ static const struct {
     const char *key;
     int (*run)(const struct hst_settings *settings);
 } modes[] = {
-    {"help", show_help}, {"version", show_version}, {"verify", hst_inspect_verify}, {"scan_once", hst_inspect_scan}, {NULL, hst_daemon_run},
+    {"help", show_help}, {"version", show_version}, {"verify", hst_inspect_verify}, {"scan_once", hst_inspect_scan}, {"free_kept", hst_keeping_free_kept}, {NULL, hst_daemon_run},
 };
 
 static int run(const struct hst_settings *settings)

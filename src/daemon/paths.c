@@ -50,16 +50,28 @@ int hst_paths_python(const struct hst_settings *settings, char out[HST_PATH_MAX]
     return hst_process_may_run(out) ? HST_OK : join(out, "python3", "", err);
 }
 
-int hst_paths_scan(char out[HST_PATH_MAX], struct hst_error *err)
+/* A program of ours that a person does not call: where the variable says, or at one of two places beside this one. */
+static int find_helper(const char *variable, const char *const places[2], const char *purpose, char out[HST_PATH_MAX], struct hst_error *err)
 {
-    static const char *const places[] = {"/hoist-scan", "/../" HOIST_LIBEXECDIR "/hoist-scan"};
-    const char *given = from_environment("HOIST_SCAN");
+    const char *given = from_environment(variable);
     char folder[HST_PATH_MAX];
     if (given != NULL) return join(out, given, "", err);
     HST_TRY(hst_process_program_folder(folder, sizeof folder, err));
-    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+    for (size_t i = 0; i < 2; i++) {
         HST_TRY(join(out, folder, places[i], err));
         if (hst_process_may_run(out)) return HST_OK;
     }
-    return hst_error_set(err, HST_E_CONFIG, "hoist-scan, which parses model files in a sandbox, is missing: it belongs beside hoistd or to %s", out);
+    return hst_error_set(err, HST_E_CONFIG, "%s, is missing: it belongs beside hoistd or to %s", purpose, out);
+}
+
+int hst_paths_scan(char out[HST_PATH_MAX], struct hst_error *err)
+{
+    static const char *const places[] = {"/hoist-scan", "/../" HOIST_LIBEXECDIR "/hoist-scan"};
+    return find_helper("HOIST_SCAN", places, "hoist-scan, which parses model files in a sandbox", out, err);
+}
+
+int hst_paths_keeper(char out[HST_PATH_MAX], struct hst_error *err)
+{
+    static const char *const places[] = {"/hoist-keeper", "/../" HOIST_LIBEXECDIR "/hoist-keeper"};
+    return find_helper("HOIST_KEEPER", places, "hoist-keeper, which keeps the memory when hoistd crashes", out, err);
 }

@@ -15,4 +15,6 @@ int hst_paths_state(const struct hst_settings *settings, char out[HST_PATH_MAX],
 int hst_paths_python(const struct hst_settings *settings, char out[HST_PATH_MAX], struct hst_error *err);
 /** hoist-scan: $HOIST_SCAN, beside this program (a build folder), or where it was installed. HST_E_CONFIG when it is at none of them. */
 int hst_paths_scan(char out[HST_PATH_MAX], struct hst_error *err);
+/** hoist-keeper: $HOIST_KEEPER, or as hst_paths_scan. */
+int hst_paths_keeper(char out[HST_PATH_MAX], struct hst_error *err);
 #endif

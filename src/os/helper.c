@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -32,14 +33,15 @@ static char **make_environment(void)
     return list;
 }
 
-static int set_files(posix_spawn_file_actions_t *files, int fd)
+static int set_files(posix_spawn_file_actions_t *files, int fd, bool apart)
 {
     int error = posix_spawn_file_actions_addopen(files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     if (error == 0) error = posix_spawn_file_actions_addopen(files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+    if (error == 0 && apart) error = posix_spawn_file_actions_addopen(files, STDERR_FILENO, "/dev/null", O_WRONLY, 0); /* who reads ours must see its end */
     return error == 0 ? posix_spawn_file_actions_adddup2(files, fd, HST_HELPER_FD) : error;
 }
 
-static int set_attributes(posix_spawnattr_t *attributes)
+static int set_attributes(posix_spawnattr_t *attributes, bool apart)
 {
     sigset_t none, all;
     sigemptyset(&none);
@@ -47,11 +49,12 @@ static int set_attributes(posix_spawnattr_t *attributes)
     posix_spawnattr_setsigmask(attributes, &none);
     posix_spawnattr_setsigdefault(attributes, &all);
     posix_spawnattr_setpgroup(attributes, 0);
-    return posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+    short group = apart ? POSIX_SPAWN_SETSID : POSIX_SPAWN_SETPGROUP;
+    return posix_spawnattr_setflags(attributes, (short)(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | group));
 }
 
 /* @return 0 or an errno */
-static int spawn(const char *program, int fd, pid_t *ret_pid)
+static int spawn(const char *program, int fd, bool apart, pid_t *ret_pid)
 {
     char *arguments[] = {(char *)program, NULL};
     posix_spawn_file_actions_t files;
@@ -60,12 +63,17 @@ static int spawn(const char *program, int fd, pid_t *ret_pid)
     if (environment == NULL) return ENOMEM;
     posix_spawn_file_actions_init(&files);
     posix_spawnattr_init(&attributes);
-    int error = set_files(&files, fd);
-    if (error == 0) error = set_attributes(&attributes);
+    int error = set_files(&files, fd, apart);
+    if (error == 0) error = set_attributes(&attributes, apart);
     if (error == 0) error = posix_spawn(ret_pid, program, &files, &attributes, arguments, environment);
     posix_spawn_file_actions_destroy(&files);
     posix_spawnattr_destroy(&attributes);
     return error;
+}
+
+static int cannot_start(const char *program, int error, struct hst_error *err)
+{
+    return hst_error_set(err, HST_E_WORKER_UNAVAILABLE, "cannot start %s: %s", program, strerror(error));
 }
 
 int hst_helper_start(const char *program, struct hst_helper *ret_helper, struct hst_error *err)
@@ -73,15 +81,24 @@ int hst_helper_start(const char *program, struct hst_helper *ret_helper, struct 
     int ends[2];
     pid_t pid = 0;
     int error = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0 ? errno : 0;
-    if (error != 0) return hst_error_set(err, HST_E_WORKER_UNAVAILABLE, "cannot start %s: %s", program, strerror(error));
-    error = spawn(program, ends[1], &pid);
+    if (error != 0) return cannot_start(program, error, err);
+    error = spawn(program, ends[1], false, &pid);
     close(ends[1]);
     if (error == 0) {
         *ret_helper = (struct hst_helper){pid, ends[0]};
         return HST_OK;
     }
     close(ends[0]);
-    return hst_error_set(err, HST_E_WORKER_UNAVAILABLE, "cannot start %s: %s", program, strerror(error));
+    return cannot_start(program, error, err);
+}
+
+int hst_helper_start_apart(const char *program, int fd, int *ret_pid, struct hst_error *err)
+{
+    pid_t pid = 0;
+    int error = spawn(program, fd, true, &pid);
+    if (error != 0) return cannot_start(program, error, err);
+    *ret_pid = pid;
+    return HST_OK;
 }
 
 uint64_t hst_helper_cpu_ms(const struct hst_helper *helper)
@@ -137,6 +154,14 @@ void hst_helper_settle(const char *name)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     for (size_t i = 0; i < sizeof typed / sizeof typed[0]; i++)
         signal(typed[i], SIG_IGN);
+}
+
+void hst_helper_settle_apart(void)
+{
+    struct rlimit files;
+    hst_process_harden();
+    close_range(HST_HELPER_FD + 1, ~0u, 0);
+    if (chdir("/") == 0 && getrlimit(RLIMIT_NOFILE, &files) == 0) setrlimit(RLIMIT_NOFILE, &(struct rlimit){files.rlim_max, files.rlim_max});
 }
 
 const char *hst_helper_signal_name(int signal_number)

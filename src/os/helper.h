@@ -2,7 +2,7 @@
 #define HST_OS_HELPER_H
 /** @file
  * A program of our own that works for us in a process of its own, with one end of a SOCK_SEQPACKET pair as its fd 3 and nothing else of
- * ours but stderr. Any thread; libuv's processes are not touched. */
+ * ours but stderr; or apart from us, with a socket to listen on. Any thread; libuv's processes are not touched. */
 #include "base/error.h"
 
 /** Which fd of the helper is its end of the pair. */
@@ -16,6 +16,8 @@ struct hst_helper {
 
 /** Start the program (no arguments, no environment, a process group of its own, no signal blocked or ignored). HST_E_WORKER_UNAVAILABLE. */
 int hst_helper_start(const char *program, struct hst_helper *ret_helper, struct hst_error *err);
+/** Start the program apart from us: with `fd` as its fd 3 and nothing else of ours, in a session of its own. It lives on after us. HST_E_WORKER_UNAVAILABLE. */
+int hst_helper_start_apart(const char *program, int fd, int *ret_pid, struct hst_error *err);
 /** Processor time it has used, in ms; 0 when that is not known. */
 uint64_t hst_helper_cpu_ms(const struct hst_helper *helper);
 /** Close our end, which asks it to exit. */
@@ -26,6 +28,8 @@ void hst_helper_reap(struct hst_helper *helper);
 int hst_helper_kill(struct hst_helper *helper);
 /** What a helper does about its parent: it ends with it, hides its memory, and does not die of what is typed at the parent's terminal. */
 void hst_helper_settle(const char *name);
+/** What a helper does that was started apart: it hides its memory, holds no folder, has as many fds as it may, and none of others. */
+void hst_helper_settle_apart(void);
 /** Name of a signal for people ("SIGSEGV"), or "signal". */
 const char *hst_helper_signal_name(int signal_number);
 #endif

@@ -68,6 +68,16 @@ int hst_hold_fetch(int fd, uint64_t offset, uint64_t size_bytes, const _Atomic(b
     return status;
 }
 
+bool hst_hold_lock(const struct hst_hold *hold, uint64_t offset, uint64_t size_bytes)
+{
+    return mlock((char *)hold->address + offset, size_bytes) == 0;
+}
+
+void hst_hold_unlock_range(const struct hst_hold *hold, uint64_t offset, uint64_t size_bytes)
+{
+    munlock((char *)hold->address + offset, size_bytes);
+}
+
 void hst_hold_unlock(const struct hst_hold *hold)
 {
     if (hold->address != NULL) munlock(hold->address, hold->size_bytes);

@@ -22,6 +22,11 @@ int hst_hold_fill(const struct hst_hold *hold, uint64_t offset, uint64_t size_by
 int hst_hold_dup(int fd);
 /** Bring a range in again, in pieces, until *cancel. Any thread. HST_E_CANCELLED, HST_E_FILE_CHANGED, HST_E_IO. */
 int hst_hold_fetch(int fd, uint64_t offset, uint64_t size_bytes, const _Atomic(bool) *cancel);
+/** Lock a piece whose pages are there (others are brought in); false when that is not permitted or the file is shorter: then some of it may be locked. Any
+ * thread. */
+bool hst_hold_lock(const struct hst_hold *hold, uint64_t offset, uint64_t size_bytes);
+/** Unlock a piece, locked or not. Any thread. */
+void hst_hold_unlock_range(const struct hst_hold *hold, uint64_t offset, uint64_t size_bytes);
 /** Unlock all of it; the pages stay in the page cache as long as the kernel likes. */
 void hst_hold_unlock(const struct hst_hold *hold);
 /** Unlock a range, and take it out of our page tables: the kernel drops no page that is mapped. */

@@ -45,6 +45,11 @@ void hst_process_notify(const char *state)
     (void)sent;
 }
 
+uint32_t hst_process_id(void)
+{
+    return (uint32_t)getpid();
+}
+
 bool hst_process_is_root(void)
 {
     return geteuid() == 0;

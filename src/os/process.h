@@ -10,6 +10,8 @@ void hst_process_harden(void);
 void hst_process_deadline(unsigned seconds);
 /** Tell systemd ("READY=1"), when it listens ($NOTIFY_SOCKET). Failure is nobody's problem. */
 void hst_process_notify(const char *state);
+/** Its number. */
+uint32_t hst_process_id(void);
 /** Is it run by root? */
 bool hst_process_is_root(void);
 /** Folder of the running program, without a trailing slash. */

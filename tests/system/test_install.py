@@ -8,7 +8,8 @@ from own_daemon import BUILD
 def test_installed_programs_run_from_where_they_are(tmp_path):
     subprocess.run(["meson", "install", "-C", BUILD, "--quiet", "--no-rebuild"], check=True, env={**os.environ, "DESTDIR": str(tmp_path)}, capture_output=True)
     found = {path.name: path for path in tmp_path.rglob("*") if path.is_file()}
-    for name in ("hoist", "hoistd", "hoist.h", "hoist.pc", "hoist.1", "hoistd.1", "hoist-load.1", "hoist.bash", "_hoist", "hoist.fish", "hoistd.service", "hoist-scan"):
+    for name in ("hoist", "hoistd", "hoist.h", "hoist.pc", "hoist.1", "hoistd.1", "hoist-load.1", "hoist.bash", "_hoist", "hoist.fish", "hoist-scan", "hoist-keeper",
+                 "hoistd.service", "hoist-keeper.service", "hoist-keeper.socket"):
         assert name in found, sorted(found)
     assert any(name.startswith("libhoist.so") for name in found)
     for program in ("hoist", "hoistd"):

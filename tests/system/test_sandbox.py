@@ -15,11 +15,12 @@ SANITIZED = "HOIST_SANITIZED" in os.environ
 
 
 def children(pid):
-    """Process ids of the children, hoist-scan as they come and go."""
+    """Process ids of the children, hoist-scan as they come and go; hoist-keeper always is."""
     found = []
     for task in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
         try:
-            found += [int(child) for child in task.read_text(encoding="ascii").split()]
+            found += [int(child) for child in task.read_text(encoding="ascii").split()
+                      if pathlib.Path(f"/proc/{child}/comm").read_text(encoding="ascii") != "hoist-keeper\n"]
         except OSError:  # the thread has ended
             pass
     return found

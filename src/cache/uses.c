@@ -1,11 +1,11 @@
-#include "cache/ranges.h"
+#include "cache/uses.h"
 
 #include "base/checked.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-int hst_ranges_reserve(struct hst_ranges *ranges, size_t count, struct hst_error *err)
+int hst_uses_reserve(struct hst_uses *ranges, size_t count, struct hst_error *err)
 {
     size_t needed = ranges->count + 2 * count;
     if (needed <= ranges->room) return HST_OK;
@@ -17,7 +17,7 @@ int hst_ranges_reserve(struct hst_ranges *ranges, size_t count, struct hst_error
 }
 
 /* The first edge at or after `at`. */
-static size_t find(const struct hst_ranges *ranges, uint64_t at)
+static size_t find(const struct hst_uses *ranges, uint64_t at)
 {
     size_t low = 0, high = ranges->count;
     while (low < high) {
@@ -31,7 +31,7 @@ static size_t find(const struct hst_ranges *ranges, uint64_t at)
 }
 
 /* The edge at `at`, made if there is none. */
-static size_t mark(struct hst_ranges *ranges, uint64_t at)
+static size_t mark(struct hst_uses *ranges, uint64_t at)
 {
     size_t i = find(ranges, at);
     if (i == ranges->count || ranges->edges[i].at != at) {
@@ -43,7 +43,7 @@ static size_t mark(struct hst_ranges *ranges, uint64_t at)
     return i;
 }
 
-static void unmark(struct hst_ranges *ranges, uint64_t at)
+static void unmark(struct hst_uses *ranges, uint64_t at)
 {
     size_t i = find(ranges, at);
     if (--ranges->edges[i].ends > 0) return;
@@ -51,7 +51,7 @@ static void unmark(struct hst_ranges *ranges, uint64_t at)
     ranges->count--;
 }
 
-uint64_t hst_ranges_use(struct hst_ranges *ranges, uint64_t begin, uint64_t end)
+uint64_t hst_uses_use(struct hst_uses *ranges, uint64_t begin, uint64_t end)
 {
     uint64_t fresh = 0;
     if (begin == end) return 0;
@@ -63,7 +63,7 @@ uint64_t hst_ranges_use(struct hst_ranges *ranges, uint64_t begin, uint64_t end)
     return fresh;
 }
 
-void hst_ranges_release(struct hst_ranges *ranges, uint64_t begin, uint64_t end, hst_ranges_fn unused, void *context)
+void hst_uses_release(struct hst_uses *ranges, uint64_t begin, uint64_t end, hst_uses_fn unused, void *context)
 {
     uint64_t from = begin;
     if (begin == end) return;
@@ -82,7 +82,7 @@ void hst_ranges_release(struct hst_ranges *ranges, uint64_t begin, uint64_t end,
     unmark(ranges, end);
 }
 
-uint64_t hst_ranges_count(const struct hst_ranges *ranges, uint64_t begin, uint64_t end, uint32_t least)
+uint64_t hst_uses_count(const struct hst_uses *ranges, uint64_t begin, uint64_t end, uint32_t least)
 {
     uint64_t bytes = 0;
     size_t i = find(ranges, begin);
@@ -94,8 +94,8 @@ uint64_t hst_ranges_count(const struct hst_ranges *ranges, uint64_t begin, uint6
     return bytes;
 }
 
-void hst_ranges_fini(struct hst_ranges *ranges)
+void hst_uses_fini(struct hst_uses *ranges)
 {
     free(ranges->edges);
-    *ranges = (struct hst_ranges){0};
+    *ranges = (struct hst_uses){0};
 }

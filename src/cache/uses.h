@@ -1,5 +1,5 @@
-#ifndef HST_CACHE_RANGES_H
-#define HST_CACHE_RANGES_H
+#ifndef HST_CACHE_USES_H
+#define HST_CACHE_USES_H
 /** @file
  * Which bytes of a run of memory are named, and how often: the memory of a byte that nobody names can be given back. Pure. */
 #include "base/error.h"
@@ -11,8 +11,8 @@ struct hst_edge {
     uint32_t ends;  /**< uses that begin or end here: with the last one the edge goes */
 };
 
-/** The counts. Zero-initialise; free with hst_ranges_fini. */
-struct hst_ranges {
+/** The counts. Zero-initialise; free with hst_uses_fini. */
+struct hst_uses {
     struct hst_edge *edges; /**< owned, in order of `at` */
     size_t count;           /**< of edges */
     size_t room;            /**< of edges */
@@ -20,16 +20,16 @@ struct hst_ranges {
 };
 
 /** Told of bytes that nobody names any more. */
-typedef void (*hst_ranges_fn)(void *context, uint64_t begin, uint64_t end);
+typedef void (*hst_uses_fn)(void *context, uint64_t begin, uint64_t end);
 
 /** Make sure that `count` more uses cannot fail. */
-int hst_ranges_reserve(struct hst_ranges *ranges, size_t count, struct hst_error *err);
+int hst_uses_reserve(struct hst_uses *ranges, size_t count, struct hst_error *err);
 /** Name [begin, end) once more, for which room was reserved. @return bytes that nobody had named before */
-uint64_t hst_ranges_use(struct hst_ranges *ranges, uint64_t begin, uint64_t end);
+uint64_t hst_uses_use(struct hst_uses *ranges, uint64_t begin, uint64_t end);
 /** Take back a use of exactly these bytes; `unused` is told of what is not named any more. Never fails. */
-void hst_ranges_release(struct hst_ranges *ranges, uint64_t begin, uint64_t end, hst_ranges_fn unused, void *context);
+void hst_uses_release(struct hst_uses *ranges, uint64_t begin, uint64_t end, hst_uses_fn unused, void *context);
 /** Bytes of [begin, end) that are named at least `least` times (1 or more). */
-uint64_t hst_ranges_count(const struct hst_ranges *ranges, uint64_t begin, uint64_t end, uint32_t least);
+uint64_t hst_uses_count(const struct hst_uses *ranges, uint64_t begin, uint64_t end, uint32_t least);
 /** Free the counts. */
-void hst_ranges_fini(struct hst_ranges *ranges);
+void hst_uses_fini(struct hst_uses *ranges);
 #endif
