@@ -43,7 +43,8 @@ def main():
     if len(sys.argv) > 1:
         target = pathlib.Path(sys.argv[1])
         target.write_text(target.read_text(encoding="utf-8") + "\n" + text if target.exists() else text, encoding="utf-8")
-        target.with_suffix(".json").write_text(json.dumps([{"family": f, "seed": s, "cache": c, **run} for (f, s, c), run in sorted(runs.items())], indent=1) + "\n", encoding="utf-8")
+        rows = [{"family": family, "seed": seed, "cache": share, **run} for (family, seed, share), run in sorted(runs.items())]
+        target.with_suffix(".json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     return 0 if mean < 1 and worst <= 1.02 else 1
 
 

@@ -43,7 +43,7 @@ void hst_keeping_begin(const struct hst_settings *settings, const char *state, u
     if (status < 0)
         hst_log(HST_LOG_WARN, "keeper", "memory is lost when hoistd crashes: %s", err.text);
     else if (wanted)
-        hst_log(HST_LOG_INFO, "keeper", "memory is kept by hoist-keeper (%d), which holds %llu items from before", (int)keeper.pid, (unsigned long long)keeper.found_items);
+        hst_log(HST_LOG_INFO, "keeper", "hoist-keeper (%d) runs, and holds %llu items from before", (int)keeper.pid, (unsigned long long)keeper.found_items);
 }
 
 /* @return 1 when there was something to free */
