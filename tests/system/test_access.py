@@ -182,7 +182,7 @@ def test_a_malformed_call_is_an_error_and_not_the_end(daemon, line):
                                        (b'{"model_id":7}', "invalid_argument"), (b'{"model_id":"none"}', "model_not_found"),
                                        (b'{"model_id":"alpha","components":"x"}', "invalid_argument"), (b'{"model_id":"alpha","components":[1]}', "invalid_argument"),
                                        (b'{"model_id":"alpha","components":["x"]}', "component_not_found"), (b'{"model_id":"alpha","device":"cuda:7"}', "device_not_found"),
-                                       (b'{"model_id":"alpha","precision":"fp32"}', "incompatible")])
+                                       (b'{"model_id":"alpha","precision":"int8"}', "incompatible")])
 def test_a_wrong_open_is_an_error(daemon, body, code):
     peer = Peer(daemon)
     peer.send(OPEN, body)

@@ -32,7 +32,7 @@ def wait_until(holds, seconds=10):
 
 def keeper_of(daemon):
     """Process id of the keeper that the daemon has reached last."""
-    return int(re.findall(r"kept by hoist-keeper \((\d+)\)", daemon.log_path.read_text(encoding="utf-8"))[-1])
+    return int(re.findall(r"hoist-keeper \((\d+)\) runs", daemon.log_path.read_text(encoding="utf-8"))[-1])
 
 
 def free_kept(daemon):
