@@ -95,6 +95,7 @@ static void keep_ticket(struct request *request, uint64_t ticket)
 static void on_reply(void *context, const struct hst_reply *reply)
 {
     struct request *request = context;
+    request->ticket = 0; /* being answered: a peer that turns out to be gone leaves it to us */
     hst_peer_send(request->peer, &(struct hst_peer_message){.type = HST_FRAME_REPLY, .request = request->id, .body = reply->body, .body_length = reply->body_length});
     drop_request(request);
 }
@@ -125,6 +126,7 @@ static void on_opened(void *context, const struct hst_opened *opened, const stru
 {
     struct request *request = context;
     struct hst_peer_link *peer = request->peer;
+    request->ticket = 0; /* as in on_reply */
     if (opened != NULL) {
         HST_AUTO(hst_freep) char *text = json_dumps(opened->body, JSON_COMPACT);
         hst_peer_send(peer, &(struct hst_peer_message){.type = HST_FRAME_OPENED, .request = request->id, .body = text, .body_length = text != NULL ? strlen(text) : 0,

@@ -277,3 +277,15 @@ def test_many_connections(start, one_model):
         peer.socket.close()
     time.sleep(0.2)
     assert fds_of(daemon) <= before - len(peers)
+
+
+def test_who_is_gone_when_the_answer_comes_disturbs_nobody(start, one_model):
+    daemon = start(one_model)
+    for i in range(300):
+        daemon.data("DELETE", "/api/model/unload")
+        daemon.data("DELETE", "/api/model/cache")
+        peer = Peer(daemon)
+        peer.send(OPEN, b'{"model_id":"one"}')
+        time.sleep(i % 60 / 15000)
+        peer.socket.close()
+    assert daemon.process.poll() is None
