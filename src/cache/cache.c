@@ -90,6 +90,11 @@ static bool evictable(const struct hst_residency *residency)
     return residency->state == HST_RESIDENCY_CACHED && residency->leases == 0 && residency->device_refs == 0;
 }
 
+size_t hst_cache_count(const struct hst_cache *cache)
+{
+    return cache->by_key.count;
+}
+
 struct hst_cache_stats hst_cache_stats(const struct hst_cache *cache)
 {
     struct hst_cache_stats stats = cache->stats;
@@ -158,17 +163,16 @@ static void free_usage(struct hst_cache *cache)
 
 int hst_cache_check_room(const struct hst_cache *cache, uint64_t cost, struct hst_error *err)
 {
-    struct hst_cache_stats stats = hst_cache_stats(cache);
-    uint64_t room = stats.budget_bytes - hst_min_u64(stats.budget_bytes, stats.used_bytes);
+    uint64_t budget = cache->config.budget_bytes, room = budget - hst_min_u64(budget, cache->stats.used_bytes);
     uint64_t headroom = hst_meminfo_headroom_bytes(), usable = headroom - hst_min_u64(headroom, HST_HEADROOM_BYTES);
     uint64_t available = hst_min_u64(room, usable);
     if (cost <= available) return HST_OK;
     hst_error_set(err, HST_E_OUT_OF_RAM, "%llu bytes are needed and %llu are free of the RAM budget of %llu", (unsigned long long)cost,
-                  (unsigned long long)available, (unsigned long long)stats.budget_bytes);
+                  (unsigned long long)available, (unsigned long long)budget);
     if (err != NULL) {
         err->required_bytes = cost;
         err->available_bytes = available;
-        err->evictable_bytes = stats.evictable_bytes;
+        err->evictable_bytes = hst_cache_stats(cache).evictable_bytes; /* what each shares is counted: not for every load */
     }
     return HST_E_OUT_OF_RAM;
 }

@@ -107,6 +107,8 @@ struct hst_fill_listener {
 int hst_cache_new(const struct hst_cache_config *config, struct hst_cache **ret_cache, struct hst_error *err);
 /** Drop everything and free; running fills are cancelled and waited for. NULL is fine. */
 void hst_cache_free(struct hst_cache *cache);
+/** How many residencies there are. */
+size_t hst_cache_count(const struct hst_cache *cache);
 /** Totals now. */
 struct hst_cache_stats hst_cache_stats(const struct hst_cache *cache);
 /** What holds copies: a tmpfs of hoist's own where the kernel lets us have one, else memfds. */

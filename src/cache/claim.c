@@ -47,16 +47,29 @@ static uint32_t find_region(const struct hst_claim *claim, const struct hst_regi
     return i;
 }
 
+/* The index of a region, which is added and referenced when it is none of the claim yet. */
+static int keep_region(struct hst_claim *claim, struct hst_region *region, uint32_t *ret_index, struct hst_error *err)
+{
+    *ret_index = find_region(claim, region);
+    if (*ret_index < claim->region_count) return HST_OK;
+    region->refs++;
+    return add_region(claim, region, ret_index, err);
+}
+
+bool hst_claim_names(const struct hst_claim *claim, const struct hst_region *region)
+{
+    return find_region(claim, region) < claim->region_count;
+}
+
 /* ---- twins ---- */
 
 uint32_t hst_claim_enter(struct hst_claim *claim, struct hst_region *region)
 {
-    uint32_t index = find_region(claim, region);
-    if (index < claim->region_count) return index;
-    if (claim->entered >= HST_FOREIGN_REGIONS_MAX) return UINT32_MAX;
-    region->refs++;
-    if (add_region(claim, region, &index, NULL) < 0) return UINT32_MAX;
-    claim->entered++;
+    uint32_t index;
+    bool is_new = !hst_claim_names(claim, region);
+    if (is_new && claim->entered >= HST_FOREIGN_REGIONS_MAX) return UINT32_MAX;
+    if (keep_region(claim, region, &index, NULL) < 0) return UINT32_MAX;
+    claim->entered += is_new;
     return index;
 }
 
@@ -79,12 +92,10 @@ static int open_slot(struct draft *draft, uint32_t file, struct hst_error *err)
     uint32_t *slot = &draft->region_of_file[file];
     if (*slot != UINT32_MAX) return HST_OK;
     struct hst_region *region = hst_region_of_file(draft->cache, &draft->component->model->files[file]);
-    uint32_t known = region != NULL ? find_region(draft->claim, region) : UINT32_MAX;
-    if (region != NULL && known < draft->claim->region_count) {
-        *slot = known;
-        hst_region_unref(region);
-    } else
-        HST_TRY(add_region(draft->claim, region, slot, err));
+    if (region == NULL) return hst_error_nomem(err);
+    int status = keep_region(draft->claim, region, slot, err);
+    hst_region_unref(region);
+    HST_TRY(status);
     draft->claim->sources[draft->claim->source_count++] = *slot;
     return HST_OK;
 }
@@ -315,14 +326,6 @@ static bool was_resident(const struct hst_claim *from, const struct hst_region *
     return false;
 }
 
-static int keep_region(struct hst_claim *claim, struct hst_region *region, uint32_t *ret_index, struct hst_error *err)
-{
-    *ret_index = find_region(claim, region);
-    if (*ret_index < claim->region_count) return HST_OK;
-    region->refs++;
-    return add_region(claim, region, ret_index, err);
-}
-
 /* Its files, for one that is written makes the component stale, whether its bytes lie in it or were copied. */
 static int keep_files(const struct hst_claim *from, struct hst_claim *claim, struct hst_error *err)
 {
@@ -498,7 +501,7 @@ static uint64_t together_in(struct hst_claim *const *claims, size_t count, const
 static bool is_named_before(struct hst_claim *const *claims, size_t before, const struct hst_region *region)
 {
     for (size_t i = 0; i < before; i++)
-        if (find_region(claims[i], region) < claims[i]->region_count) return true;
+        if (hst_claim_names(claims[i], region)) return true;
     return false;
 }
 

@@ -75,6 +75,8 @@ struct hst_claim *hst_claim_ref(struct hst_claim *claim);
 uint64_t hst_claim_exclusive(const struct hst_claim *claim);
 /** Bytes of these claims that nothing else names. 0 also without memory to count them. */
 uint64_t hst_claim_together(struct hst_claim *const *claims, size_t count);
+/** Is the region one of the claim's, named, or read from? */
+bool hst_claim_names(const struct hst_claim *claim, const struct hst_region *region);
 /** Do the two name bytes in common, beyond the page in which one ends and the other begins? */
 bool hst_claim_meets(const struct hst_claim *a, const struct hst_claim *b);
 /** Does it name or read a file that somebody writes? */

@@ -5,6 +5,7 @@
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "cache/internal.h"
+#include "model/reread.h"
 #include "os/clock.h"
 #include "os/file.h"
 #include "os/hold.h"
@@ -76,10 +77,8 @@ static bool stopped(struct job *job)
 static int check_sources(const struct hst_claim *claim, struct hst_error *err)
 {
     for (size_t i = 0; i < claim->source_count; i++) {
-        struct hst_file_id id;
         const struct hst_region *source = claim->regions[claim->sources[i]];
-        HST_TRY(hst_file_identify(source->fd, &id, err));
-        if (!hst_file_id_equal(&id, &source->id)) return hst_error_set(err, HST_E_FILE_CHANGED, "%s changed while it was read", source->path);
+        HST_TRY(hst_reread_check(&(struct hst_model_file){.path = source->path, .id = source->id}, source->fd, err));
     }
     return HST_OK;
 }

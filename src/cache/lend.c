@@ -52,8 +52,9 @@ static bool *find_own(const struct hst_resident *resident)
 void hst_cache_lend(struct hst_cache *cache, struct hst_residency *residency)
 {
     const struct hst_resident *resident = hst_resident_of(residency);
-    HST_AUTO(hst_freep) bool *own = resident->claim != NULL ? find_own(resident) : NULL;
-    struct lending *lending = own != NULL && residency->backing == HST_BACKING_PAGE_CACHE ? calloc(1, sizeof *lending) : NULL;
+    bool in_place = resident->claim != NULL && residency->backing == HST_BACKING_PAGE_CACHE;
+    HST_AUTO(hst_freep) bool *own = in_place ? find_own(resident) : NULL;
+    struct lending *lending = own != NULL ? calloc(1, sizeof *lending) : NULL;
     if (lending == NULL) return;
     lending->cache = cache;
     lending->model = hst_model_ref(residency->component->model);

@@ -61,7 +61,6 @@ struct pair {
     int fds[2];
     uint64_t offsets[2];
     uint64_t size_bytes;
-    size_t tensor;
 };
 
 struct sharing {
@@ -117,8 +116,7 @@ static bool move_to_twin(void *context, struct hst_claim *claim, size_t tensor, 
     *spot = (struct hst_placement){index, mark->offset};
     sharing->pairs[sharing->count++] = (struct pair){.fds = {hst_claim_fd(from, here->segment), hst_claim_fd(claim, index)},
                                                      .offsets = {here->offset, mark->offset},
-                                                     .size_bytes = hst_recast_bytes(from->recast, sharing->swap.component, tensor),
-                                                     .tensor = tensor};
+                                                     .size_bytes = hst_recast_bytes(from->recast, sharing->swap.component, tensor)};
     return true;
 }
 
@@ -288,17 +286,10 @@ static bool move_to_copy(void *context, struct hst_claim *claim, size_t tensor, 
     return true;
 }
 
-static bool names(const struct hst_claim *claim, const struct hst_region *region)
-{
-    for (size_t i = 0; claim != NULL && i < claim->region_count; i++)
-        if (claim->regions[i] == region) return true;
-    return false;
-}
-
 static void prepare_swap(struct compaction *compaction, struct hst_resident *resident)
 {
     struct swap *swap = &compaction->swaps[compaction->swap_count];
-    if (!names(resident->claim, compaction->from) || !at_rest(resident) || swap_init(swap, resident) < 0) return;
+    if (!at_rest(resident) || !hst_claim_names(resident->claim, compaction->from) || swap_init(swap, resident) < 0) return;
     compaction->moving = swap->from;
     if (hst_claim_move(compaction->cache, swap->from, swap->component, move_to_copy, compaction, &swap->to, NULL) < 0)
         swap_fini(swap);

@@ -100,11 +100,9 @@ void hst_region_discard(struct hst_opened_file *file)
     hst_closep(&file->fd);
 }
 
-uint64_t hst_region_use(struct hst_region *region, uint64_t begin, uint64_t end)
+void hst_region_use(struct hst_region *region, uint64_t begin, uint64_t end)
 {
-    uint64_t fresh = hst_uses_use(&region->used, begin, end);
-    region->cache->stats.used_bytes += fresh;
-    return fresh;
+    region->cache->stats.used_bytes += hst_uses_use(&region->used, begin, end);
 }
 
 /* A use on its way back. */

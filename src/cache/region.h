@@ -62,8 +62,8 @@ static inline bool hst_region_is_file(const struct hst_region *region)
 {
     return region->path != NULL;
 }
-/** Name a range once more, for which room was reserved in `used`: the tier is charged for what nobody had named. @return those bytes */
-uint64_t hst_region_use(struct hst_region *region, uint64_t begin, uint64_t end);
+/** Name a range once more, for which room was reserved in `used`: the tier is charged for what nobody had named. */
+void hst_region_use(struct hst_region *region, uint64_t begin, uint64_t end);
 /** Take a use back: what is not named any more is given back to the kernel. `drop` = a file's pages are not needed by anybody else. */
 void hst_region_release(struct hst_region *region, uint64_t begin, uint64_t end, bool drop);
 #endif

@@ -191,11 +191,17 @@ const char *hst_convert_precision_name(enum hst_dtype dtype)
     return i < PRECISIONS ? precisions[i].name : NULL;
 }
 
+static const char *const levels[] = {[HST_CONVERT_BALANCED] = "balanced", [HST_CONVERT_SPEED] = "speed", [HST_CONVERT_MEMORY] = "memory"};
+
+const char *hst_convert_level_name(enum hst_convert_level level)
+{
+    return levels[level];
+}
+
 int hst_convert_level_parse(const char *text, enum hst_convert_level *ret_level, struct hst_error *err)
 {
-    static const char *const names[] = {[HST_CONVERT_BALANCED] = "balanced", [HST_CONVERT_SPEED] = "speed", [HST_CONVERT_MEMORY] = "memory"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (strcmp(names[i], text) == 0) {
+    for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++)
+        if (strcmp(levels[i], text) == 0) {
             *ret_level = (enum hst_convert_level)i;
             return HST_OK;
         }

@@ -48,6 +48,8 @@ struct hst_convert_choice hst_convert_choose(const struct hst_convert_wish *wish
 int hst_convert_precision(const char *text, enum hst_dtype *ret_dtype, struct hst_error *err);
 /** How users write a type that is converted; static. */
 const char *hst_convert_precision_name(enum hst_dtype dtype);
+/** The name of a level; static. */
+const char *hst_convert_level_name(enum hst_convert_level level);
 /** The level of this name: speed balanced memory. HST_E_INVALID_ARGUMENT. */
 int hst_convert_level_parse(const char *text, enum hst_convert_level *ret_level, struct hst_error *err);
 #endif

@@ -32,7 +32,7 @@ static void gathering_fini(struct gathering *gathering)
 static int gathering_init(struct gathering *gathering, const struct hst_job_entry *job, struct hst_error *err)
 {
     const struct hst_loader *loader = job->loader;
-    size_t ram_room = hst_cache_stats(loader->config.cache).count + 1, device_room = loader->loaded_count + 1;
+    size_t ram_room = hst_cache_count(loader->config.cache) + 1, device_room = loader->loaded_count + 1;
     gathering->items = calloc(job->view.component_count + 1, sizeof *gathering->items);
     gathering->ram = calloc(ram_room, sizeof *gathering->ram);
     gathering->device = calloc(device_room, sizeof *gathering->device);

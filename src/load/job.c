@@ -9,8 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const levels[] = {"speed", "balanced", "memory"};
-
 const char *hst_job_state_name(enum hst_job_state state)
 {
     static const char *const names[] = {"queued", "running", "rolling_back", "done", "failed", "cancelled"};
@@ -31,9 +29,9 @@ bool hst_job_active(const struct hst_job_entry *job)
 /* The static name of a level, or NULL. */
 static const char *find_level(const char *level)
 {
-    for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++)
-        if (strcmp(levels[i], level != NULL ? level : "balanced") == 0) return levels[i];
-    return NULL;
+    enum hst_convert_level found = HST_CONVERT_BALANCED;
+    if (level != NULL && hst_convert_level_parse(level, &found, NULL) < 0) return NULL;
+    return hst_convert_level_name(found);
 }
 
 static bool known_precision(const char *precision)

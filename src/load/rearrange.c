@@ -113,7 +113,7 @@ static int list_models(struct hst_rearranging *run, const struct hst_model *only
 {
     struct hst_cache *cache = run->loader->config.cache;
     size_t cursor = 0;
-    run->models = calloc(hst_cache_stats(cache).count + 1, sizeof(struct hst_model *));
+    run->models = calloc(hst_cache_count(cache) + 1, sizeof(struct hst_model *));
     if (run->models == NULL) return hst_error_nomem(err);
     for (struct hst_residency *held; (held = hst_cache_next(cache, &cursor));) {
         struct hst_model *model = held->component->model;

@@ -80,13 +80,13 @@ void hst_hold_unlock_range(const struct hst_hold *hold, uint64_t offset, uint64_
 
 void hst_hold_unlock(const struct hst_hold *hold)
 {
-    if (hold->address != NULL) munlock(hold->address, hold->size_bytes);
+    if (hold->address != NULL) hst_hold_unlock_range(hold, 0, hold->size_bytes);
 }
 
 void hst_hold_let_go(const struct hst_hold *hold, uint64_t offset, uint64_t size_bytes)
 {
     if (hold->address == NULL) return;
-    munlock((char *)hold->address + offset, size_bytes);
+    hst_hold_unlock_range(hold, offset, size_bytes);
     madvise((char *)hold->address + offset, size_bytes, MADV_DONTNEED);
 }
 

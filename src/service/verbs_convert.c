@@ -56,8 +56,7 @@ static int stop_conversion(const struct hst_call *call, json_t **ret_data, struc
     struct hst_model *converted;
     HST_TRY(hst_select_model(call->service, call->params[0], &converted, err));
     HST_TRY(hst_conversions_cancel(call->service, converted, err));
-    *ret_data = hst_conversions_view(call->service, converted);
-    return HST_OK;
+    return show_conversion(call, ret_data, err);
 }
 
 const struct hst_route hst_verbs_convert[] = {

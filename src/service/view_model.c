@@ -225,11 +225,11 @@ static void add_sharing(const struct hst_service *service, json_t *view, const s
 {
     json_t *with = json_array();
     bool cached = held != NULL && held->state == HST_RESIDENCY_CACHED;
+    uint64_t common = cached ? held->charged_bytes - hst_cache_exclusive(held) : 0;
     size_t cursor = 0;
-    for (struct hst_residency *other; cached && (other = hst_cache_next(service->config.cache, &cursor));)
+    for (struct hst_residency *other; common > 0 && (other = hst_cache_next(service->config.cache, &cursor));)
         if (other != held && other->state == HST_RESIDENCY_CACHED && hst_cache_shares(held, other)) json_array_append_new(with, json_string(other->component->id));
-    bool shares = json_array_size(with) > 0;
-    json_object_set_new(view, "shared_bytes", hst_jsonx_size(shares ? held->charged_bytes - hst_cache_exclusive(held) : 0));
+    json_object_set_new(view, "shared_bytes", hst_jsonx_size(json_array_size(with) > 0 ? common : 0));
     json_object_set_new(view, "shared_with", with);
 }
 

@@ -92,12 +92,20 @@ static void keep_ticket(struct request *request, uint64_t ticket)
     if (request->peer->closed) forget_request(request);
 }
 
+/* It is answered now: gone before anything is sent, for sending may find that its peer is gone, and that ends all of its requests. @return the peer */
+static struct hst_peer_link *end_request(struct request *request, uint32_t *ret_id)
+{
+    struct hst_peer_link *peer = request->peer;
+    *ret_id = request->id;
+    drop_request(request);
+    return peer;
+}
+
 static void on_reply(void *context, const struct hst_reply *reply)
 {
-    struct request *request = context;
-    request->ticket = 0; /* being answered: a peer that turns out to be gone leaves it to us */
-    hst_peer_send(request->peer, &(struct hst_peer_message){.type = HST_FRAME_REPLY, .request = request->id, .body = reply->body, .body_length = reply->body_length});
-    drop_request(request);
+    uint32_t id;
+    struct hst_peer_link *peer = end_request(context, &id);
+    hst_peer_send(peer, &(struct hst_peer_message){.type = HST_FRAME_REPLY, .request = id, .body = reply->body, .body_length = reply->body_length});
 }
 
 static struct hst_peer describe(const struct hst_peer_link *peer)
@@ -124,16 +132,14 @@ static void take_call(struct hst_peer_link *peer, const struct hst_frame *frame,
 
 static void on_opened(void *context, const struct hst_opened *opened, const struct hst_error *error)
 {
-    struct request *request = context;
-    struct hst_peer_link *peer = request->peer;
-    request->ticket = 0; /* as in on_reply */
+    uint32_t id;
+    struct hst_peer_link *peer = end_request(context, &id);
     if (opened != NULL) {
         HST_AUTO(hst_freep) char *text = json_dumps(opened->body, JSON_COMPACT);
-        hst_peer_send(peer, &(struct hst_peer_message){.type = HST_FRAME_OPENED, .request = request->id, .body = text, .body_length = text != NULL ? strlen(text) : 0,
+        hst_peer_send(peer, &(struct hst_peer_message){.type = HST_FRAME_OPENED, .request = id, .body = text, .body_length = text != NULL ? strlen(text) : 0,
                                                        .fds = opened->fds, .fd_count = opened->fd_count});
     } else
-        send_error(peer, request->id, error);
-    drop_request(request);
+        send_error(peer, id, error);
 }
 
 /* The fields of an OPEN. */

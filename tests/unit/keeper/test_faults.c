@@ -5,19 +5,12 @@
 #include "keeper/items.h"
 #include "keeper/link.h"
 #include "os/process.h"
+#include "fds.h"
 
 #include <signal.h>
 #include <stdio.h>
 
 enum { MIB = 1 << 20, MOST = 200 };
-
-static int count_fds(void)
-{
-    int count = 0;
-    for (int fd = 0; fd < 1024; fd++)
-        count += fcntl(fd, F_GETFD) >= 0;
-    return count;
-}
 
 static int file_of(off_t size_bytes)
 {

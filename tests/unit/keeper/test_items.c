@@ -3,6 +3,7 @@
 #include "cmocka_all.h"
 #include "keeper/items.h"
 #include "os/filelease.h"
+#include "fds.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -32,14 +33,6 @@ static void need_locks(void)
     bool real = locked_kb() > 0;
     munlock(page, sizeof page);
     if (!real) skip();
-}
-
-static int count_fds(void)
-{
-    int count = 0;
-    for (int fd = 0; fd < 1024; fd++)
-        count += fcntl(fd, F_GETFD) >= 0;
-    return count;
 }
 
 static int file_of(uint64_t size_bytes)

@@ -5,8 +5,8 @@
 #include "keeper/link.h"
 #include "os/clock.h"
 #include "os/process.h"
+#include "fds.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -29,16 +29,6 @@ struct scene {
     int fresh, lost, dropped;
     int fds_before;
 };
-
-static int count_fds(void)
-{
-    DIR *folder = opendir("/proc/self/fd");
-    int count = 0;
-    while (readdir(folder) != NULL)
-        count++;
-    closedir(folder);
-    return count;
-}
 
 static void on_lost(void *context, const struct hst_error *why)
 {

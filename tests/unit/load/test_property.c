@@ -10,8 +10,8 @@
 #include "convert/convert.h"
 #include "load/internal.h"
 #include "model_bytes.h"
+#include "fds.h"
 
-#include <dirent.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -422,16 +422,6 @@ static void wait_a_little(void)
 static void (*const steps[])(void) = {load, load, load, load, unload, evict, pin, lease, lease, leave, look, cancel, inject, hash, rearrange, replace, wait_a_little,
                                       wait_a_little, wait_a_little, settle};
 
-static size_t count_fds(void)
-{
-    size_t count = 0;
-    DIR *dir = opendir("/proc/self/fd");
-    while (readdir(dir) != NULL)
-        count++;
-    closedir(dir);
-    return count;
-}
-
 static void end(void)
 {
     char command[200];
@@ -480,7 +470,7 @@ static void warm_up(void)
 static void run(const char *backing, uint64_t seed)
 {
     uint64_t count = setting("HOIST_PROPERTY_STEPS", 2000);
-    size_t fds = count_fds();
+    int fds = count_fds();
     begin(backing, seed);
     for (uint64_t i = 0; i < count; i++) {
         steps[roll(sizeof steps / sizeof steps[0])]();

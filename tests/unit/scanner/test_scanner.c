@@ -7,8 +7,8 @@
 #include "os/process.h"
 #include "scanner/limits.h"
 #include "scanner/scanner.h"
+#include "fds.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -16,16 +16,6 @@
 #include <sys/wait.h>
 
 #define GOOD "{\"weight\":{\"dtype\":\"U8\",\"shape\":[7],\"data_offsets\":[0,7]}}"
-
-static int count_fds(void)
-{
-    DIR *folder = opendir("/proc/self/fd");
-    int count = 0;
-    while (readdir(folder) != NULL)
-        count++;
-    closedir(folder);
-    return count;
-}
 
 /* Are there no children, not even dead ones? */
 static bool is_alone(void)
