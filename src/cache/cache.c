@@ -250,6 +250,7 @@ static int take(struct hst_cache *cache, struct hst_resident *resident, struct h
 {
     HST_TRY(hst_cache_check_room(cache, hst_claim_cost(claim), err));
     HST_TRY(hst_claim_take(claim, err));
+    hst_twins_note_all(cache, resident->view.component, claim, false);
     resident->claim = claim;
     resident->view.charged_bytes = claim->size_bytes;
     return HST_OK;
@@ -261,6 +262,15 @@ static int insert_and_take(struct hst_cache *cache, struct hst_resident *residen
     int status = take(cache, resident, claim, err);
     if (status < 0) withdraw(cache, resident);
     return status;
+}
+
+bool hst_cache_is_coming(const struct hst_cache *cache, const struct hst_component *component, const struct hst_recast *recast)
+{
+    const struct hst_twin_wish wish = {cache, component, recast, UINT64_MAX};
+    uint64_t whole = 0;
+    for (size_t i = 0; i < component->tensor_count; i++)
+        whole += hst_recast_bytes(recast, component, i);
+    return hst_twins_coming(&wish) * HST_TWINS_COMING_SHARE > whole;
 }
 
 int hst_cache_reserve(struct hst_cache *cache, struct hst_component *component, struct hst_claim *claim, struct hst_residency **ret_residency,

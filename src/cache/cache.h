@@ -153,6 +153,8 @@ double hst_cache_cool(double heat, double idle_s);
 void hst_cache_touch(struct hst_cache *cache, const struct hst_component *component, struct hst_residency *residency);
 /** The counts of a component. */
 struct hst_usage hst_cache_usage(const struct hst_cache *cache, const struct hst_component *component);
+/** Is so much of a component that is held on its way into memory for others, in equal tensors, that it is better drafted when they have it? */
+bool hst_cache_is_coming(const struct hst_cache *cache, const struct hst_component *component, const struct hst_recast *recast);
 /** Begin a residency in state CACHING with what was drafted: charges the budget or fails with HST_E_OUT_OF_RAM and the figures. Reads nothing
  * yet. Takes the claim over when it succeeds. Somebody must hold the component (model/layout.h); the residency does so from then on. */
 int hst_cache_reserve(struct hst_cache *cache, struct hst_component *component, struct hst_claim *claim, struct hst_residency **ret_residency,

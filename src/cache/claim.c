@@ -75,12 +75,11 @@ uint32_t hst_claim_enter(struct hst_claim *claim, struct hst_region *region)
 
 static void try_twin(struct draft *draft, size_t tensor)
 {
-    const struct hst_recast *recast = draft->claim->recast;
-    struct hst_mark *mark = hst_twins_find_of(draft->cache, draft->component, recast, tensor);
-    if (mark == NULL || !hst_twins_suit(mark, draft->claim->number, draft->component->tensors[tensor].tensor)) return;
-    uint32_t index = hst_claim_enter(draft->claim, mark->region);
+    const struct hst_twin_wish wish = {draft->cache, draft->component, draft->claim->recast, draft->claim->number};
+    struct hst_mark *mark = hst_twins_find(&wish, tensor);
+    uint32_t index = mark != NULL ? hst_claim_enter(draft->claim, mark->region) : UINT32_MAX;
     if (index == UINT32_MAX) return;
-    mark->taken_by = draft->claim->number;
+    mark->taken_by = wish.claim_number;
     draft->skip[tensor] = true;
     draft->claim->spots[tensor] = (struct hst_placement){index, mark->offset};
 }

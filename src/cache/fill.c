@@ -296,7 +296,7 @@ static int publish(struct hst_resident *resident, struct hst_error *err)
     struct hst_residency *view = &resident->view;
     struct hst_claim *claim = resident->claim;
     if (hst_claim_is_broken(claim)) return hst_error_set(err, HST_E_FILE_CHANGED, "a file of %s is being written", view->component->id);
-    hst_twins_note_all(resident->cache, view->component, claim);
+    hst_twins_note_all(resident->cache, view->component, claim, true);
     HST_TRY(hst_claim_publish(claim, err));
     hst_cache_show(resident);
     return HST_OK;

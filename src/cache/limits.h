@@ -9,8 +9,10 @@
 #define HST_FILL_THREADS 8u
 /** Memory left to everybody else when admission is checked: below this the kernel starts to kill. */
 #define HST_HEADROOM_BYTES UINT64_C(134217728)
-/** Smallest tensor whose memory is shared: a page, for less frees none. */
-#define HST_TWIN_BYTES_MIN UINT64_C(4096)
+/** Places of one content that are known: as many equal tensors (zeros, ones) of a component find a twin each, and a walk over them stays short. */
+#define HST_TWIN_PLACES_MAX 64u
+/** Part of a component's bytes that another load must be bringing in for it to be worth waiting for them. */
+#define HST_TWINS_COMING_SHARE 8u
 /** Regions of others in which a component's tensors may lie: a client gets a descriptor of each, and an answer takes some sixty in all. */
 #define HST_FOREIGN_REGIONS_MAX 8u
 /** A region of which less is named than this is worth copying: what is gained is more than a seventh of what is moved. */

@@ -80,43 +80,40 @@ static void free_sharing(struct sharing *sharing)
     free(sharing);
 }
 
-static struct hst_mark *find_mark(const struct sharing *sharing, size_t tensor)
+static struct hst_twin_wish wish_of(const struct hst_resident *resident, uint64_t claim_number)
 {
-    return hst_twins_find_of(sharing->swap.cache, sharing->swap.component, sharing->swap.from->recast, tensor);
+    return (struct hst_twin_wish){resident->cache, resident->view.component, resident->claim->recast, claim_number};
 }
 
-static bool is_at(const struct sharing *sharing, const struct hst_mark *mark, size_t tensor)
+/* What lies somewhere already stays there: an equal one beside it must not join it, for two keys would be one memory. */
+static void take_places(const struct hst_twin_wish *wish, const struct hst_claim *claim)
 {
-    const struct hst_placement *spot = &sharing->swap.from->spots[tensor];
-    return mark->region == sharing->swap.from->regions[spot->segment] && mark->offset == spot->offset;
+    for (size_t i = 0; i < wish->component->tensor_count; i++)
+        if (claim->region_count > 0) hst_twins_take(wish, i, claim->regions[claim->spots[i].segment], claim->spots[i].offset);
 }
 
-/* What lies at a mark already stays there: an equal one beside it must not join it, for two keys would be one memory. */
-static void take_places(const struct sharing *sharing, uint64_t claim_number)
+static struct hst_mark *find_older(const struct hst_twin_wish *wish, const struct hst_claim *claim, size_t tensor)
 {
-    for (size_t i = 0; i < sharing->swap.component->tensor_count; i++) {
-        struct hst_mark *mark = find_mark(sharing, i);
-        if (mark != NULL && is_at(sharing, mark, i)) mark->taken_by = claim_number;
-    }
+    const struct hst_placement *spot = &claim->spots[tensor];
+    return claim->region_count > 0 ? hst_twins_find_older(wish, tensor, claim->regions[spot->segment], spot->offset) : NULL;
 }
 
-/* A tensor whose twin is somewhere else goes there. */
+/* A tensor that is somewhere else, too, and was there before, goes there. */
 static bool move_to_twin(void *context, struct hst_claim *claim, size_t tensor, struct hst_placement *spot)
 {
     struct sharing *sharing = context;
     const struct hst_claim *from = sharing->swap.from;
-    const struct hst_tensor *row = sharing->swap.component->tensors[tensor].tensor;
+    const struct hst_twin_wish wish = {sharing->swap.cache, sharing->swap.component, from->recast, claim->number};
     const struct hst_placement *here = &from->spots[tensor];
-    if (tensor == 0) take_places(sharing, claim->number);
-    struct hst_mark *mark = find_mark(sharing, tensor);
-    if (mark == NULL || is_at(sharing, mark, tensor) || !hst_twins_suit(mark, claim->number, row)) return false;
-    uint32_t index = hst_claim_enter(claim, mark->region);
+    if (tensor == 0) take_places(&wish, from);
+    struct hst_mark *mark = find_older(&wish, from, tensor);
+    uint32_t index = mark != NULL ? hst_claim_enter(claim, mark->region) : UINT32_MAX;
     if (index == UINT32_MAX) return false;
     mark->taken_by = claim->number;
     *spot = (struct hst_placement){index, mark->offset};
     sharing->pairs[sharing->count++] = (struct pair){.fds = {hst_claim_fd(from, here->segment), hst_claim_fd(claim, index)},
                                                      .offsets = {here->offset, mark->offset},
-                                                     .size_bytes = hst_recast_bytes(from->recast, sharing->swap.component, tensor)};
+                                                     .size_bytes = mark->size_bytes};
     return true;
 }
 
@@ -157,13 +154,30 @@ static void compare_done(void *arg)
     done(context, &what);
 }
 
+uint64_t hst_cache_shareable(struct hst_cache *cache, const struct hst_residency *residency)
+{
+    const struct hst_resident *resident = (const struct hst_resident *)residency;
+    uint64_t bytes = 0;
+    if (!at_rest(resident)) return 0;
+    const struct hst_twin_wish wish = wish_of(resident, ++cache->next_claim);
+    take_places(&wish, resident->claim);
+    for (size_t i = 0; i < wish.component->tensor_count; i++) {
+        struct hst_mark *mark = find_older(&wish, resident->claim, i);
+        if (mark == NULL) continue;
+        mark->taken_by = wish.claim_number;
+        bytes += mark->size_bytes;
+    }
+    return bytes;
+}
+
 static int find_twins(struct sharing *sharing, struct hst_resident *resident, struct hst_error *err)
 {
     const struct hst_component *component = resident->view.component;
+    hst_twins_note_all(resident->cache, component, resident->claim, true);
+    if (hst_cache_shareable(resident->cache, &resident->view) == 0) return HST_E_CANCELLED;
     sharing->pairs = calloc(component->tensor_count + 1, sizeof *sharing->pairs);
     if (sharing->pairs == NULL || swap_init(&sharing->swap, resident) < 0) return hst_error_nomem(err);
     HST_TRY(hst_claim_move(resident->cache, resident->claim, component, move_to_twin, sharing, &sharing->swap.to, err));
-    hst_twins_note_all(resident->cache, component, resident->claim);
     return sharing->count > 0 ? HST_OK : HST_E_CANCELLED;
 }
 
@@ -311,7 +325,7 @@ static size_t move_all(struct compaction *compaction)
     hst_twins_forget(compaction->from, 0, UINT64_MAX);
     for (size_t i = 0; i < compaction->swap_count; i++) {
         moved += swap_claims(&compaction->swaps[i]);
-        hst_twins_note_all(cache, compaction->swaps[i].component, compaction->swaps[i].to);
+        hst_twins_note_all(cache, compaction->swaps[i].component, compaction->swaps[i].to, true);
     }
     return moved;
 }
@@ -379,25 +393,12 @@ static void look_at(const struct hst_region *region, struct hst_fragmentation *f
     found->thin_regions += is_thin(region);
 }
 
-/* Tensors whose twin is known to lie somewhere else. */
-static uint64_t count_equal(const struct hst_cache *cache, const struct hst_resident *resident)
-{
-    const struct hst_component *component = resident->view.component;
-    uint64_t bytes = 0;
-    for (size_t i = 0; at_rest(resident) && i < component->tensor_count; i++) {
-        const struct hst_mark *mark = hst_twins_find_of(cache, component, resident->claim->recast, i);
-        const struct hst_placement *spot = &resident->claim->spots[i];
-        if (mark != NULL && (mark->region != resident->claim->regions[spot->segment] || mark->offset != spot->offset)) bytes += mark->size_bytes;
-    }
-    return bytes;
-}
-
-struct hst_fragmentation hst_cache_fragmentation(const struct hst_cache *cache)
+struct hst_fragmentation hst_cache_fragmentation(struct hst_cache *cache)
 {
     struct hst_fragmentation found = {0};
     HST_LIST_FOREACH(node, &cache->regions)
         look_at(hst_container_of(node, struct hst_region, node), &found);
     for (size_t i = 0; i < cache->by_key.count; i++)
-        found.equal_bytes += count_equal(cache, cache->sorted[i]);
+        found.equal_bytes += hst_cache_shareable(cache, &cache->sorted[i]->view);
     return found;
 }

@@ -31,7 +31,9 @@ struct hst_fragmentation {
 };
 
 /** Look at it. */
-struct hst_fragmentation hst_cache_fragmentation(const struct hst_cache *cache);
+struct hst_fragmentation hst_cache_fragmentation(struct hst_cache *cache);
+/** Bytes of a residency that are known to lie somewhere else, too, and that hst_cache_share would have there alone. */
+uint64_t hst_cache_shareable(struct hst_cache *cache, const struct hst_residency *residency);
 /** Has memory of our own holes that are worth closing? */
 bool hst_cache_is_thin(const struct hst_cache *cache);
 /** Share the tensors of a CACHED residency whose hashes are known (model/layout.h) and whose twins are in memory, once their bytes were

@@ -66,6 +66,7 @@ struct hst_job_entry {
     uint64_t step_ns;              /**< when the running step began */
     struct hst_error failure;      /**< the first one of the running step */
     _Atomic(bool) cancel;          /**< stop soon */
+    bool waits;                    /**< in estimate, for equal tensors that another job brings in */
     hst_job_fn ended;              /**< told at the end; may be NULL */
     void *context;                 /**< for ended */
 };
@@ -87,6 +88,7 @@ struct hst_loader {
     bool draining;                   /**< being freed */
     struct hst_rearranging *rearranging; /**< a run under way (rearrange.c), or NULL */
     uv_timer_t rearrange_timer;      /**< looks whether one is due */
+    bool share_due;                  /**< something is known to lie in memory twice, and was not shared yet */
     bool watching;                   /**< while freeing: the timer is not closed yet */
 };
 
@@ -172,12 +174,16 @@ int hst_device_task_start(const struct hst_device_task *task, struct hst_error *
 /* rearrange.c */
 /** Look now and then, when nothing is loaded, whether memory is worth being made whole. */
 void hst_rearrange_watch(struct hst_loader *loader);
+/** Something lies in memory twice: share it soon, when nothing is loaded. */
+void hst_rearrange_share_soon(struct hst_loader *loader);
 /** Stop looking, and wait for a run under way. */
 void hst_rearrange_stop(struct hst_loader *loader);
 
 /* steps.c */
 /** Start the job, or leave it queued while another job works on one of its components. */
 void hst_step_start(struct hst_job_entry *job);
+/** Something came in or was given up: jobs that wait for equal tensors look again. */
+void hst_step_wake(struct hst_loader *loader);
 /** An operation of the running step came back. */
 void hst_step_settle(struct hst_job_entry *job, int status, const struct hst_error *err);
 /** Keep the first failure of the step and stop the rest of it. */

@@ -230,12 +230,24 @@ static void release_layout(struct hst_job_entry *job)
     }
 }
 
+/* Equal tensors that came in at the same time, or whose hashes did. */
+static void look_for_twins(struct hst_job_entry *job)
+{
+    struct hst_cache *cache = job->loader->config.cache;
+    for (size_t i = 0; job->view.state == HST_JOB_DONE && i < job->view.component_count; i++) {
+        const struct hst_residency *held = hst_cache_find_as(cache, job->view.components[i], job->view.precisions[i]);
+        if (held != NULL && hst_cache_shareable(cache, held) > 0) hst_rearrange_share_soon(job->loader);
+    }
+}
+
 void hst_job_end(struct hst_job_entry *job)
 {
     struct hst_loader *loader = job->loader;
     job->view.loading_ms = (double)(hst_clock_wall_ns() - (int64_t)job->view.started_wall_ns) / 1e6;
     loader->active--;
+    look_for_twins(job);
     release_layout(job);
+    hst_step_wake(loader);
     hst_job_tell(job);
     if (job->ended != NULL) job->ended(job->context, &job->view);
     for (struct hst_job_entry *next; (next = next_startable(loader));)

@@ -11,6 +11,8 @@
 #define HST_GROUPS_MAX 32u
 /** Threads that check files and talk to devices: one a component of a usual pipeline. */
 #define HST_LOAD_THREADS 4u
+/** Until what is known to lie in memory twice is shared: one load often follows another, and comparing bytes takes memory bandwidth. */
+#define HST_SHARE_MS 1000u
 /** Between two looks at whether memory of ours has holes worth closing, when nothing is loaded: it costs nothing to look. */
 #define HST_REARRANGE_MS 30000u
 #endif

@@ -81,6 +81,7 @@ static void cancel(struct hst_job_entry *job)
     }
     job->cancel = true;
     if (job->view.state == HST_JOB_RUNNING) hst_transfer_stop(job);
+    hst_step_wake(job->loader);
 }
 
 int hst_loader_cancel(struct hst_loader *loader, struct hst_job *job, struct hst_error *err)

@@ -11,6 +11,7 @@ struct hst_rearranging {
     size_t model_count;
     size_t model;                   /* the one that is being looked at */
     size_t component;               /* and its component */
+    size_t variant;                 /* and which of its residencies: as stored, in other types */
     const struct hst_model *hashes_of; /* whose hashes were asked for */
     bool compacts;                  /* at the end */
     struct hst_tensor_hashes *hashes;
@@ -77,12 +78,28 @@ static bool read_hashes(struct hst_rearranging *run)
     return false;
 }
 
-static bool share(struct hst_rearranging *run, struct hst_component *component)
+/* The residency of this number that the component has in some precision, or NULL. */
+static struct hst_residency *find_variant(const struct hst_cache *cache, const struct hst_component *component, size_t variant)
 {
-    struct hst_cache *cache = run->loader->config.cache;
-    struct hst_residency *held = hst_cache_find(cache, component);
-    if (held == NULL || hst_job_touches(run->loader, component)) return false;
-    return hst_cache_share(cache, held, on_shared, run, NULL) == HST_OK;
+    size_t cursor = 0, seen = 0;
+    for (struct hst_residency *held; (held = hst_cache_next(cache, &cursor));)
+        if (held->component == component && seen++ == variant) return held;
+    return NULL;
+}
+
+/* Share the next residency of the component. @return has it begun? */
+static bool share(struct hst_rearranging *run, const struct hst_component *component)
+{
+    struct hst_loader *loader = run->loader;
+    struct hst_residency *held = find_variant(loader->config.cache, component, run->variant++);
+    if (held == NULL) {
+        run->component++;
+        run->variant = 0;
+        return false;
+    }
+    bool touched = hst_job_touches(loader, component);
+    if (touched) hst_rearrange_share_soon(loader);
+    return !touched && hst_cache_share(loader->config.cache, held, on_shared, run, NULL) == HST_OK;
 }
 
 /* The next thing to do. @return has something begun? */
@@ -93,7 +110,7 @@ static bool next(struct hst_rearranging *run)
         run->hashes_of = model;
         return read_hashes(run);
     }
-    if (run->component < model->component_count) return share(run, &model->components[run->component++]);
+    if (run->component < model->component_count) return share(run, &model->components[run->component]);
     run->component = 0;
     run->model++;
     return false;
@@ -146,14 +163,24 @@ int hst_loader_rearrange(struct hst_loader *loader, hst_rearranged_fn done, void
 
 void hst_loader_share(struct hst_loader *loader, const struct hst_model *model)
 {
-    (void)begin(loader, model, false, NULL, NULL, NULL); /* what is not shared now is shared by the next run */
+    if (begin(loader, model, false, NULL, NULL, NULL) < 0) hst_rearrange_share_soon(loader);
 }
 
 /* Now and then, when nothing else is to do. */
 static void on_time(uv_timer_t *timer)
 {
     struct hst_loader *loader = timer->data;
-    if (loader->active == 0 && hst_cache_is_thin(loader->config.cache)) (void)begin(loader, NULL, true, NULL, NULL, NULL);
+    bool is_thin = hst_cache_is_thin(loader->config.cache), due = loader->share_due;
+    if (!due && !is_thin) return;
+    bool begun = loader->active == 0 && begin(loader, NULL, is_thin, NULL, NULL, NULL) == HST_OK;
+    loader->share_due = due && !begun;
+    if (loader->share_due) hst_rearrange_share_soon(loader);
+}
+
+void hst_rearrange_share_soon(struct hst_loader *loader)
+{
+    loader->share_due = true;
+    if (!loader->draining) uv_timer_start(&loader->rearrange_timer, on_time, HST_SHARE_MS, HST_REARRANGE_MS);
 }
 
 void hst_rearrange_watch(struct hst_loader *loader)

@@ -141,11 +141,38 @@ static int draft_all(struct hst_job_entry *job, struct hst_error *err)
     return HST_OK;
 }
 
+/* Has another job memory on its way? Then it wakes this one. */
+static bool another_loads(const struct hst_job_entry *job)
+{
+    HST_LIST_FOREACH(node, &job->loader->jobs) {
+        const struct hst_job_entry *other = hst_container_of(node, struct hst_job_entry, node);
+        if (other != job && hst_job_active(other) && other->view.state != HST_JOB_QUEUED && other->view.step > HST_STEP_ESTIMATE) return true;
+    }
+    return false;
+}
+
+/* Would it read what another job is reading? */
+static bool is_coming(const struct hst_job_entry *job)
+{
+    const struct hst_cache *cache = job->loader->config.cache;
+    for (size_t i = 0; i < job->view.component_count; i++) {
+        const struct hst_component *component = job->view.components[i];
+        if (hst_cache_find_as(cache, component, job->view.precisions[i]) == NULL && hst_cache_is_coming(cache, component, job->parts[i].recast)) return true;
+    }
+    return false;
+}
+
 static int estimate(struct hst_job_entry *job, struct hst_error *err)
 {
     hst_plan_fini(&job->plan);
     hst_facts_victims_fini(&job->victims);
     HST_TRY(hst_cast_all(job, err));
+    job->waits = another_loads(job) && is_coming(job);
+    if (job->waits) {
+        job->pending++;
+        say(job, "another load brings in tensors that are equal to its own");
+        return HST_STEP_PENDING;
+    }
     HST_TRY(draft_all(job, err));
     HST_TRY(hst_facts_plan(job, &job->plan, &job->victims, err));
     if (strcmp(job->view.optimization_applied, "memory") == 0) one_by_one(job);
@@ -348,7 +375,7 @@ static const struct {
     int (*run)(struct hst_job_entry *job, struct hst_error *err);
     int (*more)(struct hst_job_entry *job, struct hst_error *err);   /* or NULL */
     int (*commit)(struct hst_job_entry *job, struct hst_error *err); /* cannot fail; or NULL */
-} steps[] = {{validate, NULL, NULL}, {estimate, NULL, NULL}, {allocate, NULL, NULL}, {load_more, load_more, NULL}, {prepare_status, NULL, commit_status}};
+} steps[] = {{validate, NULL, NULL}, {estimate, estimate, NULL}, {allocate, NULL, NULL}, {load_more, load_more, NULL}, {prepare_status, NULL, commit_status}};
 
 static void end_record(struct hst_job_entry *job, const char *state)
 {
@@ -436,6 +463,16 @@ void hst_step_settle(struct hst_job_entry *job, int status, const struct hst_err
     int more = HST_OK;
     if (job->failure.status == HST_OK && !job->cancel && steps[job->view.step].more != NULL) more = steps[job->view.step].more(job, &more_err);
     go_on(job, more, &more_err);
+}
+
+void hst_step_wake(struct hst_loader *loader)
+{
+    HST_LIST_FOREACH(node, &loader->jobs) {
+        struct hst_job_entry *job = hst_container_of(node, struct hst_job_entry, node);
+        if (!job->waits) continue;
+        job->waits = false;
+        hst_step_settle(job, HST_OK, NULL);
+    }
 }
 
 void hst_step_start(struct hst_job_entry *job)

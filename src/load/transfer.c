@@ -86,6 +86,7 @@ static void on_fill_done(void *context, int status, const struct hst_error *err)
         job->parts[transfer->part].residency = NULL;
     else
         status = after_fill(transfer, &failure);
+    hst_step_wake(job->loader);
     if (status == HST_STEP_PENDING) return;
     free(transfer);
     hst_step_settle(job, status, &failure);

@@ -1,4 +1,5 @@
 """Equal tensors of different models are in memory once, found by their hashes before a load or after it."""
+import concurrent.futures
 import hashlib
 import os
 import time
@@ -164,3 +165,90 @@ def test_defragment_closes_holes_and_says_what_it_did(start, library, backing):
     assert did["after"]["fragmentation"] <= did["before"]["fragmentation"]
     assert did["after"]["stuck_bytes"] == 0 and did["after"]["thin_regions"] == 0
     assert contents(daemon, "two") == wanted(unet(2) + SHARED)
+
+
+def real_shape(seed, blocks=12):
+    """Large tensors with small ones between them, as in a real checkpoint; half of the biases are zeros."""
+    rows = []
+    for i in range(blocks):
+        name = f"first_stage_model.decoder.up.{i}.conv"
+        rows += [tensor(f"{name}.weight", "F16", [32 * 1024], seed), tensor(f"{name}.bias", "F16", [160], seed)]
+        rows += [(f"{name}.norm.bias", "F16", [160], bytes(320))]
+    return rows
+
+
+@pytest.mark.parametrize("backing", BACKINGS)
+def test_small_tensors_between_large_ones_are_shared_with_them(start, library, backing):
+    shared = real_shape(7)
+    write(library / "a.safetensors", unet(3) + shared)
+    write(library / "b.safetensors", unet(4) + shared, {"padding": "y" * 24})
+    daemon = start(library, HOIST_FORCE_BACKING=backing)
+    hash_models(daemon, "a", "b")
+    load(daemon, "a")
+    before = used(daemon)
+    load(daemon, "b")
+    assert used(daemon) - before <= 2 * MIB + 16384
+    assert contents(daemon, "a") == wanted(unet(3) + shared)
+    assert contents(daemon, "b") == wanted(unet(4) + shared)
+    with daemon.client() as client, client.open("b") as model:  # equal ones of one model stay apart
+        tensors = model.tensors("vae")
+        tensors["first_stage_model.decoder.up.0.conv.norm.bias"].fill_(1)
+        assert not tensors["first_stage_model.decoder.up.1.conv.norm.bias"].any()
+
+
+def load_at_once(daemon, names):
+    """Ask for all before any is there, and wait for all."""
+    with concurrent.futures.ThreadPoolExecutor(len(names)) as pool:
+        return list(pool.map(lambda name: load(daemon, name), names))
+
+
+def checkpoints(library, count, seed):
+    """Write so many that share all but their UNet. Returns their tensors by name."""
+    shared = SHARED + real_shape(seed)
+    written = {f"c{i}": unet(10 + i) + shared for i in range(count)}
+    for number, (name, tensors) in enumerate(written.items()):
+        write(library / f"{name}.safetensors", tensors, {"padding": "z" * 8 * number})
+    return written, sum(len(row[3]) for row in shared) + count * 2 * MIB
+
+
+def wait_until_used_at_most(daemon, limit):
+    """Sharing runs by itself once loads have ended."""
+    deadline = time.monotonic() + 20
+    while used(daemon) > limit:
+        assert time.monotonic() < deadline, (used(daemon), limit)
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("backing", BACKINGS)
+def test_what_is_loaded_at_once_is_read_once(start, library, backing):
+    written, union = checkpoints(library, 4, 8)
+    daemon = start(library, HOIST_FORCE_BACKING=backing)
+    hash_models(daemon, *written)
+    load_at_once(daemon, list(written))
+    cache = daemon.data("GET", "/api/model/cache")
+    assert max(cache["used_bytes"], cache["filled_bytes"]) <= 1.02 * union
+    for name, tensors in written.items():
+        assert contents(daemon, name) == wanted(tensors)
+
+
+@pytest.mark.parametrize("backing", ["page_cache", "tmpfs_huge"])
+def test_what_is_loaded_at_once_and_hashed_at_once_is_shared_afterwards(start, library, backing):
+    written, union = checkpoints(library, 4, 9)
+    daemon = start(library, HOIST_FORCE_BACKING=backing)
+    load_at_once(daemon, list(written))
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda name: hash_models(daemon, name), written))
+    wait_until_used_at_most(daemon, 1.02 * union)
+    for name, tensors in written.items():
+        assert contents(daemon, name) == wanted(tensors)
+
+
+def test_a_load_that_waits_for_a_twin_goes_on_when_that_fails_or_is_cancelled(start, library):
+    written, _ = checkpoints(library, 3, 6)
+    daemon = start(library, HOIST_FAULT="load=io")
+    hash_models(daemon, *written)
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        answers = list(pool.map(lambda name: daemon.http("POST", "/api/model/cache", {"model_id": name}), written))
+    assert sorted(answer["success"] for _, answer in answers) == [False, True, True]
+    for name, tensors in written.items():
+        assert contents(daemon, name) == wanted(tensors)
