@@ -103,6 +103,8 @@ size_t hst_catalog_count(const struct hst_catalog *catalog);
 bool hst_catalog_was_corrupt(const struct hst_catalog *catalog);
 /** Hash this model now, before all others and not in the background; again when that failed. Known hashes stay. HST_E_FILE_MISSING. */
 int hst_catalog_hash(struct hst_catalog *catalog, struct hst_model *model, struct hst_error *err);
+/** The background, if there is one, takes care of this model before all others: it is in memory, where its equals are worth finding. */
+void hst_catalog_hash_first(struct hst_catalog *catalog, struct hst_model *model);
 /** Nobody waits for it any more: it has its turn in the background, if there is one. */
 void hst_catalog_hash_cancel(struct hst_catalog *catalog, const struct hst_model *model);
 /** Loads are under way: hash nothing until none is. */

@@ -23,12 +23,13 @@ struct hst_hasher {
     struct hst_list jobs;       /* begun and not ended */
     unsigned running;           /* of them in a slice */
     struct hst_list wanted;     /* models that were asked for */
+    struct hst_list first;      /* models of which the background takes care before all others */
     size_t entry, file;         /* the background has come this far in catalog->sorted */
     struct hst_hash_status sum; /* without the jobs */
     uint64_t told_ns;
 };
 
-/* A model that was asked for. */
+/* A model of one of these lists. */
 struct wanted {
     struct hst_list node;
     struct hst_model *model; /* referenced */
@@ -56,6 +57,7 @@ int hst_hasher_new(struct hst_catalog *catalog, struct hst_hasher **ret_hasher, 
     hasher->threads = choose_threads();
     hst_list_init(&hasher->jobs);
     hst_list_init(&hasher->wanted);
+    hst_list_init(&hasher->first);
     uv_timer_init(catalog->config.loop, &hasher->timer);
     hasher->timer.data = hasher;
     int status = hst_exec_new(catalog->config.loop, "hash", hasher->threads, &hasher->exec, err);
@@ -164,11 +166,11 @@ static struct hst_hash_job *next_of(struct hst_hasher *hasher, struct hst_model 
     return NULL;
 }
 
-static struct hst_hash_job *next_wanted(struct hst_hasher *hasher)
+static struct hst_hash_job *next_in(struct hst_hasher *hasher, struct hst_list *list, bool urgent)
 {
-    HST_LIST_FOREACH(node, &hasher->wanted) {
+    HST_LIST_FOREACH(node, list) {
         struct wanted *wanted = hst_container_of(node, struct wanted, node);
-        struct hst_hash_job *job = next_of(hasher, wanted->model, &wanted->file, true);
+        struct hst_hash_job *job = next_of(hasher, wanted->model, &wanted->file, urgent);
         if (job != NULL) return job;
         free_wanted(wanted);
     }
@@ -178,6 +180,8 @@ static struct hst_hash_job *next_wanted(struct hst_hasher *hasher)
 static struct hst_hash_job *next_of_background(struct hst_hasher *hasher)
 {
     const struct hst_catalog *catalog = hasher->catalog;
+    struct hst_hash_job *first = next_in(hasher, &hasher->first, false);
+    if (first != NULL) return first;
     for (; catalog->config.hash == HST_HASH_AUTO && hasher->entry < catalog->count; hasher->entry++, hasher->file = 0) {
         struct hst_model *model = catalog->sorted[hasher->entry]->model;
         if (model == NULL || model->state == HST_MODEL_MISSING) continue;
@@ -191,7 +195,7 @@ static struct hst_hash_job *next_of_background(struct hst_hasher *hasher)
 static struct hst_hash_job *next_job(struct hst_hasher *hasher)
 {
     struct hst_hash_job *job = waiting_job(hasher, true);
-    if (job == NULL) job = next_wanted(hasher);
+    if (job == NULL) job = next_in(hasher, &hasher->wanted, true);
     if (job != NULL || !hasher->quiet) return job;
     job = waiting_job(hasher, false);
     return job != NULL ? job : next_of_background(hasher);
@@ -321,13 +325,19 @@ void hst_hasher_stop(struct hst_hasher *hasher)
         uv_run(hasher->catalog->config.loop, UV_RUN_ONCE);
 }
 
+static void free_list(struct hst_list *list)
+{
+    HST_LIST_FOREACH(node, list)
+        free_wanted(hst_container_of(node, struct wanted, node));
+}
+
 void hst_hasher_free(struct hst_hasher *hasher)
 {
     if (hasher == NULL) return;
     HST_LIST_FOREACH(node, &hasher->jobs)
         hst_hash_job_free(hst_container_of(node, struct hst_hash_job, node));
-    HST_LIST_FOREACH(node, &hasher->wanted)
-        free_wanted(hst_container_of(node, struct wanted, node));
+    free_list(&hasher->wanted);
+    free_list(&hasher->first);
     free(hasher);
 }
 
@@ -338,22 +348,22 @@ void hst_catalog_hash_hold(struct hst_catalog *catalog, bool hold)
     hst_hasher_update(catalog->hasher);
 }
 
-static struct wanted *find_wanted(const struct hst_hasher *hasher, const struct hst_model *model)
+static struct wanted *find_wanted(const struct hst_list *list, const struct hst_model *model)
 {
-    HST_LIST_FOREACH(node, &hasher->wanted) {
+    HST_LIST_FOREACH(node, list) {
         struct wanted *wanted = hst_container_of(node, struct wanted, node);
         if (wanted->model == model) return wanted;
     }
     return NULL;
 }
 
-static int add_wanted(struct hst_hasher *hasher, struct hst_model *model, struct hst_error *err)
+static int add_wanted(struct hst_list *list, struct hst_model *model, struct hst_error *err)
 {
-    struct wanted *wanted = find_wanted(hasher, model);
+    struct wanted *wanted = find_wanted(list, model);
     if (wanted == NULL && (wanted = calloc(1, sizeof *wanted)) == NULL) return hst_error_nomem(err);
     if (wanted->model == NULL) {
         wanted->model = hst_model_ref(model);
-        hst_list_append(&hasher->wanted, &wanted->node);
+        hst_list_append(list, &wanted->node);
     }
     wanted->file = 0;
     return HST_OK;
@@ -364,7 +374,7 @@ int hst_catalog_hash(struct hst_catalog *catalog, struct hst_model *model, struc
     struct hst_hasher *hasher = catalog->hasher;
     if (model->state == HST_MODEL_MISSING) return hst_error_set(err, HST_E_FILE_MISSING, "%s is gone", model->path);
     if (hasher == NULL) return hst_error_set(err, HST_E_INVALID_ARGUMENT, "nothing is hashed here");
-    HST_TRY(add_wanted(hasher, model, err));
+    HST_TRY(add_wanted(&hasher->wanted, model, err));
     for (size_t i = 0; i < model->file_count; i++) {
         struct hst_hash_job *job = find_job(hasher, &model->files[i].id);
         hst_hashes_forget_failure(catalog, &model->files[i].id);
@@ -377,10 +387,22 @@ int hst_catalog_hash(struct hst_catalog *catalog, struct hst_model *model, struc
     return HST_OK;
 }
 
+void hst_catalog_hash_first(struct hst_catalog *catalog, struct hst_model *model)
+{
+    struct hst_hasher *hasher = catalog->hasher;
+    if (hasher == NULL || catalog->config.hash != HST_HASH_AUTO) return;
+    bool open = false;
+    for (size_t i = 0; i < model->file_count; i++)
+        open = open || is_open(hasher, &model->files[i].id);
+    if (!open || add_wanted(&hasher->first, model, NULL) < 0) return; /* it has its turn like the others */
+    hasher->sum.state = "running";
+    hst_hasher_update(hasher);
+}
+
 void hst_catalog_hash_cancel(struct hst_catalog *catalog, const struct hst_model *model)
 {
     struct hst_hasher *hasher = catalog->hasher;
-    struct wanted *wanted = hasher != NULL ? find_wanted(hasher, model) : NULL;
+    struct wanted *wanted = hasher != NULL ? find_wanted(&hasher->wanted, model) : NULL;
     if (wanted != NULL) free_wanted(wanted);
     for (size_t i = 0; hasher != NULL && i < model->file_count; i++) {
         struct hst_hash_job *job = find_job(hasher, &model->files[i].id);
@@ -422,7 +444,7 @@ static const char *state_of(const struct hst_catalog *catalog, const struct hst_
     if (status->failure < 0) return "failed";
     if (hasher == NULL || model->state == HST_MODEL_MISSING) return "off";
     if (status->files_running > 0) return hasher->stop ? "paused" : "running";
-    return catalog->config.hash == HST_HASH_AUTO || find_wanted(hasher, model) != NULL ? "queued" : "off";
+    return catalog->config.hash == HST_HASH_AUTO || find_wanted(&hasher->wanted, model) != NULL ? "queued" : "off";
 }
 
 struct hst_hash_status hst_catalog_hash_status_of(const struct hst_catalog *catalog, const struct hst_model *model)

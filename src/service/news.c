@@ -97,6 +97,7 @@ static void on_progress(void *context, const struct hst_job *job)
     if (service == NULL) return;
     count(&service->counts, job);
     hst_catalog_hash_hold(service->config.catalog, hst_loader_active(service->config.loader) > 0);
+    if (job->state == HST_JOB_DONE) hst_catalog_hash_first(service->config.catalog, job->model);
     if (is_worth_telling(service, job)) hst_service_publish(service, "job.progress", hst_view_job(job));
 }
 

@@ -269,3 +269,14 @@ def test_what_the_user_said_goes_with_the_id(start, library):
     daemon.scan()
     view = daemon.data("GET", "/api/models/one")
     assert view["path"] == str(library / "other" / "elsewhere.safetensors") and view["family"] == "sdxl"
+
+
+def test_what_is_in_memory_is_hashed_before_all_others(start, library):
+    for number in range(24):
+        write(library / f"b{number}.safetensors", [tensor("a.weight", "F32", [2 * MIB], seed=number)])
+    write(library / "used.safetensors", [tensor("a.weight", "F32", [MIB], seed=99)])
+    daemon = start(library, "--hash", "auto")
+    daemon.data("POST", "/api/model/cache", {"model_id": "used"})  # sooner than the machine is quiet
+    wait(daemon, "used", "done")
+    states = [daemon.data("GET", f"/api/models/b{number}")["hashing"]["state"] for number in range(24)]
+    assert states.count("done") <= 8
