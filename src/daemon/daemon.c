@@ -218,11 +218,15 @@ static int inject_fault(struct daemon *daemon, struct hst_error *err)
 
 static int start_loader(struct daemon *daemon, struct hst_error *err)
 {
+    const char *name = hst_settings_get(daemon->settings, "policy");
+    const struct hst_plan_policy *policy = hst_plan_policy_find(name);
+    if (policy == NULL) return hst_error_set(err, HST_E_CONFIG, "policy is cost, lru or lfu, not '%s'", name);
     HST_TRY(hst_loader_new(&(struct hst_loader_config){.loop = &daemon->loop,
                                                       .cache = daemon->cache,
                                                       .catalog = daemon->catalog,
                                                       .devices = daemon->devices,
                                                       .device_count = daemon->device_count,
+                                                      .policy = policy,
                                                       .listener = hst_service_loader_listener(&daemon->slot)},
                           &daemon->loader, err));
     return inject_fault(daemon, err);

@@ -107,7 +107,7 @@ struct hst_loader_config {
     const struct hst_catalog *catalog; /**< knows the hashes of tensors; NULL = nobody does */
     struct hst_device *const *devices; /**< devices */
     size_t device_count;       /**< of devices */
-    const struct hst_plan_policy *policy; /**< NULL = lru */
+    const struct hst_plan_policy *policy; /**< who makes room; NULL = cost */
     struct hst_loader_listener listener;  /**< news */
 };
 
