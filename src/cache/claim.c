@@ -520,11 +520,18 @@ static bool touch(const struct hst_claim *a, const struct hst_piece *x, const st
     return a->regions[x->region] == b->regions[y->region] && begin + hst_hold_page_size() < end;
 }
 
-bool hst_claim_meets(const struct hst_claim *a, const struct hst_claim *b)
+static bool meet_in(const struct hst_claim *a, const struct hst_claim *b, const struct hst_region *region)
 {
     for (size_t i = 0; i < a->piece_count; i++)
-        for (size_t j = 0; j < b->piece_count; j++)
+        for (size_t j = 0; a->regions[a->pieces[i].region] == region && j < b->piece_count; j++)
             if (touch(a, &a->pieces[i], b, &b->pieces[j])) return true;
+    return false;
+}
+
+bool hst_claim_meets(const struct hst_claim *a, const struct hst_claim *b)
+{
+    for (size_t i = 0; i < a->region_count; i++)
+        if (hst_claim_names(b, a->regions[i]) && meet_in(a, b, a->regions[i])) return true; /* most claims have no region in common */
     return false;
 }
 

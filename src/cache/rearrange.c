@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "cache/internal.h"
 #include "os/file.h"
+#include "os/place.h"
 
 #include <string.h>
 
@@ -383,6 +384,23 @@ int hst_cache_compact(struct hst_cache *cache, hst_rearranged_fn done, void *con
 
 /* ---- how memory lies ---- */
 
+/* A huge page is split where what is named begins or ends inside of it. */
+static size_t count_split(const struct hst_region *region)
+{
+    const struct hst_uses *used = &region->used;
+    uint64_t last = UINT64_MAX;
+    size_t split = 0;
+    bool huge = region->kind == HST_BACKING_TMPFS_HUGE || region->kind == HST_BACKING_MEMFD_HUGE;
+    for (size_t i = 0; huge && region->stuck_bytes == 0 && i < used->count; i++) {
+        const struct hst_edge *edge = &used->edges[i];
+        bool was_named = i > 0 && edge[-1].count > 0, inside = edge->at % HST_PLACE_HUGE_BYTES != 0 && edge->at < region->size_bytes;
+        if (was_named == (edge->count > 0) || !inside || edge->at / HST_PLACE_HUGE_BYTES == last) continue;
+        last = edge->at / HST_PLACE_HUGE_BYTES;
+        split++;
+    }
+    return split;
+}
+
 static void look_at(const struct hst_region *region, struct hst_fragmentation *found)
 {
     if (hst_region_is_file(region)) return;
@@ -391,6 +409,7 @@ static void look_at(const struct hst_region *region, struct hst_fragmentation *f
     found->live_bytes += region->used.used_bytes;
     found->stuck_bytes += region->stuck_bytes;
     found->thin_regions += is_thin(region);
+    found->split_huge_pages += count_split(region);
 }
 
 struct hst_fragmentation hst_cache_fragmentation(struct hst_cache *cache)

@@ -28,6 +28,7 @@ struct hst_fragmentation {
     uint64_t equal_bytes;    /**< known to lie in memory twice */
     size_t regions;          /**< of our own */
     size_t thin_regions;     /**< of these, with less than HST_THIN_SHARE of them named */
+    size_t split_huge_pages; /**< huge pages of which a part was given back, so that the rest are small ones */
 };
 
 /** Look at it. */

@@ -19,10 +19,10 @@ static json_t *view_fragmentation(const struct hst_service *service)
 {
     struct hst_fragmentation found = hst_cache_fragmentation(service->config.cache);
     double holes = found.region_bytes > 0 ? 1 - (double)found.live_bytes / (double)found.region_bytes : 0;
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f}", "used_bytes", hst_jsonx_size(hst_cache_stats(service->config.cache).used_bytes), "region_bytes",
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f}", "used_bytes", hst_jsonx_size(hst_cache_stats(service->config.cache).used_bytes), "region_bytes",
                      hst_jsonx_size(found.region_bytes), "live_bytes", hst_jsonx_size(found.live_bytes), "stuck_bytes", hst_jsonx_size(found.stuck_bytes),
                      "equal_bytes", hst_jsonx_size(found.equal_bytes), "regions", hst_jsonx_size(found.regions), "thin_regions",
-                     hst_jsonx_size(found.thin_regions), "fragmentation", holes);
+                     hst_jsonx_size(found.thin_regions), "split_huge_pages", hst_jsonx_size(found.split_huge_pages), "fragmentation", holes);
 }
 
 static void on_done(void *context, const struct hst_rearranged *what)
