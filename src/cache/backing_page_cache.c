@@ -1,6 +1,7 @@
 /* page_cache: the file's own pages, filled and locked where they are. Clients map the file itself, so a program that knows only
  * the path is served by the same memory. */
 #include "cache/backing.h"
+#include "cache/keep.h"
 
 static int fill(const struct hst_fetch *fetch, struct hst_error *err)
 {
@@ -13,6 +14,7 @@ static int fill(const struct hst_fetch *fetch, struct hst_error *err)
 static bool give_back(struct hst_region *region, uint64_t begin, uint64_t end, bool drop)
 {
     hst_hold_let_go(&region->hold, begin, end - begin);
+    if (hst_keep_let_go(region, begin, end, drop)) return true;
     if (drop && region->fd >= 0) hst_hold_drop(region->fd, begin, end - begin);
     return true;
 }

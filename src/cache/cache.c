@@ -1,4 +1,4 @@
-#include "cache/internal.h"
+#include "cache/keep.h"
 
 #include "base/checked.h"
 #include "base/cleanup.h"
@@ -314,9 +314,30 @@ void hst_cache_show(struct hst_resident *resident)
     view->placements = claim->places;
 }
 
+int hst_cache_enter(struct hst_cache *cache, struct hst_component *component, struct hst_claim *claim, struct hst_resident **ret_resident, struct hst_error *err)
+{
+    const char *precision = claim->recast != NULL ? claim->recast->precision : NULL;
+    if (hst_cache_find_as(cache, component, precision) != NULL) return hst_error_set(err, HST_E_BUSY, "%s is held already", component->id);
+    struct hst_resident *resident = make(cache, component, claim->recast);
+    if (resident == NULL) return hst_error_nomem(err);
+    int status = insert(cache, resident, err);
+    if (status < 0) {
+        free_resident(resident);
+        return status;
+    }
+    resident->claim = claim;
+    resident->view.charged_bytes = claim->size_bytes;
+    resident->view.state = HST_RESIDENCY_CACHED;
+    hst_cache_show(resident);
+    hst_cache_tell(cache, &resident->view, "cached");
+    *ret_resident = resident;
+    return HST_OK;
+}
+
 uint64_t hst_cache_remove(struct hst_cache *cache, struct hst_resident *resident)
 {
     withdraw(cache, resident);
+    hst_keep_forget(cache, &resident->keep_id);
     hst_cache_tell(cache, &resident->view, "absent");
     return free_resident(resident);
 }
@@ -389,7 +410,9 @@ void hst_cache_unref(struct hst_cache *cache, struct hst_residency *residency)
 void hst_cache_pin(struct hst_cache *cache, struct hst_residency *residency, bool pinned)
 {
     (void)cache;
+    if (residency->pinned == pinned) return;
     residency->pinned = pinned;
+    hst_keep_residency(hst_resident_of(residency));
 }
 
 /* Let the writer of a held file go on. */
@@ -400,6 +423,7 @@ static void give_way(struct hst_region *region)
     region->leased = false;
     region->unlocked = true;
     hst_hold_unlock(&region->hold);
+    (void)hst_keep_let_go(region, 0, region->size_bytes, false);
     hst_filelease_release(region->fd);
     hst_twins_forget(region, 0, UINT64_MAX);
 }
@@ -427,6 +451,12 @@ static void on_break(uv_signal_t *signal, int number)
         part_with(cache, cache->sorted[i - 1]);
 }
 
+/* Without it copies lie in memfds. */
+static void begin_tmpfs(struct hst_cache *cache)
+{
+    if (hst_tmpfs_new(cache->config.budget_bytes, &cache->tmpfs, NULL) == HST_OK) hst_keep_tmpfs(cache);
+}
+
 int hst_cache_new(const struct hst_cache_config *config, struct hst_cache **ret_cache, struct hst_error *err)
 {
     const char *forced = config->force_backing;
@@ -436,15 +466,18 @@ int hst_cache_new(const struct hst_cache_config *config, struct hst_cache **ret_
     cache->config = *config;
     hst_list_init(&cache->holders);
     hst_list_init(&cache->regions);
-    (void)hst_tmpfs_new(config->budget_bytes, &cache->tmpfs, NULL); /* without it copies lie in memfds */
+    cache->tmpfs.write_dir = cache->tmpfs.read_dir = -1;
     int status = hst_exec_new(config->loop, "fill", config->threads > 0 ? config->threads : HST_FILL_THREADS, &cache->exec, err);
+    if (status == HST_OK) status = hst_keep_new(cache, config->keeper, &cache->keep, err);
     if (status == HST_OK) status = hst_refetch_new(cache, cache->exec, &cache->refetch, err);
     if (status < 0) {
         hst_exec_free(cache->exec);
-        hst_tmpfs_fini(&cache->tmpfs);
+        hst_keep_free(cache->keep);
         free(cache);
         return status;
     }
+    hst_inherit_all(cache);
+    if (cache->tmpfs.write_dir < 0) begin_tmpfs(cache);
     uv_signal_init(config->loop, &cache->break_signal);
     cache->break_signal.data = cache;
     uv_signal_start(&cache->break_signal, on_break, SIGIO);
@@ -467,13 +500,16 @@ void hst_cache_free(struct hst_cache *cache)
     hst_refetch_stop(cache->refetch);
     hst_exec_free(cache->exec);
     hst_refetch_free(cache->refetch);
+    hst_inherit_end(cache);
     hst_lease_end_all(cache);
     while (cache->by_key.count > 0)
         hst_cache_remove(cache, cache->sorted[0]);
+    hst_keep_drain(cache->keep);
     cache->closing++;
     uv_close((uv_handle_t *)&cache->break_signal, on_closed);
     while (cache->closing > 0)
         uv_run(cache->config.loop, UV_RUN_ONCE);
+    hst_keep_free(cache->keep);
     hst_tmpfs_fini(&cache->tmpfs);
     hst_map_fini(&cache->by_key);
     hst_map_fini(&cache->by_content);

@@ -15,6 +15,7 @@
 
 /** The RAM tier. */
 struct hst_cache;
+struct hst_keeper;
 
 /** What holds a component's bytes. */
 enum hst_backing {
@@ -92,6 +93,7 @@ struct hst_cache_config {
     uv_loop_t *loop;             /**< the loop */
     uint64_t budget_bytes;       /**< --ram */
     unsigned threads;            /**< that fill; 0 = 8 */
+    struct hst_keeper *keeper;   /**< keeps the memory when this process ends without a word; NULL = nobody does */
     const char *force_backing;   /**< NULL = by rule; else the name of one, as in hst_backing_name (tests) */
     struct hst_cache_listener listener; /**< news */
 };

@@ -3,6 +3,7 @@
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "cache/internal.h"
+#include "cache/keep.h"
 #include "model/layout.h"
 
 #include <stdlib.h>
@@ -376,6 +377,41 @@ int hst_claim_move(struct hst_cache *cache, const struct hst_claim *from, const 
     return HST_OK;
 }
 
+static int refill(struct hst_claim *claim, const struct hst_record_claim *record, struct hst_region *const *regions, struct hst_error *err)
+{
+    claim->regions = calloc(record->region_count + 1, sizeof(struct hst_region *));
+    claim->pieces = calloc(record->piece_count + 1, sizeof *claim->pieces);
+    if (claim->regions == NULL || claim->pieces == NULL) return hst_error_nomem(err);
+    for (size_t i = 0; i < record->region_count; i++) {
+        claim->regions[claim->region_count++] = regions[i];
+        regions[i]->refs++;
+    }
+    memcpy(claim->pieces, record->pieces, record->piece_count * sizeof *claim->pieces);
+    claim->piece_count = record->piece_count;
+    for (size_t i = 0; i < record->tensor_count; i++)
+        claim->spots[i] = (struct hst_placement){(uint32_t)record->tensors[i].region, record->tensors[i].at};
+    claim->kind = record->kind;
+    claim->entered = record->entered;
+    add_up(claim);
+    return reserve(claim, err);
+}
+
+int hst_claim_restore(struct hst_cache *cache, const struct hst_record_claim *record, struct hst_region *const *regions, struct hst_claim **ret_claim,
+                      struct hst_error *err)
+{
+    struct hst_claim *claim = new_claim(cache, record->tensor_count, 0);
+    if (claim == NULL) return hst_error_nomem(err);
+    int status = refill(claim, record, regions, err);
+    if (status < 0) {
+        free_claim(claim);
+        return status;
+    }
+    use(claim, 0, claim->piece_count);
+    claim->taken = true;
+    *ret_claim = claim;
+    return HST_OK;
+}
+
 const struct hst_region *hst_claim_source(const struct hst_claim *claim, const struct hst_file_id *id)
 {
     size_t i = 0;
@@ -455,8 +491,11 @@ uint64_t hst_claim_unref(struct hst_claim *claim)
     if (claim == NULL || --claim->refs > 0) return 0;
     struct hst_cache *cache = claim->region_count > 0 ? claim->regions[0]->cache : NULL;
     uint64_t before = cache != NULL ? cache->stats.used_bytes : 0;
-    for (size_t i = 0; i < claim->region_count; i++)
+    bool forgotten = cache == NULL || hst_keep_forget_now(cache, &claim->keep_id);
+    for (size_t i = 0; i < claim->region_count; i++) {
         claim->regions[i]->dying = claim->regions[i]->refs == 1;
+        claim->regions[i]->frozen = claim->regions[i]->frozen || !forgotten;
+    }
     for (size_t i = claim->taken ? 0 : claim->own_count; i < claim->piece_count; i++) {
         const struct hst_piece *piece = &claim->pieces[i];
         hst_region_release(claim->regions[piece->region], piece->begin, piece->begin + piece->size_bytes, !piece->was_resident);

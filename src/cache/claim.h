@@ -12,6 +12,8 @@
 #include "cache/recast.h"
 #include "model/extents.h"
 
+struct hst_record_claim;
+
 /** A range of a region. */
 struct hst_piece {
     uint32_t region;        /**< index into the claim's regions */
@@ -39,6 +41,7 @@ struct hst_claim {
     struct hst_recast *recast;       /**< owned; NULL = as stored */
     bool taken;                      /**< its own are named, too */
     uint64_t size_bytes;             /**< of all pieces */
+    uint64_t keep_id;                /**< of hoist-keeper's item (keep.h); 0 = it has none */
     size_t tensor_count;             /**< tensors of the component */
     struct hst_placement *spots;     /**< owned, one a tensor: index of a region and offset in it */
     struct hst_placement *places;    /**< owned, one a tensor: segment and offset in it; once published */
@@ -59,6 +62,10 @@ uint32_t hst_claim_enter(struct hst_claim *claim, struct hst_region *region);
  * *ret_claim owned by the caller. */
 int hst_claim_move(struct hst_cache *cache, const struct hst_claim *from, const struct hst_component *component, hst_claim_move_fn move, void *context,
                    struct hst_claim **ret_claim, struct hst_error *err);
+/** One that the hoistd before had, with these regions, one for each that the record names; it is charged, and its types are not known yet.
+ * *ret_claim owned by the caller. HST_E_NOMEM */
+int hst_claim_restore(struct hst_cache *cache, const struct hst_record_claim *record, struct hst_region *const *regions, struct hst_claim **ret_claim,
+                      struct hst_error *err);
 /** The region of a file that its own is read from. */
 const struct hst_region *hst_claim_source(const struct hst_claim *claim, const struct hst_file_id *id);
 /** The descriptor of a region in which it has bytes. */

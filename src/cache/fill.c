@@ -5,6 +5,7 @@
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "cache/internal.h"
+#include "cache/keep.h"
 #include "model/reread.h"
 #include "os/clock.h"
 #include "os/file.h"
@@ -308,6 +309,7 @@ static void succeed(struct hst_resident *resident, const struct hst_fill *fill)
     view->state = HST_RESIDENCY_CACHED;
     view->fill_ns = hst_clock_ns() - fill->started_ns;
     resident->cache->stats.filled_bytes += fill->total_bytes;
+    hst_keep_residency(resident);
     hst_cache_tell(resident->cache, view, "cached");
 }
 

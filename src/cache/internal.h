@@ -26,6 +26,7 @@ struct hst_resident {
     struct hst_claim *claim;   /**< its memory; NULL while SUSPENDED */
     struct hst_fill *fill;     /**< while CACHING or resuming; owned */
     struct hst_recast *recast; /**< as in view; owned */
+    uint64_t keep_id;          /**< of hoist-keeper's item (keep.h); 0 = it has none */
     char *key;                 /**< "MODEL:ROLE#GENERATION@PRECISION" */
 };
 
@@ -49,6 +50,7 @@ struct hst_cache {
     uv_signal_t break_signal;         /**< SIGIO: somebody wants to write a held file */
     struct hst_tmpfs tmpfs;           /**< where copies go; write_dir -1 = there is none */
     struct hst_refetch *refetch;      /**< watches page cache that may not be locked */
+    struct hst_keep *keep;            /**< what hoist-keeper has of it; NULL = there is no keeper */
     size_t closing;                   /**< handles not closed yet, while freeing */
 };
 
@@ -63,12 +65,12 @@ void hst_cache_tell(struct hst_cache *cache, const struct hst_residency *residen
 int hst_cache_check_room(const struct hst_cache *cache, uint64_t cost, struct hst_error *err);
 /** Show outside what its claim has published. */
 void hst_cache_show(struct hst_resident *resident);
+/** Begin a residency in state CACHED with a claim that is filled and charged: taken over when it succeeds. HST_E_BUSY when it is held already. */
+int hst_cache_enter(struct hst_cache *cache, struct hst_component *component, struct hst_claim *claim, struct hst_resident **ret_resident, struct hst_error *err);
 /** Take a residency out of the tier and free it; its charge is given back. @return bytes that went back to the kernel */
 uint64_t hst_cache_remove(struct hst_cache *cache, struct hst_resident *resident);
 /** Start the jobs of a fill. On failure nothing runs and the listener is not told. */
 int hst_fill_start(struct hst_resident *resident, struct hst_fill_listener listener, struct hst_error *err);
 /** A file of a residency that is being filled is being written: the fill fails with HST_E_FILE_CHANGED. */
 void hst_fill_break(struct hst_resident *resident);
-/** End every lease (while freeing). */
-void hst_lease_end_all(struct hst_cache *cache);
 #endif

@@ -1,34 +1,30 @@
 /* Leases: a pipe whose write end travels to the client. The kernel closes it with the last process that has it, so a lease ends
  * however the client does. */
+#include "cache/lease.h"
+
+#include "base/checked.h"
 #include "base/cleanup.h"
 #include "cache/internal.h"
+#include "cache/keep.h"
 #include "os/clock.h"
 #include "os/pipe.h"
 
 #include <stdio.h>
 #include <string.h>
 
-struct lease {
-    struct hst_holder view;
-    struct hst_list node;
-    struct hst_cache *cache;
-    int pipe_fd;
-    uv_poll_t poll;
-    struct hst_claim **claims; /* what the client maps; owned, each referenced */
-};
-
-static void free_lease(struct lease *lease)
+static void free_lease(struct hst_lease *lease)
 {
-    for (size_t i = 0; lease->claims != NULL && i < lease->view.count; i++)
+    for (size_t i = 0; lease->claims != NULL && i < lease->claim_count; i++)
         hst_claim_unref(lease->claims[i]);
     free(lease->claims);
+    free(lease->residencies);
     free(lease->view.residencies);
     free(lease);
 }
 
 static void on_closed(uv_handle_t *handle)
 {
-    struct lease *lease = handle->data;
+    struct hst_lease *lease = handle->data;
     lease->cache->closing--;
     hst_closep(&lease->pipe_fd);
     free_lease(lease);
@@ -39,14 +35,15 @@ static void evict_if_stale(struct hst_cache *cache, struct hst_residency *reside
     if (residency->stale && residency->leases == 0 && residency->device_refs == 0) hst_cache_evict(cache, residency, NULL, NULL);
 }
 
-static void end(struct lease *lease)
+static void end(struct hst_lease *lease)
 {
     struct hst_cache *cache = lease->cache;
     hst_list_remove(&lease->node);
-    for (size_t i = 0; i < lease->view.count; i++) {
+    hst_keep_forget(cache, &lease->keep_id);
+    for (size_t i = 0; i < lease->view.count; i++)
         lease->view.residencies[i]->leases--;
+    for (size_t i = 0; i < lease->claim_count; i++)
         hst_claim_unref(hst_steal(&lease->claims[i]));
-    }
     for (size_t i = 0; i < lease->view.count; i++)
         evict_if_stale(cache, lease->view.residencies[i]);
     cache->closing++;
@@ -55,7 +52,7 @@ static void end(struct lease *lease)
 
 static void on_pipe(uv_poll_t *poll, int status, int events)
 {
-    struct lease *lease = poll->data;
+    struct hst_lease *lease = poll->data;
     (void)events;
     if (status >= 0 && !hst_pipe_ended(lease->pipe_fd)) return;
     struct hst_cache_listener listener = lease->cache->config.listener;
@@ -72,33 +69,37 @@ static int check_leasable(struct hst_residency *const *residencies, size_t count
     return HST_OK;
 }
 
-static struct lease *make(struct hst_cache *cache, struct hst_residency *const *residencies, size_t count)
+/* One with room for so many. */
+static struct hst_lease *new_lease(struct hst_cache *cache, size_t count)
 {
-    struct lease *lease = calloc(1, sizeof *lease);
+    struct hst_lease *lease = calloc(1, sizeof *lease);
     if (lease == NULL) return NULL;
     lease->cache = cache;
-    lease->view.residencies = calloc(count + 1, sizeof *residencies);
+    lease->view.residencies = calloc(count + 1, sizeof(struct hst_residency *));
+    lease->residencies = calloc(count + 1, sizeof *lease->residencies);
     lease->claims = calloc(count + 1, sizeof(struct hst_claim *));
-    if (lease->view.residencies == NULL || lease->claims == NULL) {
-        free_lease(lease);
-        return NULL;
-    }
+    if (lease->view.residencies != NULL && lease->residencies != NULL && lease->claims != NULL) return lease;
+    free_lease(lease);
+    return NULL;
+}
+
+static struct hst_lease *make(struct hst_cache *cache, struct hst_residency *const *residencies, size_t count)
+{
+    struct hst_lease *lease = new_lease(cache, count);
+    if (lease == NULL) return NULL;
     for (size_t i = 0; i < count; i++) {
         lease->view.residencies[i] = residencies[i];
+        lease->residencies[i] = hst_resident_of(residencies[i])->keep_id;
         lease->claims[i] = hst_claim_ref(hst_resident_of(residencies[i])->claim);
     }
-    lease->view.count = count;
+    lease->view.count = lease->claim_count = count;
     return lease;
 }
 
-/* From here on the lease exists: watch its pipe and count it. */
-static void begin(struct lease *lease)
+/* From here on the lease exists: watch its pipe. */
+static void begin(struct hst_lease *lease)
 {
     struct hst_cache *cache = lease->cache;
-    lease->view.lease_id = ++cache->next_lease_id;
-    lease->view.since_wall_ns = hst_clock_wall_ns();
-    for (size_t i = 0; i < lease->view.count; i++)
-        lease->view.residencies[i]->leases++;
     hst_list_append(&cache->holders, &lease->node);
     uv_poll_init(cache->config.loop, &lease->poll, lease->pipe_fd);
     lease->poll.data = lease;
@@ -109,7 +110,7 @@ int hst_cache_lease(struct hst_cache *cache, struct hst_residency *const *reside
                     const char *device_id, uint64_t *ret_lease_id, int *ret_pipe_fd, struct hst_error *err)
 {
     HST_TRY(check_leasable(residencies, count, err));
-    struct lease *lease = make(cache, residencies, count);
+    struct hst_lease *lease = make(cache, residencies, count);
     if (lease == NULL) return hst_error_nomem(err);
     int status = hst_pipe_new(&lease->pipe_fd, ret_pipe_fd, err);
     if (status < 0) {
@@ -119,9 +120,51 @@ int hst_cache_lease(struct hst_cache *cache, struct hst_residency *const *reside
     lease->view.pid = pid;
     snprintf(lease->view.domain, sizeof lease->view.domain, "%s", domain);
     snprintf(lease->view.device_id, sizeof lease->view.device_id, "%s", device_id);
+    lease->view.lease_id = ++cache->next_lease_id;
+    lease->view.since_wall_ns = hst_clock_wall_ns();
+    for (size_t i = 0; i < count; i++)
+        residencies[i]->leases++;
     begin(lease);
+    hst_keep_lease(lease);
     *ret_lease_id = lease->view.lease_id;
     return HST_OK;
+}
+
+int hst_lease_restore(struct hst_cache *cache, const struct hst_record_lease *record, struct hst_claim *const *claims, int *pipe_fd, uint64_t keep_id,
+                      struct hst_error *err)
+{
+    struct hst_lease *lease = new_lease(cache, record->count);
+    if (lease == NULL) return hst_error_nomem(err);
+    struct hst_residency **room = lease->view.residencies;
+    lease->view = record->view;
+    lease->view.residencies = room;
+    lease->view.count = 0;
+    lease->keep_id = keep_id;
+    lease->pipe_fd = hst_steal_fd(pipe_fd);
+    for (size_t i = 0; i < record->count; i++) {
+        if (claims[i] == NULL) continue; /* it could not be read */
+        lease->residencies[lease->claim_count] = record->shares[i].residency;
+        lease->claims[lease->claim_count++] = hst_claim_ref(claims[i]);
+    }
+    cache->next_lease_id = hst_max_u64(cache->next_lease_id, lease->view.lease_id);
+    begin(lease);
+    return HST_OK;
+}
+
+static void attach(struct hst_lease *lease, struct hst_resident *resident)
+{
+    size_t i = 0;
+    while (i < lease->claim_count && lease->residencies[i] != resident->keep_id)
+        i++;
+    if (i == lease->claim_count || lease->view.count == lease->claim_count) return;
+    lease->view.residencies[lease->view.count++] = &resident->view;
+    resident->view.leases++;
+}
+
+void hst_lease_attach(struct hst_cache *cache, struct hst_resident *resident)
+{
+    HST_LIST_FOREACH(node, &cache->holders)
+        attach(hst_container_of(node, struct hst_lease, node), resident);
 }
 
 const struct hst_holder *hst_cache_next_holder(const struct hst_cache *cache, size_t *cursor)
@@ -130,7 +173,7 @@ const struct hst_holder *hst_cache_next_holder(const struct hst_cache *cache, si
     HST_LIST_FOREACH(node, &cache->holders)
         if (at++ == *cursor) {
             ++*cursor;
-            return &hst_container_of(node, struct lease, node)->view;
+            return &hst_container_of(node, struct hst_lease, node)->view;
         }
     return NULL;
 }
@@ -138,5 +181,5 @@ const struct hst_holder *hst_cache_next_holder(const struct hst_cache *cache, si
 void hst_lease_end_all(struct hst_cache *cache)
 {
     HST_LIST_FOREACH(node, &cache->holders)
-        end(hst_container_of(node, struct lease, node));
+        end(hst_container_of(node, struct hst_lease, node));
 }

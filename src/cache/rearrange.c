@@ -3,6 +3,7 @@
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "cache/internal.h"
+#include "cache/keep.h"
 #include "os/file.h"
 #include "os/place.h"
 
@@ -50,6 +51,7 @@ static bool swap_claims(struct swap *swap)
     resident->claim = hst_claim_ref(swap->to);
     resident->view.charged_bytes = swap->to->size_bytes;
     hst_cache_show(resident);
+    hst_keep_residency(resident);
     hst_cache_tell(swap->cache, &resident->view, "cached");
     hst_claim_unref(old);
     return true;

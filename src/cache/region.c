@@ -3,6 +3,7 @@
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "cache/internal.h"
+#include "cache/keep.h"
 #include "model/reread.h"
 #include "os/filelease.h"
 
@@ -57,6 +58,15 @@ static void close_file(struct hst_region *region)
     free(region->path);
 }
 
+/* Memory is freed with its last descriptor: ours shall be it. */
+static void forget(struct hst_region *region)
+{
+    if (hst_region_is_file(region))
+        hst_keep_forget(region->cache, &region->keep_id);
+    else
+        (void)hst_keep_forget_now(region->cache, &region->keep_id);
+}
+
 void hst_region_unref(struct hst_region *region)
 {
     if (--region->refs > 0) return;
@@ -64,6 +74,7 @@ void hst_region_unref(struct hst_region *region)
     hst_twins_forget(region, 0, UINT64_MAX);
     region->cache->stats.used_bytes -= region->used.used_bytes + region->stuck_bytes;
     hst_uses_fini(&region->used);
+    forget(region);
     hst_memfd_fini(&region->memory);
     close_file(region);
     free(region);
@@ -116,7 +127,8 @@ static void give_back(void *context, uint64_t begin, uint64_t end)
     const struct release *release = context;
     struct hst_region *region = release->region;
     hst_twins_forget(region, begin, end);
-    if (region->ops->give_back(region, begin, end, release->drop))
+    bool may_change = !region->frozen || hst_region_is_file(region);
+    if (may_change && region->ops->give_back(region, begin, end, release->drop))
         region->cache->stats.used_bytes -= end - begin;
     else
         region->stuck_bytes += end - begin;

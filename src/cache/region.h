@@ -31,7 +31,9 @@ struct hst_region {
     bool leased;                       /**< a file: a read lease warns before somebody writes it */
     bool broken;                       /**< a file: somebody writes it: nothing of it is handed out any more */
     _Atomic(bool) unlocked;            /**< a file: some page could not be locked */
+    uint64_t keep_id;                  /**< of hoist-keeper's item (keep.h); 0 = it has none */
     bool left;                         /**< what lived in it was copied: it goes with its last lease */
+    bool frozen;                       /**< hoist-keeper may still show what nobody names any more: memory of our own is not changed */
     bool dying;                        /**< its last claim is going: all of it goes at once */
     struct hst_hold hold;              /**< a file held in place: mapping of all of it */
     struct hst_memfd memory;           /**< memory of our own */

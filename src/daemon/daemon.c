@@ -96,11 +96,14 @@ static void stop_keeper(struct daemon *daemon)
 static int start_cache(struct daemon *daemon, struct hst_error *err)
 {
     HST_TRY(hst_size_parse(hst_settings_get(daemon->settings, "ram"), hst_meminfo_total_bytes(), &daemon->ram_bytes, err));
-    return hst_cache_new(&(struct hst_cache_config){.loop = &daemon->loop,
-                                                    .budget_bytes = daemon->ram_bytes,
-                                                    .force_backing = getenv("HOIST_FORCE_BACKING"),
-                                                    .listener = hst_service_cache_listener(&daemon->slot)},
-                         &daemon->cache, err);
+    HST_TRY(hst_cache_new(&(struct hst_cache_config){.loop = &daemon->loop,
+                                                     .budget_bytes = daemon->ram_bytes,
+                                                     .keeper = daemon->keeper,
+                                                     .force_backing = getenv("HOIST_FORCE_BACKING"),
+                                                     .listener = hst_service_cache_listener(&daemon->slot)},
+                          &daemon->cache, err));
+    hst_keeping_report(daemon->cache);
+    return HST_OK;
 }
 
 static void stop_cache(struct daemon *daemon)

@@ -46,6 +46,13 @@ void hst_keeping_begin(const struct hst_settings *settings, const char *state, u
         hst_log(HST_LOG_INFO, "keeper", "hoist-keeper (%d) runs, and holds %llu items from before", (int)keeper.pid, (unsigned long long)keeper.found_items);
 }
 
+void hst_keeping_report(const struct hst_cache *cache)
+{
+    struct hst_inheritance taken = hst_cache_inheritance(cache);
+    if (taken.residencies + taken.leases > 0)
+        hst_log(HST_LOG_INFO, "keeper", "%zu components and %zu leases from before, %llu bytes", taken.residencies, taken.leases, (unsigned long long)taken.bytes);
+}
+
 /* @return 1 when there was something to free */
 static int free_kept(const struct hst_settings *settings, struct hst_error *err)
 {

@@ -119,7 +119,7 @@ int hst_items_unlock(struct hst_items *items, uint64_t id, const struct hst_keep
     struct hst_kept *kept;
     HST_TRY(reach(items, id, range, &kept, err));
     HST_TRY(hst_ranges_remove(&kept->locked, range, err));
-    hst_hold_unlock_range(&kept->hold, range->offset, range->size_bytes);
+    hst_hold_let_go(&kept->hold, range->offset, range->size_bytes);
     return HST_OK;
 }
 

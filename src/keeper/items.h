@@ -38,7 +38,7 @@ int hst_items_put(struct hst_items *items, struct hst_kept *given, struct hst_er
 /** Lock a range (page-aligned) of the item's first file. *ret_locked = false when the kernel does not: then nothing of it is locked. HST_E_NOT_FOUND, HST_E_INVALID_ARGUMENT,
  * HST_E_IO, HST_E_NOMEM, HST_E_LIMIT_EXCEEDED */
 int hst_items_lock(struct hst_items *items, uint64_t id, const struct hst_keeper_range *range, bool *ret_locked, struct hst_error *err);
-/** Unlock one. The same errors. */
+/** Unlock one, and let the kernel drop its pages: those that we map it would keep. The same errors. */
 int hst_items_unlock(struct hst_items *items, uint64_t id, const struct hst_keeper_range *range, struct hst_error *err);
 /** Let go of the item, if it is there. */
 void hst_items_drop(struct hst_items *items, uint64_t id);

@@ -174,11 +174,21 @@ struct drop_job {
     void *context;
 };
 
+static int drop(struct hst_keeper *keeper, uint64_t id, unsigned timeout_ms, struct hst_error *err)
+{
+    struct hst_keeper_frame frame = {.verb = HST_KEEPER_DROP, .id = id};
+    return ask(keeper, &frame, NULL, timeout_ms, err);
+}
+
+int hst_keeper_drop_now(struct hst_keeper *keeper, uint64_t id, struct hst_error *err)
+{
+    return drop(keeper, id, HST_KEEPER_ANSWER_MS, err);
+}
+
 static void work_drop(void *arg)
 {
     const struct drop_job *job = arg;
-    struct hst_keeper_frame frame = {.verb = HST_KEEPER_DROP, .id = job->id};
-    int status = ask(job->keeper, &frame, NULL, HST_KEEPER_LOCK_MS, NULL);
+    int status = drop(job->keeper, job->id, HST_KEEPER_LOCK_MS, NULL);
     (void)status; /* the keeper is gone, and what it had with it */
 }
 

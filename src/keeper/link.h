@@ -78,11 +78,14 @@ int hst_keeper_put(struct hst_keeper *keeper, const struct hst_keeper_item *item
  * *ret_locked = false when that is not permitted (RLIMIT_MEMLOCK) or the file became shorter: then nothing of the range is locked. Any thread but the loop's: about 0.16 ms
  * for a MiB of small pages, next to nothing for large ones; longer when pages have gone. */
 int hst_keeper_lock(struct hst_keeper *keeper, uint64_t id, const struct hst_keeper_range *range, bool *ret_locked, struct hst_error *err);
-/** Unlock a range of it, locked or not. Any thread but the loop's. */
+/** Unlock a range of it, locked or not, so that the kernel may drop its pages. Any thread but the loop's. */
 int hst_keeper_unlock(struct hst_keeper *keeper, uint64_t id, const struct hst_keeper_range *range, struct hst_error *err);
 /** Let go of an item, if it is there: done by a thread, in the order of the calls. `dropped(context)` (may be NULL) is called when the keeper has let go, or
  * is gone. Loop thread. @return 0, or HST_E_NOMEM and then neither happens */
 int hst_keeper_drop(struct hst_keeper *keeper, uint64_t id, void (*dropped)(void *context), void *context);
+/** Let go of an item at once. Any thread; microseconds for what is not locked, at most HST_KEEPER_ANSWER_MS. HST_E_UNREACHABLE: it may still be there, unless the
+ * keeper is gone. */
+int hst_keeper_drop_now(struct hst_keeper *keeper, uint64_t id, struct hst_error *err);
 /** What is known of it. Any thread. */
 struct hst_keeper_status hst_keeper_status(struct hst_keeper *keeper);
 

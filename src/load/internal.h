@@ -75,6 +75,7 @@ struct hst_job_entry {
 struct hst_loader {
     struct hst_loader_config config; /**< as given */
     struct hst_exec *exec;           /**< threads for files and devices */
+    struct hst_list inheriting;      /**< residencies of the hoistd before on their way back (inherit.c) */
     struct hst_list jobs;            /**< oldest first */
     size_t job_count;                /**< of jobs */
     size_t active;                   /**< queued or running */
@@ -114,6 +115,14 @@ void hst_job_tell(const struct hst_job_entry *job);
 void hst_job_tell_device(const struct hst_job_entry *job, const struct hst_component *component, const char *state);
 /** It is over: record, tell, and start what waited. */
 void hst_job_end(struct hst_job_entry *job);
+/** Start what waited for something that is over. */
+void hst_job_wake(struct hst_loader *loader);
+
+/* inherit.c */
+/** Is this component, in whatever precision, on its way back from the hoistd before? */
+bool hst_inherit_touches(const struct hst_loader *loader, const struct hst_component *component);
+/** Run the loop until nothing is on its way. */
+void hst_inherit_drain(struct hst_loader *loader);
 
 /* cast.c */
 /** Can what is stored become the precision that is asked for? */

@@ -176,7 +176,7 @@ bool hst_job_touches(const struct hst_loader *loader, const struct hst_component
         const struct hst_job_entry *job = hst_container_of(node, struct hst_job_entry, node);
         if (job->view.state != HST_JOB_QUEUED && hst_job_active(job) && works_on(job, component)) return true;
     }
-    return false;
+    return hst_inherit_touches(loader, component);
 }
 
 void hst_job_hold(struct hst_job_entry *job, struct hst_part *part)
@@ -250,6 +250,11 @@ void hst_job_end(struct hst_job_entry *job)
     hst_step_wake(loader);
     hst_job_tell(job);
     if (job->ended != NULL) job->ended(job->context, &job->view);
+    hst_job_wake(loader);
+}
+
+void hst_job_wake(struct hst_loader *loader)
+{
     for (struct hst_job_entry *next; (next = next_startable(loader));)
         hst_step_start(next);
 }

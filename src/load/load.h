@@ -147,6 +147,10 @@ int hst_loader_unload(struct hst_loader *loader, struct hst_loaded *loaded, uint
 int hst_loader_rearrange(struct hst_loader *loader, hst_rearranged_fn done, void *context, struct hst_error *err);
 /** The tensors of this model are hashed now: share those that are in RAM twice. */
 void hst_loader_share(struct hst_loader *loader, const struct hst_model *model);
+/** The catalog knows this model now: what the hoistd before had of it in RAM becomes residencies again, soon; loads of it wait so long. */
+void hst_loader_inherit(struct hst_loader *loader, struct hst_model *model);
+/** The catalog knows all models: what the hoistd before had of others is let go. */
+void hst_loader_inherit_end(struct hst_loader *loader);
 /** Jobs that wait or run. */
 size_t hst_loader_active(const struct hst_loader *loader);
 /** Does a job work on this component, or has it set it aside? Then it is not to be evicted from outside. */

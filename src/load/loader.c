@@ -11,6 +11,7 @@ int hst_loader_new(const struct hst_loader_config *config, struct hst_loader **r
     if (loader == NULL) return hst_error_nomem(err);
     loader->config = *config;
     hst_list_init(&loader->jobs);
+    hst_list_init(&loader->inheriting);
     int status = hst_exec_new(config->loop, "load", HST_LOAD_THREADS, &loader->exec, err);
     if (status < 0) {
         free(loader);
@@ -142,6 +143,7 @@ void hst_loader_free(struct hst_loader *loader)
     cancel_all(loader);
     while (loader->active > 0)
         uv_run(loader->config.loop, UV_RUN_ONCE);
+    hst_inherit_drain(loader);
     hst_rearrange_stop(loader);
     while (loader->loaded_count > 0)
         hst_loaded_remove(loader, loader->loaded[loader->loaded_count - 1]);

@@ -2,11 +2,13 @@
 
 #include "base/cleanup.h"
 #include "os/file.h"
+#include "os/place.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #ifndef F_SEAL_FUTURE_WRITE
 #define F_SEAL_FUTURE_WRITE 0x0010 /* Linux 5.1 */
@@ -58,6 +60,33 @@ int hst_memfd_from_bytes(const char *name, const void *bytes, uint64_t size_byte
     return hst_steal_fd(&fd);
 }
 
+/* Sealed by us: nobody can shrink or write it. */
+static bool is_sealed(int fd)
+{
+    int seals = fcntl(fd, F_GET_SEALS);
+    return seals >= 0 && (seals & SEALS) == SEALS;
+}
+
+/* One to read and one to write the same file. */
+static bool is_pair(int fd, int write_fd, const struct stat *st)
+{
+    struct stat other;
+    return (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY && (fcntl(write_fd, F_GETFL) & O_ACCMODE) == O_RDWR && fstat(write_fd, &other) == 0 &&
+           st->st_dev == other.st_dev && st->st_ino == other.st_ino;
+}
+
+int hst_memfd_adopt(int fd, int write_fd, uint64_t size_bytes, bool huge, struct hst_memfd *ret_memfd, struct hst_error *err)
+{
+    struct stat st;
+    bool fits = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && size_bytes > 0 && (uint64_t)st.st_size == size_bytes;
+    if (!fits || !(write_fd > 0 ? is_pair(fd, write_fd, &st) : is_sealed(fd))) return hst_error_set(err, HST_E_PROTOCOL, "this is no memory that hoist has made");
+    int protection = write_fd > 0 ? PROT_READ | PROT_WRITE : PROT_READ;
+    void *address = hst_place_map(write_fd > 0 ? write_fd : fd, 0, size_bytes, protection, MAP_SHARED);
+    if (address == NULL) return hst_file_errno(err, errno, "map", "memory that was kept");
+    *ret_memfd = (struct hst_memfd){fd, write_fd, address, size_bytes, huge};
+    return HST_OK;
+}
+
 bool hst_memfd_punch(const struct hst_memfd *memfd, uint64_t offset, uint64_t size_bytes)
 {
     return madvise((char *)memfd->address + offset, size_bytes, MADV_REMOVE) == 0;
@@ -67,5 +96,6 @@ void hst_memfd_fini(struct hst_memfd *memfd)
 {
     if (memfd->address != NULL) munmap(memfd->address, memfd->size_bytes);
     if (memfd->fd >= 0) close(memfd->fd);
+    if (memfd->write_fd > 0) close(memfd->write_fd);
     *memfd = (struct hst_memfd){.fd = -1};
 }

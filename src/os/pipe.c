@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 int hst_pipe_new(int *ret_read_fd, int *ret_write_fd, struct hst_error *err)
@@ -13,6 +14,13 @@ int hst_pipe_new(int *ret_read_fd, int *ret_write_fd, struct hst_error *err)
     *ret_read_fd = fds[0];
     *ret_write_fd = fds[1];
     return HST_OK;
+}
+
+bool hst_pipe_is_reader(int fd)
+{
+    struct stat st;
+    int flags = fcntl(fd, F_GETFL);
+    return flags >= 0 && (flags & O_ACCMODE) == O_RDONLY && (flags & O_NONBLOCK) != 0 && fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
 }
 
 bool hst_pipe_ended(int read_fd)

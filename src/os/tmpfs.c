@@ -132,6 +132,7 @@ int hst_tmpfs_file(struct hst_tmpfs *tmpfs, uint64_t size_bytes, struct hst_memf
         return hst_memfd_refuse(err, error, size_bytes);
     }
     *ret_memory = memory;
+    ret_memory->write_fd = hst_steal_fd(&fd);
     return HST_OK;
 }
 

@@ -16,7 +16,7 @@ struct hst_tmpfs {
 /** Mount one that takes up to `size_bytes`. HST_E_PERMISSION or HST_E_IO where the kernel or its rules do not let us: use memfds then. */
 int hst_tmpfs_new(uint64_t size_bytes, struct hst_tmpfs *ret_tmpfs, struct hst_error *err);
 /** Make a file of `size_bytes` (a multiple of the page size) and reserve its memory: huge pages, and small ones for what is left at the end,
- * so that it takes what it says. *ret_memory: fd = read-only, for clients; address = writable, for the owner. HST_E_OUT_OF_RAM when there
+ * so that it takes what it says. *ret_memory: fd = read-only, for clients; write_fd and address = writable, for the owner. HST_E_OUT_OF_RAM when there
  * is not enough. Any thread. */
 int hst_tmpfs_file(struct hst_tmpfs *tmpfs, uint64_t size_bytes, struct hst_memfd *ret_memory, struct hst_error *err);
 /** Close; the memory of files goes with their last descriptor and mapping. Harmless on an empty one. */

@@ -13,6 +13,7 @@ static void on_model(void *context, struct hst_model *model, bool available)
 {
     struct hst_service *service = ((struct hst_service_slot *)context)->service;
     if (service == NULL) return;
+    if (available) hst_loader_inherit(service->config.loader, model);
     hst_service_publish(service, available ? "model.available" : "model.unavailable",
                         json_pack("{s:s, s:o, s:s, s:o, s:s, s:o}", "model_id", model->id, "name", hst_jsonx_text(model->name), "type", model->type,
                                   "family", hst_jsonx_text(model->family), "state", hst_model_state_name(model->state), "generation",
@@ -24,7 +25,8 @@ static void on_scan(void *context, const struct hst_scan_status *status)
     struct hst_service *service = ((struct hst_service_slot *)context)->service;
     if (service == NULL) return;
     hst_service_publish(service, "scan.progress", hst_view_scan(status));
-    bool has_ended = strcmp(status->state, "done") == 0 || strcmp(status->state, "cancelled") == 0;
+    bool is_done = strcmp(status->state, "done") == 0, has_ended = is_done || strcmp(status->state, "cancelled") == 0;
+    if (is_done) hst_loader_inherit_end(service->config.loader);
     if (!has_ended || !service->scan_again) return;
     service->scan_again = false;
     hst_catalog_scan(service->config.catalog, NULL);

@@ -109,7 +109,8 @@ def test_it_is_small_and_holds_nothing_of_hoistd(daemon):
         assert os.readlink(f"/proc/{pid}/cwd") == "/"
     except PermissionError:  # it hides from everyone but root
         return
-    assert sorted(fds)[:3] == ["/dev/null"] * 3 and len(fds) == 5, fds
+    tmpfs = fds.count("/")  # its two directories, where hoistd may have one
+    assert tmpfs in (0, 2) and fds.count("/dev/null") == 3 and len(fds) == 5 + tmpfs, fds
 
 
 def test_who_reads_the_output_of_a_killed_hoistd_sees_its_end(one_model, tmp_path):

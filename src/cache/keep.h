@@ -1,0 +1,48 @@
+#ifndef HST_CACHE_KEEP_H
+#define HST_CACHE_KEEP_H
+/** @file
+ * What hoist-keeper has of the tier, so that it outlives this process: the tmpfs, every region, claim, residency and lease as an item of its own
+ * (record.h), and the locks of page cache.
+ *
+ *     filled ---> regions, claim, residency are put; the pages are locked there, too (thread)
+ *     a claim goes ---> its item first: no item ever shows bytes that were given back
+ *     page cache goes ---> unlocked there, then dropped (thread);  memory of our own ---> its item, then its mapping
+ *     another keeper runs ---> everything is put again
+ *
+ * A request that fails means that something is not kept, and nothing else. Loop thread; without a keeper (cache->keep NULL) nothing happens. */
+#include "cache/inherit.h"
+#include "cache/internal.h"
+#include "cache/lease.h"
+#include "keeper/link.h"
+
+/** The tier's keeper. */
+struct hst_keep {
+    struct hst_cache *cache;    /**< its tier */
+    struct hst_keeper *keeper;  /**< the link; borrowed */
+    struct hst_exec *exec;      /**< one thread: locks, unlocks and drops, in the order of the calls */
+    struct hst_list waiting;    /**< residencies of the hoistd before whose components are not there yet (inherit.h) */
+    uint64_t tmpfs_id;          /**< item of the tmpfs; 0 = none */
+    struct hst_inheritance inheritance; /**< what was taken over */
+};
+
+/** Begin; nothing is put yet. *ret_keep owned by the tier, NULL without a keeper. */
+int hst_keep_new(struct hst_cache *cache, struct hst_keeper *keeper, struct hst_keep **ret_keep, struct hst_error *err);
+/** Run the loop until what was asked for is done. NULL is fine. */
+void hst_keep_drain(struct hst_keep *keep);
+/** Free, once nothing is left in the tier. NULL is fine. */
+void hst_keep_free(struct hst_keep *keep);
+/** Keep the tmpfs. */
+void hst_keep_tmpfs(struct hst_cache *cache);
+/** Keep a residency that is CACHED, as it is now: its regions and claim unless they are kept, and which claim it has. */
+void hst_keep_residency(struct hst_resident *resident);
+/** All that is named of this file should be locked, and nobody may have: lock it in the keeper; where that is not to be had, here. Harmless on what is no file. */
+void hst_keep_restore_locks(struct hst_region *region);
+/** Keep a lease. */
+void hst_keep_lease(struct hst_lease *lease);
+/** Let go of an item soon; *id = 0 afterwards. */
+void hst_keep_forget(struct hst_cache *cache, uint64_t *id);
+/** Let go of an item at once; *id = 0 afterwards. @return false when it may still be there: then its bytes must stay what they are */
+bool hst_keep_forget_now(struct hst_cache *cache, uint64_t *id);
+/** Unlock a range of a file in the keeper, and when nobody else needs its pages (`drop`) drop them then. @return false when the keeper has no part in it */
+bool hst_keep_let_go(struct hst_region *region, uint64_t begin, uint64_t end, bool drop);
+#endif
