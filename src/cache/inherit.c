@@ -421,7 +421,7 @@ static int attach(struct hst_inherited *inherited, struct hst_component *compone
     resident->keep_id = inherited->keep_id;
     resident->view.pinned = inherited->view.pinned;
     resident->view.fill_ns = inherited->view.fill_ns;
-    hst_twins_note_all(cache, component, resident->claim);
+    hst_twins_note_all(cache, component, resident->claim, true);
     hst_lease_attach(cache, resident);
     return HST_OK;
 }
