@@ -85,6 +85,12 @@ bool hst_cache_shares(const struct hst_residency *a, const struct hst_residency 
     return x->claim != NULL && y->claim != NULL && hst_claim_meets(x->claim, y->claim);
 }
 
+bool hst_cache_meets(const struct hst_residency *residency, const struct hst_claim *draft)
+{
+    const struct hst_resident *resident = (const struct hst_resident *)residency;
+    return resident->claim != NULL && hst_claim_meets(resident->claim, draft);
+}
+
 static bool evictable(const struct hst_residency *residency)
 {
     return residency->state == HST_RESIDENCY_CACHED && residency->leases == 0 && residency->device_refs == 0;

@@ -63,6 +63,8 @@ struct hst_residency {
     bool pinned;                     /**< never evicted to make room */
     bool stale;                      /**< its file is being written or was replaced: no new lease, gone with the last one */
     uint64_t fill_ns;                /**< how long the fill took: what evicting it would cost */
+    uint64_t read_bytes;             /**< that the fill read from files */
+    uint64_t warm_bytes;             /**< of these, as stored: in the page cache before hoist came */
     uint64_t last_used_seq;          /**< order of use, for LRU */
 };
 
@@ -131,6 +133,8 @@ uint64_t hst_cache_cost(const struct hst_cache *cache, const struct hst_componen
 uint64_t hst_cache_exclusive(const struct hst_residency *residency);
 /** Bytes that evicting all of these would give back. 0 also without memory to count them. */
 uint64_t hst_cache_together(struct hst_residency *const *residencies, size_t count);
+/** Would a draft have memory in common with it, beyond a page? */
+bool hst_cache_meets(const struct hst_residency *residency, const struct hst_claim *draft);
 /** Have the two memory in common, beyond the page in which one ends and the other begins? */
 bool hst_cache_shares(const struct hst_residency *a, const struct hst_residency *b);
 /** The residency of this component in this generation, as stored, or NULL. Counts neither hit nor miss. */

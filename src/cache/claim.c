@@ -521,8 +521,8 @@ static bool count_uses(struct hst_claim *const *claims, size_t count, const stru
     return true;
 }
 
-/* Bytes of a region that these claims name, and no other does. */
-static uint64_t together_in(struct hst_claim *const *claims, size_t count, const struct hst_region *region)
+/* Bytes of a region that these claims name and no other does; `fresh`: that they would name, and nobody does yet. */
+static uint64_t together_in(struct hst_claim *const *claims, size_t count, const struct hst_region *region, bool fresh)
 {
     struct hst_uses uses = {0};
     uint64_t bytes = 0;
@@ -530,7 +530,7 @@ static uint64_t together_in(struct hst_claim *const *claims, size_t count, const
     for (size_t i = 0; counted && i + 1 < uses.count; i++) {
         const struct hst_edge *edge = &uses.edges[i];
         uint64_t end = uses.edges[i + 1].at;
-        if (edge->count > 0) bytes += end - edge->at - hst_uses_count(&region->used, edge->at, end, edge->count + 1);
+        if (edge->count > 0) bytes += end - edge->at - hst_uses_count(&region->used, edge->at, end, fresh ? 1 : edge->count + 1);
     }
     hst_uses_fini(&uses);
     return bytes;
@@ -543,12 +543,48 @@ static bool is_named_before(struct hst_claim *const *claims, size_t before, cons
     return false;
 }
 
-uint64_t hst_claim_together(struct hst_claim *const *claims, size_t count)
+static uint64_t sum_together(struct hst_claim *const *claims, size_t count, bool fresh)
 {
     uint64_t bytes = 0;
     for (size_t i = 0; i < count; i++)
         for (size_t j = 0; j < claims[i]->region_count; j++)
-            if (!is_named_before(claims, i, claims[i]->regions[j])) bytes += together_in(claims, count, claims[i]->regions[j]);
+            if (!is_named_before(claims, i, claims[i]->regions[j])) bytes += together_in(claims, count, claims[i]->regions[j], fresh);
+    return bytes;
+}
+
+uint64_t hst_claim_together(struct hst_claim *const *claims, size_t count)
+{
+    return sum_together(claims, count, false);
+}
+
+uint64_t hst_claim_cost_together(struct hst_claim *const *claims, size_t count)
+{
+    return sum_together(claims, count, true);
+}
+
+bool hst_claim_reads(const struct hst_claim *claim, size_t tensor)
+{
+    const struct hst_placement *spot = &claim->spots[tensor];
+    for (size_t i = 0; i < claim->own_count; i++)
+        if (claim->pieces[i].region == spot->segment && spot->offset - claim->pieces[i].begin < claim->pieces[i].size_bytes) return true;
+    return false;
+}
+
+uint64_t hst_claim_read_bytes(const struct hst_claim *claim, const struct hst_component *component)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; claim->recast == NULL && i < claim->own_count; i++)
+        bytes += claim->pieces[i].size_bytes;
+    for (size_t i = 0; claim->recast != NULL && i < claim->tensor_count; i++)
+        bytes += hst_claim_reads(claim, i) ? component->tensors[i].tensor->size_bytes : 0;
+    return bytes;
+}
+
+uint64_t hst_claim_warm_bytes(const struct hst_claim *claim)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < claim->own_count; i++)
+        bytes += claim->pieces[i].was_resident ? claim->pieces[i].size_bytes : 0;
     return bytes;
 }
 

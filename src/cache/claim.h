@@ -80,6 +80,14 @@ int hst_claim_publish(struct hst_claim *claim, struct hst_error *err);
 struct hst_claim *hst_claim_ref(struct hst_claim *claim);
 /** Bytes of it that nothing else names. */
 uint64_t hst_claim_exclusive(const struct hst_claim *claim);
+/** What taking all of these would charge now: what several of them name, once. 0 also without memory to count it. */
+uint64_t hst_claim_cost_together(struct hst_claim *const *claims, size_t count);
+/** Is this tensor of the component brought in from its file? Else its twin is there. */
+bool hst_claim_reads(const struct hst_claim *claim, size_t tensor);
+/** Bytes that filling it reads from files. */
+uint64_t hst_claim_read_bytes(const struct hst_claim *claim, const struct hst_component *component);
+/** Of these, once filled as stored: bytes that were in the page cache before hoist came. */
+uint64_t hst_claim_warm_bytes(const struct hst_claim *claim);
 /** Bytes of these claims that nothing else names. 0 also without memory to count them. */
 uint64_t hst_claim_together(struct hst_claim *const *claims, size_t count);
 /** Is the region one of the claim's, named, or read from? */

@@ -144,7 +144,6 @@ static int submit_tensor(struct hst_resident *resident, size_t tensor)
     const struct hst_component_tensor *row = &resident->view.component->tensors[tensor];
     const struct hst_placement *spot = &claim->spots[tensor];
     const struct hst_converter *converter = hst_convert_find(row->tensor->dtype, claim->recast->dtypes[tensor]);
-    resident->fill->total_bytes += row->tensor->size_bytes;
     struct hst_fetch fetch = {.region = claim->regions[spot->segment], .source = hst_claim_source(claim, &resident->view.component->model->files[row->file].id)};
     for (uint64_t at = 0; at < row->tensor->size_bytes; at += HST_FILL_PIECE_BYTES) {
         fetch.begin = spot->offset + (converter != NULL ? at / converter->from_bytes * converter->to_bytes : at);
@@ -158,8 +157,8 @@ static int submit_tensor(struct hst_resident *resident, size_t tensor)
 static int submit_recast(struct hst_resident *resident)
 {
     const struct hst_claim *claim = resident->claim;
-    for (size_t i = 0; claim->own_count > 0 && i < claim->tensor_count; i++)
-        if (claim->spots[i].segment == claim->pieces[0].region) HST_TRY(submit_tensor(resident, i));
+    for (size_t i = 0; i < claim->tensor_count; i++)
+        if (hst_claim_reads(claim, i)) HST_TRY(submit_tensor(resident, i));
     return HST_OK;
 }
 
@@ -278,8 +277,7 @@ int hst_fill_start(struct hst_resident *resident, struct hst_fill_listener liste
         return hst_error_nomem(err);
     }
     resident->fill->listener = listener;
-    for (size_t i = 0; resident->claim->recast == NULL && i < resident->claim->own_count; i++)
-        resident->fill->total_bytes += resident->claim->pieces[i].size_bytes;
+    resident->fill->total_bytes = hst_claim_read_bytes(resident->claim, resident->view.component);
     resident->fill->started_ns = hst_clock_ns();
     if (submit(resident, prepare_work, prepare_done, (struct job){.opening = openings}) == HST_OK) return HST_OK;
     free(openings);
@@ -308,6 +306,8 @@ static void succeed(struct hst_resident *resident, const struct hst_fill *fill)
     struct hst_residency *view = &resident->view;
     view->state = HST_RESIDENCY_CACHED;
     view->fill_ns = hst_clock_ns() - fill->started_ns;
+    view->read_bytes = fill->total_bytes;
+    view->warm_bytes = hst_claim_warm_bytes(resident->claim);
     resident->cache->stats.filled_bytes += fill->total_bytes;
     hst_keep_residency(resident);
     hst_cache_tell(resident->cache, view, "cached");

@@ -45,18 +45,15 @@ static int gathering_init(struct gathering *gathering, const struct hst_job_entr
 
 static void gather_items(struct hst_job_entry *job, struct hst_plan_item *items)
 {
-    struct hst_cache *cache = job->loader->config.cache;
     for (size_t i = 0; i < job->view.component_count; i++) {
         const struct hst_component *component = job->view.components[i];
-        const struct hst_residency *held = hst_cache_find_as(cache, component, job->view.precisions[i]);
-        bool present = job->view.device != NULL && hst_loaded_find(job->loader, component, job->view.device, job->view.precisions[i]) != NULL;
         items[i] = (struct hst_plan_item){.component_id = component->id,
                                           .role = component->role,
                                           .depends_on = (const char *const *)component->depends_on,
                                           .depends_on_count = component->depends_on_count,
                                           .size_bytes = job->view.sizes[i],
-                                          .ram_bytes = held == NULL ? hst_cache_cost(cache, component, job->parts[i].claim) : 0,
-                                          .device_bytes = job->view.device != NULL && !present ? job->view.sizes[i] : 0};
+                                          .ram_bytes = job->view.outlooks[i].ram_bytes,
+                                          .device_bytes = job->view.outlooks[i].device_bytes};
     }
 }
 
@@ -162,26 +159,30 @@ static int plan(struct hst_job_entry *job, struct gathering *gathering, struct h
     const struct hst_loader *loader = job->loader;
     const struct hst_device *device = job->view.device;
     struct hst_cache_stats stats = hst_cache_stats(loader->config.cache);
+    HST_TRY(hst_outlook_all(job, err));
     HST_TRY(gathering_init(gathering, job, err));
     gather_items(job, gathering->items);
     struct hst_plan_facts facts = {.items = gathering->items,
                                    .item_count = job->view.component_count,
                                    .ram = {stats.budget_bytes, stats.used_bytes, gathering->ram, gather_ram(loader, gathering)},
-                                   .policy = loader->config.policy,
-                                   .bytes_per_ms = loader->bytes_per_ms};
+                                   .policy = loader->config.policy};
     if (device != NULL)
         facts.device = (struct hst_plan_room){device->budget_bytes, device->reserved_bytes, gathering->device, gather_device(job, gathering)};
-    return hst_plan_make(&facts, ret_plan, err);
+    HST_TRY(hst_plan_make(&facts, ret_plan, err));
+    return hst_consequences_add(job, &gathering->victims, ret_plan, err);
 }
 
 int hst_facts_plan(struct hst_job_entry *job, struct hst_plan *ret_plan, struct hst_victims *ret_victims, struct hst_error *err)
 {
     struct gathering gathering = {0};
-    int status = plan(job, &gathering, ret_plan, err);
+    struct hst_plan made = {0};
+    int status = plan(job, &gathering, &made, err);
     if (status == HST_OK) {
+        *ret_plan = made;
         *ret_victims = gathering.victims;
         gathering.victims = (struct hst_victims){0};
-    }
+    } else
+        hst_plan_fini(&made);
     gathering_fini(&gathering);
     return status;
 }

@@ -28,6 +28,7 @@ struct hst_part {
     uint64_t filled_bytes;            /**< brought in so far */
     bool referenced;                  /**< the job keeps the residency from being evicted */
     bool laid_out;                    /**< the job holds the component's tensors */
+    bool reserved;                    /**< the job brings it into RAM */
 };
 
 /** What a journal entry undoes. */
@@ -45,6 +46,7 @@ struct hst_journal_entry {
     size_t part;                      /**< of the job; reserves and memory */
     struct hst_loaded_entry *loaded;  /**< device victim */
     struct hst_residency *residency;  /**< RAM victim */
+    struct hst_decision *decision;    /**< why it is one; owned; NULL without memory */
 };
 
 /** A job with its private half. */
@@ -67,6 +69,7 @@ struct hst_job_entry {
     struct hst_error failure;      /**< the first one of the running step */
     _Atomic(bool) cancel;          /**< stop soon */
     bool waits;                    /**< in estimate, for equal tensors that another job brings in */
+    bool unwanted;                 /**< somebody cancelled it */
     hst_job_fn ended;              /**< told at the end; may be NULL */
     void *context;                 /**< for ended */
 };
@@ -84,7 +87,9 @@ struct hst_loader {
     struct hst_loaded_entry **loaded; /**< owned array */
     size_t loaded_count;             /**< of loaded */
     size_t loaded_room;              /**< of loaded */
-    double bytes_per_ms;             /**< measured fill speed; 0 = unknown */
+    size_t dry_runs;                 /**< of jobs, those that only say what they would do */
+    struct hst_plan_rates rates;     /**< measured */
+    struct hst_decisions decisions;  /**< why what was evicted was evicted */
     int inject[HST_STEP_COUNT];      /**< status to fail with, once */
     bool draining;                   /**< being freed */
     struct hst_rearranging *rearranging; /**< a run under way (rearrange.c), or NULL */
@@ -136,7 +141,25 @@ int hst_facts_plan(struct hst_job_entry *job, struct hst_plan *ret_plan, struct 
 /** Free the arrays. */
 void hst_facts_victims_fini(struct hst_victims *victims);
 
+/* outlook.c */
+/** What the job is going to do about each of its components, whose claims are drafted. */
+int hst_outlook_all(struct hst_job_entry *job, struct hst_error *err);
+/** Free what the outlooks hold. */
+void hst_outlook_fini(struct hst_job_entry *job);
+
+/* consequences.c */
+/** Complete the evictions of a plan: what goes from devices with its RAM, and the bytes that each really frees when it goes in this order. */
+int hst_consequences_add(const struct hst_job_entry *job, struct hst_victims *victims, struct hst_plan *plan, struct hst_error *err);
+/** The record of an eviction by a job, owned by the caller; NULL without memory. */
+struct hst_decision *hst_consequences_record(const struct hst_job_entry *job, const struct hst_plan_eviction *eviction, const struct hst_plan_rivals *rivals);
+
+/* dryrun.c */
+/** In the place of a step that would change something: look what of the job's bytes is in the page cache. */
+int hst_dryrun_look(struct hst_job_entry *job, struct hst_error *err);
+
 /* journal.c */
+/** Undo the last entries, as far as that is done at once: what was reserved. Victims stay set aside. */
+void hst_journal_retract(struct hst_job_entry *job);
 /** Make sure that `count` more entries fit, so that writing them cannot fail. */
 int hst_journal_reserve(struct hst_job_entry *job, size_t count, struct hst_error *err);
 /** Write an entry. */

@@ -103,6 +103,8 @@ static struct hst_job_entry *make(struct hst_loader *loader, const struct hst_lo
     job->named = request->roles != NULL;
     job->view.model = hst_model_ref(request->model);
     job->view.device = request->device;
+    job->view.plan = &job->plan;
+    job->view.expected_ms = -1;
     job->view.optimization_applied = find_level(request->optimization_level);
     job->view.started_wall_ns = (uint64_t)hst_clock_wall_ns();
     job->step_ns = hst_clock_ns();
@@ -135,6 +137,7 @@ void hst_job_free(struct hst_job_entry *job)
         hst_loaded_free(job->parts[i].ready);
         free(job->parts[i].recast);
     }
+    hst_outlook_fini(job);
     hst_facts_victims_fini(&job->victims);
     hst_plan_fini(&job->plan);
     hst_model_unref(job->view.model);
@@ -170,11 +173,18 @@ static bool works_on(const struct hst_job_entry *job, const struct hst_component
     return false;
 }
 
+/* A dry run changes nothing; while it plans, which is done at once, its own components are nobody's victims. */
+static bool is_at_work(const struct hst_job_entry *job)
+{
+    if (job->view.dry) return job->view.step == HST_STEP_ESTIMATE;
+    return job->view.state != HST_JOB_QUEUED && hst_job_active(job);
+}
+
 bool hst_job_touches(const struct hst_loader *loader, const struct hst_component *component)
 {
     HST_LIST_FOREACH(node, &loader->jobs) {
         const struct hst_job_entry *job = hst_container_of(node, struct hst_job_entry, node);
-        if (job->view.state != HST_JOB_QUEUED && hst_job_active(job) && works_on(job, component)) return true;
+        if (is_at_work(job) && works_on(job, component)) return true;
     }
     return hst_inherit_touches(loader, component);
 }
@@ -198,7 +208,7 @@ bool hst_job_release(struct hst_job_entry *job, struct hst_part *part)
 void hst_job_tell(const struct hst_job_entry *job)
 {
     const struct hst_loader_listener *listener = &job->loader->config.listener;
-    if (listener->progress != NULL) listener->progress(listener->context, &job->view);
+    if (listener->progress != NULL && !job->view.dry) listener->progress(listener->context, &job->view);
 }
 
 void hst_job_tell_device(const struct hst_job_entry *job, const struct hst_component *component, const char *state)
@@ -240,10 +250,22 @@ static void look_for_twins(struct hst_job_entry *job)
     }
 }
 
+static void end_dry_run(struct hst_job_entry *job)
+{
+    job->loader->dry_runs--;
+    if (job->ended != NULL) job->ended(job->context, &job->view);
+    hst_job_free(job);
+}
+
 void hst_job_end(struct hst_job_entry *job)
 {
     struct hst_loader *loader = job->loader;
     job->view.loading_ms = (double)(hst_clock_wall_ns() - (int64_t)job->view.started_wall_ns) / 1e6;
+    if (job->view.dry) {
+        release_layout(job);
+        end_dry_run(job);
+        return;
+    }
     loader->active--;
     look_for_twins(job);
     release_layout(job);

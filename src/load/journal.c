@@ -24,7 +24,9 @@ void hst_journal_add(struct hst_job_entry *job, struct hst_journal_entry entry)
 /* The last entry is undone. */
 static void spend(struct hst_job_entry *job)
 {
-    job->journal[--job->journal_count] = (struct hst_journal_entry){0};
+    struct hst_journal_entry *entry = &job->journal[--job->journal_count];
+    free(entry->decision);
+    *entry = (struct hst_journal_entry){0};
 }
 
 /* Something could not be brought back: the job's error says so. */
@@ -165,6 +167,16 @@ static int (*const undo[])(struct hst_job_entry *job, const struct hst_journal_e
     [HST_UNDO_RAM_RESERVE] = undo_ram_reserve,       [HST_UNDO_DEVICE_RESERVE] = undo_device_reserve,
     [HST_UNDO_DEVICE_MEMORY] = undo_device_memory,
 };
+
+void hst_journal_retract(struct hst_job_entry *job)
+{
+    while (job->journal_count > 0) {
+        struct hst_journal_entry entry = job->journal[job->journal_count - 1];
+        if (entry.kind == HST_UNDO_DEVICE_SUSPEND || entry.kind == HST_UNDO_RAM_SUSPEND) return;
+        (void)undo[entry.kind](job, &entry);
+        spend(job);
+    }
+}
 
 void hst_journal_rollback(struct hst_job_entry *job)
 {

@@ -13,6 +13,14 @@
 #define HST_LOAD_THREADS 4u
 /** Until what is known to lie in memory twice is shared: one load often follows another, and comparing bytes takes memory bandwidth. */
 #define HST_SHARE_MS 1000u
+/** Records of evictions that are kept: an afternoon of a machine that is too small, a third of a megabyte. */
+#define HST_DECISIONS_KEPT 256u
+/** What is evicted and brought back within this time was evicted by mistake, or RAM is too small. */
+#define HST_THRASH_SECONDS 300
+/** Models that are named when their memory is shared: enough to say whose it is. */
+#define HST_SHARERS_MAX 8u
+/** How often a load that finds less room than it planned with plans again. */
+#define HST_REPLANS_MAX 3u
 /** Between two looks at whether memory of ours has holes worth closing, when nothing is loaded: it costs nothing to look. */
 #define HST_REARRANGE_MS 30000u
 #endif

@@ -13,7 +13,8 @@
 #include "cache/rearrange.h"
 #include "catalog/catalog.h"
 #include "device/device.h"
-#include "plan/plan.h"
+#include "load/decisions.h"
+#include "plan/expect.h"
 
 /** The engine: jobs, and the table of what is on which device. */
 struct hst_loader;
@@ -58,6 +59,21 @@ struct hst_loaded {
     bool pinned;                     /**< not evicted to make room */
 };
 
+/** What a job is going to do about a component. */
+struct hst_outlook {
+    bool held;             /**< in RAM already, or on its way there by another load: nothing is read */
+    bool arriving;         /**< the latter */
+    bool loaded;           /**< on the device already */
+    bool converts;         /**< into another precision on its way */
+    uint64_t ram_bytes;    /**< to be charged for it */
+    uint64_t device_bytes; /**< to be reserved for it */
+    uint64_t read_bytes;   /**< to be read from its files */
+    uint64_t warm_bytes;   /**< of these, in the page cache; a dry run looks, a load does not */
+    uint64_t shared_bytes; /**< of its memory, there already: equal tensors of others */
+    char **sharers;        /**< component ids of some of those; owned; a dry run looks, a load does not */
+    size_t sharer_count;   /**< of sharers */
+};
+
 /** What a job is asked to do. Borrowed during the call. */
 struct hst_load_request {
     struct hst_model *model;         /**< which model */
@@ -85,6 +101,12 @@ struct hst_job {
     uint64_t *sizes;                 /**< per component: bytes of its tensors, in the types it has then */
     const char **precisions;         /**< per component: in which it is, NULL = as stored */
     bool *shared;                    /**< per component: it was there already, or came in by another job */
+    bool dry;                        /**< it only says what it would do */
+    struct hst_outlook *outlooks;    /**< per component: what is planned; owned array; from the end of estimate on */
+    const struct hst_plan *plan;     /**< what is planned; from the end of estimate on */
+    struct hst_plan_amount read;     /**< what was read; of a dry run: what would be */
+    double expected_ms;              /**< of a dry run: what it would take; negative = not known */
+    unsigned replans;                /**< how often there was less room than planned with, and it planned again */
     uint64_t total_bytes;            /**< to bring into RAM */
     uint64_t done_bytes;             /**< brought in so far */
     uint64_t started_wall_ns;        /**< when queued */
@@ -97,6 +119,7 @@ struct hst_job {
 struct hst_loader_listener {
     void (*progress)(void *context, const struct hst_job *job); /**< step or bytes moved on, and at the end */
     void (*device_state)(void *context, const struct hst_component *component, const struct hst_device *device, const char *state); /**< loading loaded unloading absent failed */
+    void (*decided)(void *context, const struct hst_decision *decision); /**< an eviction was recorded, or (reloaded_wall_ns) turns out to be thrash */
     void *context; /**< for all */
 };
 
@@ -121,8 +144,16 @@ void hst_loader_free(struct hst_loader *loader);
 /** Queue a job; *ret_job is borrowed and valid until it is forgotten. `ended` may run before this returns. */
 int hst_loader_start(struct hst_loader *loader, const struct hst_load_request *request, hst_job_fn ended, void *context,
                      struct hst_job **ret_job, struct hst_error *err);
-/** The same request as a dry run. *ret_plan owned by the caller (hst_plan_fini). */
+/** Go the way of a load up to where it would change anything: files are looked at, tensors compared with what is in memory, and all is planned by the
+ * code that plans the load. `ended` is told once, perhaps before this returns; the job is gone afterwards. It waits for no other job. */
+int hst_loader_dry_run(struct hst_loader *loader, const struct hst_load_request *request, hst_job_fn ended, void *context, struct hst_error *err);
+/** The same at once, from what is in memory alone: twins, and what conversions save, are not known, so it is no less than a load takes.
+ * *ret_plan owned by the caller (hst_plan_fini). */
 int hst_loader_plan(struct hst_loader *loader, const struct hst_load_request *request, struct hst_plan *ret_plan, struct hst_error *err);
+/** Record an eviction that the loader did not do itself, and tell the listener. */
+void hst_loader_note_eviction(struct hst_loader *loader, const struct hst_decision *decision);
+/** Why what was evicted was evicted. */
+const struct hst_decisions *hst_loader_decisions(const struct hst_loader *loader);
 /** Ask a job to stop and undo; ended jobs: HST_E_BUSY. */
 int hst_loader_cancel(struct hst_loader *loader, struct hst_job *job, struct hst_error *err);
 /** The job of this id, or NULL. */

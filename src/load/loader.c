@@ -64,13 +64,26 @@ int hst_loader_plan(struct hst_loader *loader, const struct hst_load_request *re
     struct hst_job_entry *job;
     struct hst_victims victims = {0};
     HST_TRY(hst_job_new(loader, request, &job, err));
-    job->view.state = HST_JOB_RUNNING; /* so that its own components are nobody's victims */
+    job->view.dry = true;
+    job->view.step = HST_STEP_ESTIMATE; /* so that its own components are nobody's victims */
     hst_list_append(&loader->jobs, &job->node);
     int status = hst_step_check(job, err);
     if (status == HST_OK) status = hst_facts_plan(job, ret_plan, &victims, err);
     hst_facts_victims_fini(&victims);
     hst_job_free(job);
     return status;
+}
+
+void hst_loader_note_eviction(struct hst_loader *loader, const struct hst_decision *decision)
+{
+    const struct hst_loader_listener *listener = &loader->config.listener;
+    const struct hst_decision *kept = hst_decisions_note(&loader->decisions, decision);
+    if (kept != NULL && listener->decided != NULL) listener->decided(listener->context, kept);
+}
+
+const struct hst_decisions *hst_loader_decisions(const struct hst_loader *loader)
+{
+    return &loader->decisions;
 }
 
 static void cancel(struct hst_job_entry *job)
@@ -81,6 +94,7 @@ static void cancel(struct hst_job_entry *job)
         return;
     }
     job->cancel = true;
+    job->unwanted = true;
     if (job->view.state == HST_JOB_RUNNING) hst_transfer_stop(job);
     hst_step_wake(job->loader);
 }
@@ -98,7 +112,7 @@ struct hst_job *hst_loader_next_job(const struct hst_loader *loader, size_t *cur
 {
     size_t at = 0;
     HST_LIST_FOREACH(node, &loader->jobs)
-        if (at++ == *cursor) {
+        if (!entry_of(node)->view.dry && at++ == *cursor) {
             ++*cursor;
             return &entry_of(node)->view;
         }
@@ -108,7 +122,7 @@ struct hst_job *hst_loader_next_job(const struct hst_loader *loader, size_t *cur
 struct hst_job *hst_loader_job(const struct hst_loader *loader, const char *id)
 {
     HST_LIST_FOREACH(node, &loader->jobs)
-        if (strcmp(entry_of(node)->view.id, id) == 0) return &entry_of(node)->view;
+        if (!entry_of(node)->view.dry && strcmp(entry_of(node)->view.id, id) == 0) return &entry_of(node)->view;
     return NULL;
 }
 
@@ -141,7 +155,7 @@ void hst_loader_free(struct hst_loader *loader)
     if (loader == NULL) return;
     loader->draining = true;
     cancel_all(loader);
-    while (loader->active > 0)
+    while (loader->active + loader->dry_runs > 0)
         uv_run(loader->config.loop, UV_RUN_ONCE);
     hst_inherit_drain(loader);
     hst_rearrange_stop(loader);
@@ -150,6 +164,7 @@ void hst_loader_free(struct hst_loader *loader)
     hst_exec_free(loader->exec);
     HST_LIST_FOREACH(node, &loader->jobs)
         hst_job_free(entry_of(node));
+    hst_decisions_fini(&loader->decisions);
     free(loader->loaded);
     free(loader);
 }

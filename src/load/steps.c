@@ -146,7 +146,7 @@ static bool another_loads(const struct hst_job_entry *job)
 {
     HST_LIST_FOREACH(node, &job->loader->jobs) {
         const struct hst_job_entry *other = hst_container_of(node, struct hst_job_entry, node);
-        if (other != job && hst_job_active(other) && other->view.state != HST_JOB_QUEUED && other->view.step > HST_STEP_ESTIMATE) return true;
+        if (other != job && !other->view.dry && hst_job_active(other) && other->view.state != HST_JOB_QUEUED && other->view.step > HST_STEP_ESTIMATE) return true;
     }
     return false;
 }
@@ -167,7 +167,7 @@ static int estimate(struct hst_job_entry *job, struct hst_error *err)
     hst_plan_fini(&job->plan);
     hst_facts_victims_fini(&job->victims);
     HST_TRY(hst_cast_all(job, err));
-    job->waits = another_loads(job) && is_coming(job);
+    job->waits = !job->view.dry && another_loads(job) && is_coming(job);
     if (job->waits) {
         job->pending++;
         say(job, "another load brings in tensors that are equal to its own");
@@ -183,12 +183,14 @@ static int estimate(struct hst_job_entry *job, struct hst_error *err)
 
 /* ---- allocate ---- */
 
-static void set_device_victim_aside(struct hst_job_entry *job, struct hst_loaded_entry *loaded)
+static void set_device_victim_aside(struct hst_job_entry *job, const struct hst_plan_eviction *eviction)
 {
-    if (loaded->suspended) return;
+    struct hst_loaded_entry *loaded = job->victims.device[eviction->candidate];
     hst_job_tell_device(job, loaded->view.component, "unloading");
     hst_loaded_suspend(job->loader, loaded);
-    hst_journal_add(job, (struct hst_journal_entry){.kind = HST_UNDO_DEVICE_SUSPEND, .loaded = loaded});
+    hst_journal_add(job, (struct hst_journal_entry){.kind = HST_UNDO_DEVICE_SUSPEND,
+                                                    .loaded = loaded,
+                                                    .decision = hst_consequences_record(job, eviction, &job->plan.device_rivals)});
 }
 
 /* Is it still there? One whose file is being written goes with the last reference from a device. */
@@ -200,23 +202,24 @@ static bool is_held(const struct hst_cache *cache, const struct hst_residency *r
     return false;
 }
 
-static int set_ram_victim_aside(struct hst_job_entry *job, struct hst_residency *residency, struct hst_error *err)
+static int set_ram_victim_aside(struct hst_job_entry *job, const struct hst_plan_eviction *eviction, struct hst_error *err)
 {
-    struct hst_loader *loader = job->loader;
-    for (size_t i = 0; i < loader->loaded_count; i++)
-        if (loader->loaded[i]->view.residency == residency) set_device_victim_aside(job, loader->loaded[i]);
-    if (!is_held(loader->config.cache, residency)) return HST_OK;
-    HST_TRY(hst_cache_suspend(loader->config.cache, residency, err));
-    hst_journal_add(job, (struct hst_journal_entry){.kind = HST_UNDO_RAM_SUSPEND, .residency = residency});
+    struct hst_cache *cache = job->loader->config.cache;
+    struct hst_residency *residency = job->victims.ram[eviction->candidate];
+    if (!is_held(cache, residency)) return HST_OK;
+    HST_TRY(hst_cache_suspend(cache, residency, err));
+    hst_journal_add(job, (struct hst_journal_entry){.kind = HST_UNDO_RAM_SUSPEND,
+                                                    .residency = residency,
+                                                    .decision = hst_consequences_record(job, eviction, &job->plan.ram_rivals)});
     return HST_OK;
 }
 
 static int set_victims_aside(struct hst_job_entry *job, struct hst_error *err)
 {
     for (size_t i = 0; i < job->plan.device_eviction_count; i++)
-        set_device_victim_aside(job, job->victims.device[job->plan.device_evictions[i].candidate]);
+        set_device_victim_aside(job, &job->plan.device_evictions[i]);
     for (size_t i = 0; i < job->plan.ram_eviction_count; i++)
-        HST_TRY(set_ram_victim_aside(job, job->victims.ram[job->plan.ram_evictions[i].candidate], err));
+        HST_TRY(set_ram_victim_aside(job, &job->plan.ram_evictions[i], err));
     return HST_OK;
 }
 
@@ -226,7 +229,7 @@ static int reserve_ram(struct hst_job_entry *job, size_t index, struct hst_error
     struct hst_part *part = &job->parts[index];
     struct hst_residency *held = hst_cache_find_as(cache, job->view.components[index], job->view.precisions[index]);
     if (held != NULL && held->stale) return hst_error_set(err, HST_E_FILE_CHANGED, "the file of %s is being written", held->component->id);
-    hst_cache_touch(cache, job->view.components[index], held);
+    if (job->view.replans == 0) hst_cache_touch(cache, job->view.components[index], held);
     part->residency = held;
     if (held != NULL) {
         job->view.shared[index] = true;
@@ -236,6 +239,7 @@ static int reserve_ram(struct hst_job_entry *job, size_t index, struct hst_error
     HST_TRY(draft_part(job, index, err));
     HST_TRY(hst_cache_reserve(cache, job->view.components[index], part->claim, &part->residency, err));
     part->claim = NULL;
+    part->reserved = true;
     hst_journal_add(job, (struct hst_journal_entry){.kind = HST_UNDO_RAM_RESERVE, .part = index});
     return HST_OK;
 }
@@ -287,6 +291,7 @@ static int reserve_device(struct hst_job_entry *job, size_t index, struct hst_er
 static int allocate(struct hst_job_entry *job, struct hst_error *err)
 {
     size_t count = job->view.component_count;
+    if (job->view.dry) return hst_dryrun_look(job, err);
     HST_TRY(hst_journal_reserve(job, job->loader->loaded_count + job->plan.ram_eviction_count + 3 * count, err));
     HST_TRY(set_victims_aside(job, err));
     for (size_t i = 0; i < count; i++)
@@ -307,7 +312,7 @@ static int load_more(struct hst_job_entry *job, struct hst_error *err)
         job->batch++;
         if (status != HST_OK) return status;
     }
-    say(job, "%llu bytes read, the rest was there", (unsigned long long)job->plan.ram_bytes);
+    say(job, "%llu bytes read, the rest was there", (unsigned long long)hst_plan_amount_total(&job->view.read));
     return HST_OK;
 }
 
@@ -348,7 +353,9 @@ static void publish_part(struct hst_job_entry *job, size_t index)
 static void bury(struct hst_job_entry *job)
 {
     for (size_t i = 0; i < job->journal_count; i++) {
-        const struct hst_journal_entry *entry = &job->journal[i];
+        struct hst_journal_entry *entry = &job->journal[i];
+        if (entry->decision != NULL) hst_loader_note_eviction(job->loader, entry->decision);
+        free(hst_steal(&entry->decision));
         if (entry->kind == HST_UNDO_DEVICE_SUSPEND) {
             hst_job_tell_device(job, entry->loaded->view.component, "absent");
             hst_loaded_remove(job->loader, entry->loaded);
@@ -358,9 +365,22 @@ static void bury(struct hst_job_entry *job)
     job->journal_count = 0;
 }
 
+/* Was it evicted a short while ago? */
+static void note_return(struct hst_job_entry *job, size_t index)
+{
+    const struct hst_loader_listener *listener = &job->loader->config.listener;
+    const struct hst_part *part = &job->parts[index];
+    const char *device_id = part->reserved ? "" : part->ready != NULL ? job->view.device->id : NULL;
+    if (device_id == NULL) return;
+    const struct hst_decision *decision = hst_decisions_reloaded(&job->loader->decisions, job->view.components[index]->id, device_id, hst_clock_wall_ns());
+    if (decision != NULL && listener->decided != NULL) listener->decided(listener->context, decision);
+}
+
 static int commit_status(struct hst_job_entry *job, struct hst_error *err)
 {
     (void)err;
+    for (size_t i = 0; i < job->view.component_count; i++)
+        note_return(job, i);
     for (size_t i = 0; i < job->view.component_count; i++)
         publish_part(job, i);
     bury(job);
@@ -399,14 +419,26 @@ void hst_step_fail(struct hst_job_entry *job, int status, const struct hst_error
 static void check_end(struct hst_job_entry *job)
 {
     int *inject = &job->loader->inject[job->view.step];
+    if (job->view.dry) return;
     if (job->cancel) hst_step_fail(job, HST_E_CANCELLED, NULL);
     if (*inject < 0 && job->failure.status == HST_OK) hst_step_fail(job, *inject, NULL);
     *inject = HST_OK;
 }
 
+/* How long this took is how long the next one will take. */
+static void learn(const struct hst_job_entry *job)
+{
+    const struct hst_step_record *steps_of = job->view.steps;
+    double reading_ms = steps_of[HST_STEP_LOAD].ms, all_ms = 0;
+    for (size_t i = 0; i < HST_STEP_COUNT; i++)
+        all_ms += steps_of[i].ms;
+    hst_plan_learn(&job->loader->rates, &job->view.read, reading_ms, all_ms - reading_ms);
+}
+
 static void succeed(struct hst_job_entry *job)
 {
-    job->view.step = HST_STEP_STATUS;
+    if (!job->view.dry) learn(job);
+    job->view.step = job->view.dry ? HST_STEP_ALLOCATE : HST_STEP_STATUS;
     job->view.state = HST_JOB_DONE;
     hst_job_end(job);
 }
@@ -422,10 +454,27 @@ static void undo(struct hst_job_entry *job)
 
 static void run_step(struct hst_job_entry *job);
 
+/* There was less room than planned with: what was reserved goes back, what was set aside stays so, and the step before is begun again. */
+static bool plan_again(struct hst_job_entry *job)
+{
+    bool no_room = job->failure.status == HST_E_OUT_OF_RAM || job->failure.status == HST_E_OUT_OF_DEVICE_MEMORY;
+    if (job->view.step != HST_STEP_ALLOCATE || !no_room || job->unwanted || job->view.replans >= HST_REPLANS_MAX) return false;
+    job->view.replans++;
+    hst_journal_retract(job);
+    job->failure = (struct hst_error){0};
+    job->cancel = false;
+    job->view.step = HST_STEP_ESTIMATE;
+    return true;
+}
+
 static void end_step(struct hst_job_entry *job)
 {
     struct hst_error err = {0};
     check_end(job);
+    if (job->failure.status < 0 && plan_again(job)) {
+        run_step(job);
+        return;
+    }
     if (job->failure.status < 0) {
         undo(job);
         return;
@@ -433,7 +482,7 @@ static void end_step(struct hst_job_entry *job)
     if (steps[job->view.step].commit != NULL) steps[job->view.step].commit(job, &err);
     end_record(job, "done");
     hst_job_tell(job);
-    if (++job->view.step == HST_STEP_COUNT)
+    if (++job->view.step == (job->view.dry ? HST_STEP_LOAD : HST_STEP_COUNT))
         succeed(job);
     else
         run_step(job);
@@ -477,7 +526,7 @@ void hst_step_wake(struct hst_loader *loader)
 
 void hst_step_start(struct hst_job_entry *job)
 {
-    for (size_t i = 0; i < job->view.component_count; i++)
+    for (size_t i = 0; !job->view.dry && i < job->view.component_count; i++)
         if (hst_job_touches(job->loader, job->view.components[i])) return;
     job->view.state = HST_JOB_RUNNING;
     run_step(job);

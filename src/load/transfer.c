@@ -56,19 +56,20 @@ static void on_fill_progress(void *context, uint64_t done_bytes, uint64_t total_
     count_bytes(job);
 }
 
-/* How fast bytes came in, for estimates: the newest measurement counts for a half. */
-static void learn_speed(struct hst_loader *loader, const struct hst_residency *residency)
+/* What came in, and how: for the job's figures, and for estimates. */
+static void count_read(struct hst_plan_amount *read, const struct hst_residency *residency)
 {
-    if (residency->fill_ns == 0 || residency->charged_bytes == 0) return;
-    double speed = (double)residency->charged_bytes / ((double)residency->fill_ns / 1e6);
-    loader->bytes_per_ms = loader->bytes_per_ms > 0 ? (loader->bytes_per_ms + speed) / 2 : speed;
+    bool converted = residency->recast != NULL;
+    read->converted_bytes += converted ? residency->read_bytes : 0;
+    read->warm_bytes += converted ? 0 : residency->warm_bytes;
+    read->cold_bytes += converted ? 0 : residency->read_bytes - residency->warm_bytes;
 }
 
 static int after_fill(struct transfer *transfer, struct hst_error *err)
 {
     struct hst_job_entry *job = transfer->job;
     struct hst_part *part = &job->parts[transfer->part];
-    learn_speed(job->loader, part->residency);
+    count_read(&job->view.read, part->residency);
     hst_job_hold(job, part);
     if (job->cancel) return HST_OK;
     int status = to_device(transfer, err);

@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* What a tier needs and how its failure is named. */
 struct need {
@@ -74,8 +75,9 @@ static void note(struct hst_plan_eviction *eviction, const struct need *need, co
 {
     const struct hst_plan_candidate *candidate = &need->room->candidates[index];
     eviction->candidate = index;
-    eviction->component_id = candidate->component_id;
+    eviction->component_id = strdup(candidate->component_id);
     eviction->bytes = candidate->bytes;
+    eviction->value = hst_plan_value(policy, candidate);
     hst_plan_explain(policy, candidate, eviction->reason, sizeof eviction->reason);
 }
 
@@ -94,22 +96,40 @@ static int choose(struct going *going, const size_t *order, struct hst_error *er
     return HST_OK;
 }
 
-static int list(const struct going *going, const struct hst_plan_policy *policy, const size_t *order, struct hst_plan_eviction **ret_evictions, size_t *ret_count,
-                struct hst_error *err)
+/* What the choice was: who goes in which order, and who is the next that would have. */
+struct choice {
+    struct hst_plan_eviction **evictions;
+    size_t *count;
+    struct hst_plan_rivals *rivals;
+};
+
+static void note_rival(struct hst_plan_rivals *rivals, const struct hst_plan_policy *policy, const struct hst_plan_candidate *candidate)
+{
+    if (rivals->count >= HST_PLAN_RIVALS_MAX) return;
+    rivals->items[rivals->count++] = (struct hst_plan_rival){strdup(candidate->component_id), hst_plan_value(policy, candidate)};
+}
+
+static int list(const struct going *going, const struct hst_plan_policy *policy, const size_t *order, struct choice choice, struct hst_error *err)
 {
     const struct need *need = going->need;
-    struct hst_plan_eviction *evictions = calloc(need->room->candidate_count + 1, sizeof *evictions);
-    size_t count = 0;
-    if (evictions == NULL) return hst_error_nomem(err);
+    size_t taken = 0;
     for (size_t i = 0; i < need->room->candidate_count; i++)
-        if (going->taken[order[i]]) note(&evictions[count++], need, policy, order[i]);
-    *ret_evictions = evictions;
-    *ret_count = count;
+        taken += going->taken[i];
+    struct hst_plan_eviction *evictions = calloc(taken + 1, sizeof *evictions);
+    if (evictions == NULL) return hst_error_nomem(err);
+    *choice.evictions = evictions;
+    for (size_t i = 0; i < need->room->candidate_count; i++) {
+        if (going->taken[order[i]])
+            note(&evictions[(*choice.count)++], need, policy, order[i]);
+        else
+            note_rival(choice.rivals, policy, &need->room->candidates[order[i]]);
+    }
+    for (size_t i = 0; i < *choice.count; i++)
+        if (evictions[i].component_id == NULL) return hst_error_nomem(err);
     return HST_OK;
 }
 
-static int make_room(const struct need *need, const struct hst_plan_policy *policy, struct hst_plan_eviction **ret_evictions, size_t *ret_count,
-                     struct hst_error *err)
+static int make_room(const struct need *need, const struct hst_plan_policy *policy, struct choice choice, struct hst_error *err)
 {
     HST_AUTO(hst_freep) size_t *order = NULL;
     HST_AUTO(end_going) struct going going = {0};
@@ -117,7 +137,7 @@ static int make_room(const struct need *need, const struct hst_plan_policy *poli
     HST_TRY(begin_going(need, &going, err));
     HST_TRY(hst_plan_rank(policy, need->room->candidates, need->room->candidate_count, &order, err));
     HST_TRY(choose(&going, order, err));
-    return list(&going, policy, order, ret_evictions, ret_count, err);
+    return list(&going, policy, order, choice, err);
 }
 
 static int add_up(const struct hst_plan_facts *facts, struct hst_plan *plan, struct hst_error *err)
@@ -138,10 +158,9 @@ static int fill_in(const struct hst_plan_facts *facts, struct hst_plan *plan, st
     plan->batch_of = calloc(facts->item_count + 1, sizeof *plan->batch_of);
     if (plan->batch_of == NULL) return hst_error_nomem(err);
     HST_TRY(hst_batches_make(facts->items, facts->item_count, plan->batch_of, &plan->batch_count, err));
-    HST_TRY(make_room(&ram, policy, &plan->ram_evictions, &plan->ram_eviction_count, err));
-    HST_TRY(make_room(&device, policy, &plan->device_evictions, &plan->device_eviction_count, err));
-    plan->expected_ms = facts->bytes_per_ms > 0 ? (double)plan->ram_bytes / facts->bytes_per_ms : -1;
-    return HST_OK;
+    plan->policy = policy->name;
+    HST_TRY(make_room(&ram, policy, (struct choice){&plan->ram_evictions, &plan->ram_eviction_count, &plan->ram_rivals}, err));
+    return make_room(&device, policy, (struct choice){&plan->device_evictions, &plan->device_eviction_count, &plan->device_rivals}, err);
 }
 
 int hst_plan_make(const struct hst_plan_facts *facts, struct hst_plan *ret_plan, struct hst_error *err)
@@ -155,10 +174,25 @@ int hst_plan_make(const struct hst_plan_facts *facts, struct hst_plan *ret_plan,
     return status;
 }
 
+static void free_evictions(struct hst_plan_eviction *evictions, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free(evictions[i].component_id);
+    free(evictions);
+}
+
+static void free_rivals(struct hst_plan_rivals *rivals)
+{
+    for (size_t i = 0; i < rivals->count; i++)
+        free(rivals->items[i].component_id);
+}
+
 void hst_plan_fini(struct hst_plan *plan)
 {
     free(plan->batch_of);
-    free(plan->ram_evictions);
-    free(plan->device_evictions);
+    free_evictions(plan->ram_evictions, plan->ram_eviction_count);
+    free_evictions(plan->device_evictions, plan->device_eviction_count);
+    free_rivals(&plan->ram_rivals);
+    free_rivals(&plan->device_rivals);
     *plan = (struct hst_plan){0};
 }

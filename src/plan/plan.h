@@ -2,6 +2,7 @@
 #define HST_PLAN_PLAN_H
 /** @file
  * What a load would do: pure arithmetic over facts, no I/O, so that a dry run and the load itself cannot differ. */
+#include "plan/limits.h"
 #include "plan/policy.h"
 
 /** A component to load. */
@@ -30,15 +31,28 @@ struct hst_plan_facts {
     struct hst_plan_room ram;          /**< RAM tier */
     struct hst_plan_room device;       /**< device tier; all zero without a device */
     const struct hst_plan_policy *policy; /**< NULL = the default */
-    double bytes_per_ms;               /**< measured fill speed; 0 = unknown */
 };
 
 /** An eviction with its reason. */
 struct hst_plan_eviction {
     size_t candidate;         /**< index into the tier's candidates */
-    const char *component_id; /**< the candidate's; borrowed from it */
+    char *component_id;       /**< the candidate's; owned */
+    const char *device_id;    /**< borrowed; NULL = RAM, or the device that was planned for */
     uint64_t bytes;           /**< it frees */
+    double value;             /**< what it was worth to the policy */
     char reason[200];         /**< sentence for people */
+};
+
+/** One that stays, though it could have gone. */
+struct hst_plan_rival {
+    char *component_id; /**< owned */
+    double value;       /**< what it is worth to the policy */
+};
+
+/** Those of a tier that stay, the least valuable first. */
+struct hst_plan_rivals {
+    struct hst_plan_rival items[HST_PLAN_RIVALS_MAX]; /**< `count` of them */
+    size_t count;                                     /**< of items */
 };
 
 /** The result. Owned: hst_plan_fini. */
@@ -51,7 +65,9 @@ struct hst_plan {
     size_t ram_eviction_count;                  /**< of ram_evictions */
     struct hst_plan_eviction *device_evictions; /**< in order */
     size_t device_eviction_count;               /**< of device_evictions */
-    double expected_ms;      /**< from the measured speed; negative = not known */
+    struct hst_plan_rivals ram_rivals;    /**< when something is evicted from RAM */
+    struct hst_plan_rivals device_rivals; /**< when something is evicted from the device */
+    const char *policy;      /**< name of the one that chose; borrowed */
 };
 
 /** Plan it. HST_E_OUT_OF_RAM or HST_E_OUT_OF_DEVICE_MEMORY with the figures when no eviction makes enough room; HST_E_INVALID_FILE

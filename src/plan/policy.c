@@ -69,6 +69,11 @@ static int compare(const void *a, const void *b)
     return names != 0 ? names : (x->index > y->index) - (x->index < y->index);
 }
 
+double hst_plan_value(const struct hst_plan_policy *policy, const struct hst_plan_candidate *candidate)
+{
+    return policy->value(candidate) * exp2(candidate->priority);
+}
+
 int hst_plan_rank(const struct hst_plan_policy *policy, const struct hst_plan_candidate *candidates, size_t count, size_t **ret_order, struct hst_error *err)
 {
     struct ranked *ranked = calloc(count + 1, sizeof *ranked);
@@ -79,7 +84,7 @@ int hst_plan_rank(const struct hst_plan_policy *policy, const struct hst_plan_ca
         return hst_error_nomem(err);
     }
     for (size_t i = 0; i < count; i++)
-        ranked[i] = (struct ranked){&candidates[i], i, policy->value(&candidates[i]) * exp2(candidates[i].priority)};
+        ranked[i] = (struct ranked){&candidates[i], i, hst_plan_value(policy, &candidates[i])};
     qsort(ranked, count, sizeof *ranked, compare);
     for (size_t i = 0; i < count; i++)
         order[i] = ranked[i].index;

@@ -30,6 +30,8 @@ struct hst_plan_policy {
 const struct hst_plan_policy *hst_plan_policy_find(const char *name);
 /** The policy of those that have not chosen: cost. */
 const struct hst_plan_policy *hst_plan_policy_default(void);
+/** What a candidate is worth to a policy, its user's priority counted: the least goes first. */
+double hst_plan_value(const struct hst_plan_policy *policy, const struct hst_plan_candidate *candidate);
 /** Put candidates in order, first to go first: *ret_order (owned by the caller) holds their indices. */
 int hst_plan_rank(const struct hst_plan_policy *policy, const struct hst_plan_candidate *candidates, size_t count, size_t **ret_order, struct hst_error *err);
 /** Say for people why this one: how long it was not used, and what it costs to bring it back. */

@@ -20,6 +20,8 @@ static json_t *make_details(const struct hst_error *error, json_t *details)
     json_object_set_new(details, "required_bytes", hst_jsonx_size(error->required_bytes));
     json_object_set_new(details, "available_bytes", hst_jsonx_size(error->available_bytes));
     json_object_set_new(details, "evictable_bytes", hst_jsonx_size(error->evictable_bytes));
+    uint64_t room = error->available_bytes + error->evictable_bytes;
+    json_object_set_new(details, "missing_bytes", hst_jsonx_size(error->required_bytes > room ? error->required_bytes - room : 0));
     return details;
 }
 

@@ -40,6 +40,7 @@ struct hst_service {
     struct hst_map by_ticket;  /**< the same by ticket */
     uint64_t next_ticket;      /**< 1, 2, ... */
     struct hst_list batches;   /**< jobs that somebody waits for (batch.c) */
+    struct hst_list plannings; /**< plans that somebody waits for (plans.c) */
     struct hst_list opens;     /**< opens that wait for a job (open.c) */
     struct hst_list errands;   /**< requests that wait for the disk (verbs_metadata.c) */
     struct hst_map indexes;    /**< encoded indexes by what is in them (index.c) */

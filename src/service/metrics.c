@@ -48,6 +48,16 @@ static void write_cache(const struct hst_service *service, struct hst_strbuf *ou
         hst_metric_single(out, rows[i].metric, (double)rows[i].value);
 }
 
+static void write_evictions(const struct hst_service *service, struct hst_strbuf *out)
+{
+    const struct hst_decisions *decisions = hst_loader_decisions(service->config.loader);
+    hst_metric_begin(out, HST_METRIC_EVICTIONS_TOTAL);
+    for (size_t i = 0; i < HST_CAUSE_COUNT; i++)
+        hst_metric_sample(out, HST_METRIC_EVICTIONS_TOTAL, "cause", hst_decision_cause_name((enum hst_decision_cause)i), (double)decisions->counts[i]);
+    hst_metric_single(out, HST_METRIC_EVICTED_BYTES_TOTAL, (double)decisions->bytes);
+    hst_metric_single(out, HST_METRIC_THRASH_TOTAL, (double)decisions->thrash_count);
+}
+
 static double count_loaded(const struct hst_service *service, const struct hst_device *device)
 {
     double count = 0;
@@ -111,6 +121,7 @@ void hst_metrics_write(const struct hst_service *service, struct hst_strbuf *out
     write_scan(service, out);
     write_hashing(service, out);
     write_cache(service, out);
+    write_evictions(service, out);
     write_devices(service, out);
     write_jobs(service, out);
     write_requests(service, out);

@@ -1,8 +1,10 @@
 /* What the layers below tell, as events. */
+#include "base/log.h"
 #include "os/clock.h"
 #include "service/index.h"
 #include "service/internal.h"
 #include "service/jsonx.h"
+#include "service/plans.h"
 #include "service/view.h"
 #include "service/view_hash.h"
 
@@ -109,7 +111,18 @@ static void on_device_state(void *context, const struct hst_component *component
     if (service != NULL) publish_state(service, component, "device", device->id, state);
 }
 
+/* What comes back soon after it was evicted is said once in the log: somebody should give hoist more room. */
+static void on_decided(void *context, const struct hst_decision *decision)
+{
+    struct hst_service *service = ((struct hst_service_slot *)context)->service;
+    bool thrash = decision->reloaded_wall_ns != 0;
+    double seconds = (double)(decision->reloaded_wall_ns - decision->at_wall_ns) / 1e9;
+    if (service == NULL) return;
+    if (thrash) hst_log(HST_LOG_WARN, "service", "%s was evicted for %s and is back after %.0f s: what is used takes more room than there is", decision->component_id, decision->model_id, seconds);
+    hst_service_publish(service, thrash ? "eviction.thrash" : "eviction.decided", hst_view_decision(decision));
+}
+
 struct hst_loader_listener hst_service_loader_listener(struct hst_service_slot *slot)
 {
-    return (struct hst_loader_listener){.progress = on_progress, .device_state = on_device_state, .context = slot};
+    return (struct hst_loader_listener){.progress = on_progress, .device_state = on_device_state, .decided = on_decided, .context = slot};
 }

@@ -6,6 +6,8 @@
 #include "service/verbs.h"
 #include "service/view.h"
 
+#include <stdio.h>
+
 static int show(const struct hst_call *call, json_t **ret_data, struct hst_error *err)
 {
     struct hst_component *component;
@@ -45,12 +47,16 @@ static bool try_one(struct eviction *eviction, struct hst_residency *held, bool 
     struct hst_error error = {0};
     uint64_t freed = 0;
     json_t *row = json_pack("{s:s}", "component_id", held->component->id), *holders = hst_view_holders(eviction->service, held->component);
+    struct hst_decision record = {.cause = HST_CAUSE_ASKED, .reason = "a client asked for it"};
+    snprintf(record.component_id, sizeof record.component_id, "%s", held->component->id);
     bool gone = evict_one(eviction, held, named, &freed, &error) == HST_OK;
     json_object_set_new(row, gone ? "freed_bytes" : "reason", gone ? hst_jsonx_size(freed) : json_string(error.text));
     if (!gone) json_object_set(row, "holders", holders);
     json_array_append_new(gone ? eviction->gone : eviction->kept, row);
     json_decref(holders);
     eviction->freed_bytes += freed;
+    record.bytes = freed;
+    if (gone) hst_loader_note_eviction(eviction->service->config.loader, &record);
     return gone;
 }
 

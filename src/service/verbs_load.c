@@ -3,6 +3,7 @@
 #include "service/fields.h"
 #include "service/internal.h"
 #include "service/jsonx.h"
+#include "service/plans.h"
 #include "service/verbs.h"
 #include "service/view.h"
 
@@ -107,62 +108,7 @@ static int unload_named(const struct hst_call *call, json_t **ret_data, struct h
     return hst_error_set(err, HST_E_INVALID_ARGUMENT, "name component_ids; DELETE /api/model/unload without a body unloads all");
 }
 
-static json_t *view_evictions(const struct hst_plan_eviction *evictions, size_t count, const char *tier, json_t *list)
-{
-    for (size_t i = 0; i < count; i++)
-        json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:s}", "component_id", evictions[i].component_id, "tier", tier, "bytes",
-                                              hst_jsonx_size(evictions[i].bytes), "reason", evictions[i].reason));
-    return list;
-}
-
-/* What each component needs: nothing when it is there already. */
-static json_t *view_items(const struct hst_service *service, const struct hst_load_request *request, const struct hst_plan *plan)
-{
-    json_t *items = json_array();
-    for (size_t i = 0, count = request->roles != NULL ? request->role_count : request->model->component_count; i < count; i++) {
-        const struct hst_component *component =
-            request->roles != NULL ? hst_model_component(request->model, request->roles[i]) : &request->model->components[i];
-        const struct hst_residency *held = hst_cache_find(service->config.cache, component);
-        bool loaded = request->device != NULL && hst_loader_find(service->config.loader, component, request->device) != NULL;
-        json_array_append_new(items, json_pack("{s:s, s:o, s:s, s:b, s:o}", "component_id", component->id, "size_bytes",
-                                               hst_jsonx_size(component->size_bytes), "ram", hst_view_ram_state(held), "loaded", loaded, "batch",
-                                               hst_jsonx_size(plan->batch_of[i])));
-    }
-    return items;
-}
-
-static json_t *view_step(const char *step, const char *text, uint64_t bytes)
-{
-    return json_pack("{s:s, s:s, s:o}", "step", step, "text", text, "bytes", hst_jsonx_size(bytes));
-}
-
-static json_t *view_plan(const struct hst_service *service, const struct hst_load_request *request, const struct hst_plan *plan)
-{
-    json_t *evictions = json_array(), *steps = json_array();
-    uint64_t evicted = 0;
-    view_evictions(plan->device_evictions, plan->device_eviction_count, "device", evictions);
-    view_evictions(plan->ram_evictions, plan->ram_eviction_count, "ram", evictions);
-    for (size_t i = 0; i < plan->ram_eviction_count; i++)
-        evicted += plan->ram_evictions[i].bytes;
-    if (json_array_size(evictions) > 0) json_array_append_new(steps, view_step("evict", "make room", evicted));
-    if (plan->ram_bytes > 0) json_array_append_new(steps, view_step("cache", "read from disk into RAM", plan->ram_bytes));
-    if (plan->device_bytes > 0) json_array_append_new(steps, view_step("load", "reserve and load on the device", plan->device_bytes));
-    return json_pack("{s:s, s:s?, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "model_id", request->model->id, "device_id",
-                     request->device != NULL ? request->device->id : NULL, "steps", steps, "components", view_items(service, request, plan),
-                     "evictions", evictions, "batches", hst_jsonx_size(plan->batch_count), "ram_bytes", hst_jsonx_size(plan->ram_bytes), "device_bytes",
-                     hst_jsonx_size(plan->device_bytes), "expected_ms", plan->expected_ms < 0 ? json_null() : hst_jsonx_ms(plan->expected_ms));
-}
-
-static int plan_item(const struct hst_call *call, const struct hst_selected *item, const struct hst_batch_wish *wish, json_t **ret_data, struct hst_error *err)
-{
-    HST_AUTO(hst_plan_fini) struct hst_plan plan = {0};
-    struct hst_load_request request = hst_batch_request(item, wish);
-    HST_TRY(hst_loader_plan(call->service->config.loader, &request, &plan, err));
-    *ret_data = view_plan(call->service, &request, &plan);
-    return HST_OK;
-}
-
-static int plan(const struct hst_call *call, json_t **ret_data, struct hst_error *err)
+static int start_plan(struct hst_call *call, struct hst_error *err)
 {
     HST_AUTO(hst_selection_fini) struct hst_selection selection = {0};
     struct hst_batch_wish wish;
@@ -171,7 +117,26 @@ static int plan(const struct hst_call *call, json_t **ret_data, struct hst_error
     if (wish.device == NULL) HST_TRY(hst_select_device(call->service, NULL, &wish.device, err));
     HST_TRY(hst_selection_read(call, NULL, &selection, err));
     if (selection.count != 1) return hst_error_set(err, HST_E_INVALID_ARGUMENT, "a plan is for one model: name its model_id");
-    return plan_item(call, &selection.items[0], &wish, ret_data, err);
+    return hst_plans_start(call, &selection.items[0], &wish, err);
+}
+
+static void plan(struct hst_call *call)
+{
+    struct hst_error error = {0};
+    if (start_plan(call, &error) < 0) hst_call_fail(call->service, call->ticket, &error, NULL);
+}
+
+static int list_decisions(const struct hst_call *call, json_t **ret_data, struct hst_error *err)
+{
+    const struct hst_decisions *decisions = hst_loader_decisions(call->service->config.loader);
+    json_t *list = json_array();
+    size_t cursor = 0;
+    (void)err;
+    for (const struct hst_decision *decision; (decision = hst_decisions_next(decisions, &cursor));)
+        json_array_append_new(list, hst_view_decision(decision));
+    *ret_data = json_pack("{s:o, s:o, s:o, s:o}", "decisions", list, "total", hst_jsonx_size(decisions->last_id), "evicted_bytes", hst_jsonx_size(decisions->bytes),
+                          "thrash_count", hst_jsonx_size(decisions->thrash_count));
+    return HST_OK;
 }
 
 static int find_job(const struct hst_call *call, struct hst_job **ret_job, struct hst_error *err)
@@ -238,7 +203,8 @@ const struct hst_route hst_verbs_load[] = {
     {"DELETE", "/api/model/vram/unload", NULL, unload_named},
     {"DELETE", "/api/model/vram/unload/{device_id}", NULL, unload_named},
     {"POST", "/api/model/cache", cache, NULL},
-    {"POST", "/api/model/plan", NULL, plan},
+    {"POST", "/api/model/plan", plan, NULL},
+    {"GET", "/api/model/decisions", NULL, list_decisions},
     {"GET", "/api/model/jobs", NULL, list_jobs},
     {"GET", "/api/model/jobs/{job_id}", NULL, show_job},
     {"DELETE", "/api/model/jobs/{job_id}", NULL, cancel_job},

@@ -48,6 +48,10 @@ json_t *hst_view_job(const struct hst_job *job)
     json_object_set_new(view, "total_bytes", hst_jsonx_size(job->total_bytes));
     json_object_set_new(view, "done_bytes", hst_jsonx_size(job->done_bytes));
     json_object_set_new(view, "progress", hst_jsonx_ms(progress_of(job)));
+    json_object_set_new(view, "read_bytes", hst_jsonx_size(hst_plan_amount_total(&job->read)));
+    json_object_set_new(view, "warm_bytes", hst_jsonx_size(job->read.warm_bytes));
+    json_object_set_new(view, "ram_bytes", hst_jsonx_size(job->plan->ram_bytes));
+    json_object_set_new(view, "replans", hst_jsonx_size(job->replans));
     json_object_set_new(view, "started_at", hst_jsonx_time((int64_t)job->started_wall_ns));
     json_object_set_new(view, "error", job->error.status < 0 ? hst_error_json(&job->error, NULL) : json_null());
     return view;
@@ -113,15 +117,24 @@ void hst_view_cache_totals(const struct hst_service *service, json_t *object)
     json_object_set_new(object, "total_components", hst_jsonx_size(stats.count));
 }
 
+/* What would have to end before it could be evicted; NULL when it could be now. */
+static const char *why_it_stays(const struct hst_service *service, const struct hst_residency *held)
+{
+    if (held->leases > 0) return "processes map it";
+    if (held->pinned) return "it is pinned";
+    if (held->state == HST_RESIDENCY_CACHING) return "it is being loaded";
+    return hst_loader_busy(service->config.loader, held->component) ? "a load works on it" : NULL;
+}
+
 json_t *hst_view_failure_details(const struct hst_service *service, const struct hst_error *error)
 {
     if (error->status != HST_E_OUT_OF_RAM && error->status != HST_E_OUT_OF_DEVICE_MEMORY) return json_object();
     json_t *holders = json_array();
     size_t cursor = 0;
     for (struct hst_residency *held; (held = hst_cache_next(service->config.cache, &cursor));)
-        json_array_append_new(holders, json_pack("{s:s, s:o, s:s, s:b, s:i, s:o}", "component_id", held->component->id, "bytes",
+        json_array_append_new(holders, json_pack("{s:s, s:o, s:s, s:b, s:i, s:s?, s:o}", "component_id", held->component->id, "bytes",
                                                  hst_jsonx_size(held->charged_bytes), "state", hst_view_ram_state(held), "pinned", held->pinned,
-                                                 "devices", (int)held->device_refs, "holders", hst_view_holders(service, held->component)));
+                                                 "devices", (int)held->device_refs, "stays", why_it_stays(service, held), "holders", hst_view_holders(service, held->component)));
     return json_pack("{s:o, s:o, s:o}", "holders", holders, "machine_total_bytes", hst_jsonx_size(hst_meminfo_total_bytes()), "machine_free_bytes",
                      hst_jsonx_size(hst_meminfo_headroom_bytes()));
 }

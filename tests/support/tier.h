@@ -72,7 +72,7 @@ static inline void tier_init_with(struct tier *tier, uint64_t ram_bytes, uint64_
     assert_int_equal(hst_cache_new(&cache, &tier->cache, NULL), 0);
     assert_int_equal(hst_host_open(0, device_bytes, &tier->device, NULL), 0);
     struct hst_loader_config loader = {.loop = &tier->loop, .cache = tier->cache, .devices = &tier->device, .device_count = 1, .policy = hst_plan_policy_find("lru"),
-        .listener = {tier_on_progress, tier_on_device, tier}};
+        .listener = {.progress = tier_on_progress, .device_state = tier_on_device, .context = tier}};
     assert_int_equal(hst_loader_new(&loader, &tier->loader, NULL), 0);
 }
 

@@ -12,13 +12,12 @@ static struct hst_plan_item item(const char *role, const char *const *needs, siz
 static void items_without_dependencies_load_at_once(void **state)
 {
     struct hst_plan_item items[] = {item("a", NULL, 0), item("b", NULL, 0)};
-    struct hst_plan_facts facts = {.items = items, .item_count = 2, .ram = {.budget_bytes = 20}, .device = {.budget_bytes = 20}, .bytes_per_ms = 10};
+    struct hst_plan_facts facts = {.items = items, .item_count = 2, .ram = {.budget_bytes = 20}, .device = {.budget_bytes = 20}};
     struct hst_plan plan;
     (void)state;
     assert_int_equal(hst_plan_make(&facts, &plan, NULL), 0);
     assert_int_equal(plan.batch_count, 1);
     assert_int_equal(plan.ram_bytes, 20);
-    assert_true(plan.expected_ms == 2);
     hst_plan_fini(&plan);
 }
 
@@ -33,7 +32,6 @@ static void a_dependant_comes_a_batch_later(void **state)
     assert_int_equal(plan.batch_count, 3);
     assert_int_equal(plan.batch_of[0], 2);
     assert_int_equal(plan.batch_of[2], 0);
-    assert_true(plan.expected_ms < 0);
     hst_plan_fini(&plan);
 }
 
@@ -61,6 +59,12 @@ static void the_least_recently_used_goes_first_and_no_more_than_needed(void **st
     assert_int_equal(plan.ram_eviction_count, 1);
     assert_int_equal(plan.ram_evictions[0].candidate, 1);
     assert_non_null(strstr(plan.ram_evictions[0].reason, "lru"));
+    assert_string_equal(plan.policy, "lru");
+    assert_true(plan.ram_evictions[0].value == 1);
+    assert_int_equal(plan.ram_rivals.count, 2); /* those that stay, the next to go first */
+    assert_string_equal(plan.ram_rivals.items[0].component_id, "middle");
+    assert_true(plan.ram_rivals.items[1].value == 9);
+    assert_int_equal(plan.device_rivals.count, 0);
     assert_int_equal(plan.device_eviction_count, 0);
     hst_plan_fini(&plan);
 }
