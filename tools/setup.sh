@@ -3,7 +3,7 @@
 # usage: tools/setup.sh [check]     check: also what `make check` and `make docs` need
 set -euo pipefail
 packages="build-essential clang libclang-rt-14-dev meson ninja-build pkg-config libuv1-dev libjansson-dev libsqlite3-dev
-  libyaml-dev libssl-dev libxxhash-dev zlib1g-dev libcmocka-dev node-llhttp strace python3 python3-venv python3-dev python3-yaml"
+  libyaml-dev libssl-dev libxxhash-dev zlib1g-dev liburing-dev libcmocka-dev node-llhttp strace python3 python3-venv python3-dev python3-yaml"
 if [ "${1:-}" = check ]; then
   packages="$packages doxygen graphviz pmccabe"
   command -v npx >/dev/null || packages="$packages npm"

@@ -3,6 +3,7 @@
 /** @file
  * The plug point of what holds a component's bytes: pages of the file itself, or memory of hoist's own. A backing is one
  * struct hst_backing_ops; tests/contract/test_backings.c runs the same suite on each. */
+#include "cache/reading.h"
 #include "cache/region.h"
 
 /** Bytes to bring in: a part of a piece of a claim. */
@@ -12,6 +13,7 @@ struct hst_fetch {
     uint64_t size_bytes;             /**< how many */
     const struct hst_region *source; /**< the file they come from: the region itself when it is held in place */
     uint64_t source_offset;          /**< first byte in that file */
+    struct hst_rings *rings;         /**< to read past the page cache with; NULL = without io_uring */
     bool was_resident;               /**< they were in the page cache before hoist came */
 };
 

@@ -21,7 +21,7 @@ static int fill(const struct hst_fetch *fetch, struct hst_error *err)
     HST_TRY(hst_file_identify(source->fd, &id, err));
     uint64_t at = fetch->source_offset, length = id.size_bytes > at ? hst_min_u64(fetch->size_bytes, id.size_bytes - at) : 0;
     char *target = (char *)fetch->region->memory.address + fetch->begin;
-    if (!fetch->was_resident && source->direct_fd >= 0 && hst_file_read_past(source->direct_fd, at, target, length) == HST_OK) return HST_OK;
+    if (!fetch->was_resident && source->direct_fd >= 0 && hst_rings_read(fetch->rings, source->direct_fd, at, target, length) == HST_OK) return HST_OK;
     HST_TRY(hst_file_read_at(source->fd, at, target, length, err));
     if (!fetch->was_resident) hst_hold_drop(source->fd, at, fetch->size_bytes);
     return HST_OK;

@@ -463,6 +463,16 @@ static void begin_tmpfs(struct hst_cache *cache)
     if (hst_tmpfs_new(cache->config.budget_bytes, &cache->tmpfs, NULL) == HST_OK) hst_keep_tmpfs(cache);
 }
 
+/* Threads, and what they read with. What was started when this fails is ended by hst_cache_new. */
+static int start_fill(struct hst_cache *cache, struct hst_error *err)
+{
+    unsigned threads = cache->config.threads > 0 ? cache->config.threads : HST_FILL_THREADS;
+    HST_TRY(hst_reading_init(&cache->reading, cache->config.force_reading, threads, err));
+    HST_TRY(hst_exec_new(cache->config.loop, "fill", threads, &cache->exec, err));
+    HST_TRY(hst_keep_new(cache, cache->config.keeper, &cache->keep, err));
+    return hst_refetch_new(cache, cache->exec, &cache->refetch, err);
+}
+
 int hst_cache_new(const struct hst_cache_config *config, struct hst_cache **ret_cache, struct hst_error *err)
 {
     const char *forced = config->force_backing;
@@ -473,12 +483,11 @@ int hst_cache_new(const struct hst_cache_config *config, struct hst_cache **ret_
     hst_list_init(&cache->holders);
     hst_list_init(&cache->regions);
     cache->tmpfs.write_dir = cache->tmpfs.read_dir = -1;
-    int status = hst_exec_new(config->loop, "fill", config->threads > 0 ? config->threads : HST_FILL_THREADS, &cache->exec, err);
-    if (status == HST_OK) status = hst_keep_new(cache, config->keeper, &cache->keep, err);
-    if (status == HST_OK) status = hst_refetch_new(cache, cache->exec, &cache->refetch, err);
+    int status = start_fill(cache, err);
     if (status < 0) {
         hst_exec_free(cache->exec);
         hst_keep_free(cache->keep);
+        hst_reading_fini(&cache->reading);
         free(cache);
         return status;
     }
@@ -516,6 +525,7 @@ void hst_cache_free(struct hst_cache *cache)
     while (cache->closing > 0)
         uv_run(cache->config.loop, UV_RUN_ONCE);
     hst_keep_free(cache->keep);
+    hst_reading_fini(&cache->reading);
     hst_tmpfs_fini(&cache->tmpfs);
     hst_map_fini(&cache->by_key);
     hst_map_fini(&cache->by_content);

@@ -97,6 +97,7 @@ struct hst_cache_config {
     unsigned threads;            /**< that fill; 0 = 8 */
     struct hst_keeper *keeper;   /**< keeps the memory when this process ends without a word; NULL = nobody does */
     const char *force_backing;   /**< NULL = by rule; else the name of one, as in hst_backing_name (tests) */
+    const char *force_reading;   /**< NULL = the best there is; else as in hst_reading_init (tests) */
     struct hst_cache_listener listener; /**< news */
 };
 

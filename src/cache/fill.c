@@ -127,7 +127,7 @@ static void piece_done(void *arg)
 static int submit_piece(struct hst_resident *resident, const struct hst_piece *piece)
 {
     const struct hst_claim *claim = resident->claim;
-    struct hst_fetch fetch = {.region = claim->regions[piece->region], .source = claim->regions[piece->source], .was_resident = piece->was_resident};
+    struct hst_fetch fetch = {.region = claim->regions[piece->region], .source = claim->regions[piece->source], .rings = resident->cache->reading.rings, .was_resident = piece->was_resident};
     for (uint64_t at = 0; at < piece->size_bytes; at += HST_FILL_PIECE_BYTES) {
         fetch.begin = piece->begin + at;
         fetch.source_offset = piece->source_offset + at;
@@ -201,34 +201,35 @@ static int open_region(struct hst_resident *resident, size_t index, struct openi
     return hst_backing_allocate(resident->claim->kind, tmpfs, region->size_bytes, &opening->memory, &opening->kind, err);
 }
 
-static void open_direct(struct opening *source)
+static void open_direct(const struct hst_cache *cache, struct opening *source)
 {
     int fd = source->fd >= 0 ? source->fd : source->file.fd;
-    if (source->direct_fd < 0) source->direct_fd = hst_file_reopen_direct(fd);
+    if (source->direct_fd < 0 && cache->reading.past) source->direct_fd = hst_file_reopen_direct(fd);
 }
 
 /* What is not in memory is read past the page cache where it would only be there twice. */
-static void look_at(struct hst_piece *piece, struct opening *source)
+static void look_at(const struct hst_cache *cache, struct hst_piece *piece, struct opening *source)
 {
     int fd = source->fd >= 0 ? source->fd : source->file.fd;
     uint64_t present = hst_hold_resident(fd, piece->source_offset, piece->size_bytes);
     piece->was_resident = present >= piece->size_bytes - piece->size_bytes / 8;
     bool copies = piece->region != piece->source;
-    if (copies && !piece->was_resident) open_direct(source);
+    if (copies && !piece->was_resident) open_direct(cache, source);
 }
 
 static void prepare_work(void *arg)
 {
     struct job *job = arg;
+    const struct hst_cache *cache = job->resident->cache;
     struct hst_claim *claim = job->resident->claim;
     if (stopped(job)) return;
     for (size_t i = 0; job->status == HST_OK && i < claim->region_count; i++)
         job->status = open_region(job->resident, i, &job->opening[i], &job->error);
     if (job->status < 0) return;
     for (size_t i = 0; claim->recast == NULL && i < claim->own_count; i++)
-        look_at(&claim->pieces[i], &job->opening[claim->pieces[i].source]);
+        look_at(cache, &claim->pieces[i], &job->opening[claim->pieces[i].source]);
     for (size_t i = 0; claim->recast != NULL && i < claim->source_count; i++)
-        open_direct(&job->opening[claim->sources[i]]);
+        open_direct(cache, &job->opening[claim->sources[i]]);
 }
 
 static void adopt_memory(struct hst_resident *resident, struct hst_region *region, struct opening *opening)

@@ -6,6 +6,7 @@
 #include "base/map.h"
 #include "cache/claim.h"
 #include "cache/limits.h"
+#include "cache/reading.h"
 #include "cache/twins.h"
 
 /** A fill under way. */
@@ -49,6 +50,7 @@ struct hst_cache {
     bool compacting;                  /**< a region is being copied */
     uv_signal_t break_signal;         /**< SIGIO: somebody wants to write a held file */
     struct hst_tmpfs tmpfs;           /**< where copies go; write_dir -1 = there is none */
+    struct hst_reading reading;       /**< how what is not in memory is read */
     struct hst_refetch *refetch;      /**< watches page cache that may not be locked */
     struct hst_keep *keep;            /**< what hoist-keeper has of it; NULL = there is no keeper */
     size_t closing;                   /**< handles not closed yet, while freeing */

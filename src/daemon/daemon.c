@@ -100,6 +100,7 @@ static int start_cache(struct daemon *daemon, struct hst_error *err)
                                                      .budget_bytes = daemon->ram_bytes,
                                                      .keeper = daemon->keeper,
                                                      .force_backing = getenv("HOIST_FORCE_BACKING"),
+                                                     .force_reading = getenv("HOIST_FORCE_READING"),
                                                      .listener = hst_service_cache_listener(&daemon->slot)},
                           &daemon->cache, err));
     hst_keeping_report(daemon->cache);

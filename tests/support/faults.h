@@ -5,6 +5,7 @@
  * (tests/meson.build): what hoist calls comes here first. Calls of libraries outside are not touched. */
 #include <errno.h>
 #include <fcntl.h>
+#include <liburing.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -19,16 +20,26 @@ enum fault_kind {
     FAULT_NONE,       /**< nothing */
     FAULT_ALLOCATION, /**< malloc and its kin: NULL */
     FAULT_CALL,       /**< system calls: -1 with EIO, or ENOMEM for memory */
+    FAULT_RING,       /**< calls of io_uring: -EIO, or -ENOMEM for a new ring */
 };
 
 static _Atomic(int) fault_kind, fault_at, fault_seen;
+static _Atomic(bool) fault_stays;
 
 /** From here on, the `at`-th (from 1) of `kind` fails, once. */
 static inline void faults_begin(enum fault_kind kind, int at)
 {
     fault_seen = 0;
     fault_at = at;
+    fault_stays = false;
     fault_kind = (int)kind;
+}
+
+/** From here on, the `at`-th of `kind` and all after it fail. */
+static inline void faults_begin_for_good(enum fault_kind kind, int at)
+{
+    faults_begin(kind, at);
+    fault_stays = true;
 }
 
 /** Nothing fails any more. @return did one fail? */
@@ -40,7 +51,9 @@ static inline bool faults_end(void)
 
 static inline bool fault_hits(enum fault_kind kind)
 {
-    return fault_kind == (int)kind && ++fault_seen == fault_at;
+    if (fault_kind != (int)kind) return false;
+    int seen = ++fault_seen;
+    return seen == fault_at || (fault_stays && seen > fault_at);
 }
 
 /* The function by its real name, and what stands in its place. */
@@ -73,4 +86,7 @@ FAULTY(FAULT_CALL, ENOSPC, -1, int, linkat, (int from_fd, const char *from, int 
 FAULTY(FAULT_CALL, ENOSPC, -1, ssize_t, copy_file_range, (int in, off64_t *in_at, int out, off64_t *out_at, size_t length, unsigned flags), (in, in_at, out, out_at, length, flags))
 FAULTY(FAULT_CALL, ENOSPC, -1, ssize_t, write, (int fd, const void *bytes, size_t length), (fd, bytes, length))
 FAULTY(FAULT_CALL, EMFILE, -1, int, pipe2, (int ends[2], int flags), (ends, flags))
+FAULTY(FAULT_RING, ENOMEM, -ENOMEM, int, io_uring_queue_init, (unsigned entries, struct io_uring *ring, unsigned flags), (entries, ring, flags))
+FAULTY(FAULT_RING, EIO, -EIO, int, io_uring_submit, (struct io_uring *ring), (ring))
+FAULTY(FAULT_RING, EIO, -EIO, int, io_uring_submit_and_wait, (struct io_uring *ring, unsigned count), (ring, count))
 #endif

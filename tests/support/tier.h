@@ -8,6 +8,7 @@
 #include "load/load.h"
 #include "model_bytes.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #define MIB UINT64_C(1048576)
@@ -48,6 +49,15 @@ static inline struct hst_model *tier_model(struct tier *tier, const char *name, 
     return model;
 }
 
+/** Out of the page cache with its file: the next load reads the disk. */
+static inline void tier_chill(const struct hst_model *model)
+{
+    int fd = open(model->path, O_RDONLY | O_CLOEXEC);
+    fsync(fd);
+    posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    close(fd);
+}
+
 static inline void tier_on_progress(void *context, const struct hst_job *job)
 {
     (void)job;
@@ -62,18 +72,24 @@ static inline void tier_on_device(void *context, const struct hst_component *com
     snprintf(tier->news + used, sizeof tier->news - used, "%s %s\n", component->id, state);
 }
 
-/** `backing` NULL = by rule. */
-static inline void tier_init_with(struct tier *tier, uint64_t ram_bytes, uint64_t device_bytes, const char *backing)
+/** `backing` NULL = by rule, `reading` NULL = the best there is. */
+static inline void tier_init_reading(struct tier *tier, uint64_t ram_bytes, uint64_t device_bytes, const char *backing, const char *reading)
 {
     *tier = (struct tier){.folder = "/tmp/hoist-test-XXXXXX"};
     assert_non_null(mkdtemp(tier->folder));
     uv_loop_init(&tier->loop);
-    struct hst_cache_config cache = {.loop = &tier->loop, .budget_bytes = ram_bytes, .threads = 2, .force_backing = backing};
+    struct hst_cache_config cache = {.loop = &tier->loop, .budget_bytes = ram_bytes, .threads = 2, .force_backing = backing, .force_reading = reading};
     assert_int_equal(hst_cache_new(&cache, &tier->cache, NULL), 0);
     assert_int_equal(hst_host_open(0, device_bytes, &tier->device, NULL), 0);
     struct hst_loader_config loader = {.loop = &tier->loop, .cache = tier->cache, .devices = &tier->device, .device_count = 1, .policy = hst_plan_policy_find("lru"),
         .listener = {.progress = tier_on_progress, .device_state = tier_on_device, .context = tier}};
     assert_int_equal(hst_loader_new(&loader, &tier->loader, NULL), 0);
+}
+
+/** `backing` NULL = by rule. */
+static inline void tier_init_with(struct tier *tier, uint64_t ram_bytes, uint64_t device_bytes, const char *backing)
+{
+    tier_init_reading(tier, ram_bytes, device_bytes, backing, NULL);
 }
 
 static inline void tier_init(struct tier *tier, uint64_t ram_bytes, uint64_t device_bytes)

@@ -17,6 +17,14 @@ static int load_once(struct tier *tier, struct hst_model *model)
     return status == HST_OK ? job->error.status : status;
 }
 
+/* Nothing that fails is seen. */
+static int load_unfailing(struct tier *tier, struct hst_model *model)
+{
+    int status = load_once(tier, model);
+    assert_int_equal(status, HST_OK);
+    return status;
+}
+
 static int probe_once(struct tier *tier, struct hst_model *model)
 {
     struct hst_model *again = NULL;
@@ -36,6 +44,7 @@ static int sweep(const char *backing, enum fault_kind kind, scenario_fn scenario
         char before[4096], after[4096];
         tier_init_with(&tier, 64 * MIB, 64 * MIB, backing);
         struct hst_model *model = tier_model(&tier, "a", 1 * MIB);
+        tier_chill(model);
         tier_snapshot(&tier, before, sizeof before);
         faults_begin(kind, at);
         status = scenario(&tier, model);
@@ -64,6 +73,12 @@ static void every_system_call_of_a_load(void **state)
     assert_true(sweep("tmpfs_huge", FAULT_CALL, load_once) > 5);
 }
 
+static void a_load_does_without_io_uring(void **state)
+{
+    (void)state;
+    assert_true(sweep("tmpfs_huge", FAULT_RING, load_unfailing) > 3);
+}
+
 static void every_call_of_reading_a_model_file(void **state)
 {
     (void)state;
@@ -76,6 +91,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_allocation_of_a_load),
         cmocka_unit_test(every_system_call_of_a_load),
+        cmocka_unit_test(a_load_does_without_io_uring),
         cmocka_unit_test(every_call_of_reading_a_model_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
