@@ -467,8 +467,9 @@ static void begin_tmpfs(struct hst_cache *cache)
 static int start_fill(struct hst_cache *cache, struct hst_error *err)
 {
     unsigned threads = cache->config.threads > 0 ? cache->config.threads : HST_FILL_THREADS;
-    HST_TRY(hst_reading_init(&cache->reading, cache->config.force_reading, threads, err));
-    HST_TRY(hst_exec_new(cache->config.loop, "fill", threads, &cache->exec, err));
+    HST_TRY(hst_reading_init(&cache->reading, cache->config.force_reading, threads * HST_LANES_MAX, err));
+    HST_TRY(hst_lanes_init(&cache->lanes, cache->config.loop, threads, err));
+    cache->exec = cache->lanes.execs[0];
     HST_TRY(hst_keep_new(cache, cache->config.keeper, &cache->keep, err));
     return hst_refetch_new(cache, cache->exec, &cache->refetch, err);
 }
@@ -485,8 +486,8 @@ int hst_cache_new(const struct hst_cache_config *config, struct hst_cache **ret_
     cache->tmpfs.write_dir = cache->tmpfs.read_dir = -1;
     int status = start_fill(cache, err);
     if (status < 0) {
-        hst_exec_free(cache->exec);
         hst_keep_free(cache->keep);
+        hst_lanes_fini(&cache->lanes);
         hst_reading_fini(&cache->reading);
         free(cache);
         return status;
@@ -513,7 +514,7 @@ void hst_cache_free(struct hst_cache *cache)
         hst_cache_cancel(cache, &cache->sorted[i]->view);
     cache->stopping = true;
     hst_refetch_stop(cache->refetch);
-    hst_exec_free(cache->exec);
+    hst_lanes_fini(&cache->lanes);
     hst_refetch_free(cache->refetch);
     hst_inherit_end(cache);
     hst_lease_end_all(cache);

@@ -38,7 +38,7 @@ static int submit(struct hst_resident *resident, hst_exec_fn work, hst_exec_fn d
     if (job == NULL) return HST_E_NOMEM;
     *job = what;
     job->resident = resident;
-    if (hst_exec_submit(resident->cache->exec, work, done, job) < 0) {
+    if (hst_exec_submit(resident->fill->exec, work, done, job) < 0) {
         free(job);
         return HST_E_NOMEM;
     }
@@ -268,6 +268,14 @@ static void prepare_done(void *arg)
     if (fill->pieces == 0) after_pieces(resident);
 }
 
+/* The disk of its first file, which is that of all of them as a rule. */
+static uint64_t disk_of(const struct hst_claim *claim)
+{
+    for (size_t i = 0; i < claim->region_count; i++)
+        if (hst_region_is_file(claim->regions[i])) return claim->regions[i]->id.device;
+    return 0;
+}
+
 int hst_fill_start(struct hst_resident *resident, struct hst_fill_listener listener, struct hst_error *err)
 {
     struct opening *openings = make_openings(resident->claim);
@@ -279,6 +287,7 @@ int hst_fill_start(struct hst_resident *resident, struct hst_fill_listener liste
     }
     resident->fill->listener = listener;
     resident->fill->total_bytes = hst_claim_read_bytes(resident->claim, resident->view.component);
+    resident->fill->exec = hst_lanes_of(&resident->cache->lanes, disk_of(resident->claim));
     resident->fill->started_ns = hst_clock_ns();
     if (submit(resident, prepare_work, prepare_done, (struct job){.opening = openings}) == HST_OK) return HST_OK;
     free(openings);

@@ -5,6 +5,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "cache/claim.h"
+#include "cache/lanes.h"
 #include "cache/limits.h"
 #include "cache/reading.h"
 #include "cache/twins.h"
@@ -12,6 +13,7 @@
 /** A fill under way. */
 struct hst_fill {
     struct hst_fill_listener listener; /**< who is told */
+    struct hst_exec *exec;             /**< where it runs: the threads of its disk */
     size_t pieces;                     /**< jobs that have not come back */
     uint64_t done_bytes;               /**< brought in */
     uint64_t total_bytes;              /**< to bring in */
@@ -34,7 +36,8 @@ struct hst_resident {
 /** The tier. */
 struct hst_cache {
     struct hst_cache_config config;   /**< as given */
-    struct hst_exec *exec;            /**< threads that fill */
+    struct hst_lanes lanes;           /**< threads that fill, for each disk */
+    struct hst_exec *exec;            /**< threads for the rest: the first lane's */
     struct hst_map by_key;            /**< residents by key */
     struct hst_map by_content;        /**< known tensors in memory (twins.h) */
     struct hst_map usage;             /**< counts by component id; owned by cache.c */

@@ -5,8 +5,10 @@
 
 /** Bytes brought in by one job of the fill: large enough for the disk to stream, small enough to cancel and to show progress. */
 #define HST_FILL_PIECE_BYTES UINT64_C(16777216)
-/** Threads that fill: a queue deep enough for NVMe; more gains nothing on the disks measured. */
+/** Threads that fill from one disk: a queue deep enough for NVMe; more gains nothing on the disks measured. */
 #define HST_FILL_THREADS 8u
+/** Disks that have threads of their own: those of a large machine. Files on more share them. */
+#define HST_LANES_MAX 4u
 /** Memory left to everybody else when admission is checked: below this the kernel starts to kill. */
 #define HST_HEADROOM_BYTES UINT64_C(134217728)
 /** Places of one content that are known: as many equal tensors (zeros, ones) of a component find a twin each, and a walk over them stays short. */
