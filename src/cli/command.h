@@ -41,6 +41,7 @@ enum hst_option_id {
     HST_OPTION_CANCEL,    /**< --cancel */
     HST_OPTION_OUTPUT,    /**< --output FILE */
     HST_OPTION_OVERWRITE, /**< --overwrite */
+    HST_OPTION_DECISIONS, /**< --decisions */
     HST_OPTION_COUNT,     /**< how many */
 };
 

@@ -74,7 +74,7 @@ int hst_command_ps(const struct hst_arguments *arguments)
 /* One event as a line: its number, name and what is most telling of its data. */
 static void print_event(const char *text)
 {
-    static const char *const keys[] = {"model_id", "component_id", "tier", "device_id", "job_id", "domain", "step", "state"};
+    static const char *const keys[] = {"model_id", "component_id", "tier", "device_id", "job_id", "domain", "step", "state", "reason"};
     json_t *event = json_loads(text, 0, NULL);
     const json_t *data = json_object_get(event, "data");
     printf("%.0f %s%s%s", hst_talk_number(event, "id"), hst_term_style(stdout, HST_STYLE_BOLD), hst_talk_text(event, "event"), hst_term_plain(stdout));

@@ -1,18 +1,8 @@
-/* hoist cache, load, pin, unpin, plan, unload, evict: what is where. */
+/* hoist cache, load, pin, unpin, unload, evict: what is where. */
 #include "cli/talk.h"
 #include "cli/term.h"
 
 #include <string.h>
-
-/* The fields that load, cache, pin and plan have in common. */
-static json_t *make_body(const struct hst_arguments *arguments)
-{
-    json_t *body = hst_talk_wish(arguments);
-    if (arguments->count > 0) json_object_set_new(body, "model_id", json_string(arguments->rest[0]));
-    if (hst_given(arguments, HST_OPTION_DEVICE)) json_object_set_new(body, "device_id", json_string(arguments->values[HST_OPTION_DEVICE]));
-    if (hst_given(arguments, HST_OPTION_PIN)) json_object_set_new(body, "pin", json_true());
-    return body;
-}
 
 static void print_steps(const json_t *job)
 {
@@ -45,49 +35,20 @@ static int run_job(const struct hst_arguments *arguments, const char *what, cons
     return HST_EXIT_DONE;
 }
 
-static void print_plan(const json_t *plan)
-{
-    size_t index;
-    json_t *item;
-    char size[HST_TERM_TEXT];
-    json_array_foreach(json_object_get(plan, "steps"), index, item)
-        printf("%-6s %10s  %s\n", hst_talk_text(item, "step"), hst_term_size(hst_talk_number(item, "bytes"), size), hst_talk_text(item, "text"));
-    json_array_foreach(json_object_get(plan, "components"), index, item)
-        printf("  %s: %s, %s%s, batch %.0f\n", hst_talk_text(item, "component_id"), hst_term_size(hst_talk_number(item, "size_bytes"), size),
-               hst_talk_text(item, "ram"), json_is_true(json_object_get(item, "loaded")) ? ", loaded" : "", hst_talk_number(item, "batch"));
-    json_array_foreach(json_object_get(plan, "evictions"), index, item)
-        printf("  evicts %s from %s: %s\n", hst_talk_text(item, "component_id"), hst_talk_text(item, "tier"), hst_talk_text(item, "reason"));
-    if (json_array_size(json_object_get(plan, "steps")) == 0) puts("nothing to do: all of it is there");
-    if (json_is_number(json_object_get(plan, "expected_ms"))) printf("expected: %s\n", hst_term_ms(hst_talk_number(plan, "expected_ms"), size));
-}
-
-int hst_command_plan(const struct hst_arguments *arguments)
-{
-    json_t *plan;
-    int code = hst_talk(arguments, "planning failed", "POST", "/api/model/plan", make_body(arguments), &plan);
-    if (code != HST_EXIT_DONE) return code;
-    if (hst_given(arguments, HST_OPTION_JSON))
-        hst_term_json(plan);
-    else
-        print_plan(plan);
-    json_decref(plan);
-    return HST_EXIT_DONE;
-}
-
 int hst_command_load(const struct hst_arguments *arguments)
 {
     if (hst_given(arguments, HST_OPTION_DRY_RUN)) return hst_command_plan(arguments);
-    return run_job(arguments, "loading failed", "/api/model/load", make_body(arguments));
+    return run_job(arguments, "loading failed", "/api/model/load", hst_talk_load(arguments));
 }
 
 int hst_command_cache(const struct hst_arguments *arguments)
 {
-    return run_job(arguments, "caching failed", "/api/model/cache", make_body(arguments));
+    return run_job(arguments, "caching failed", "/api/model/cache", hst_talk_load(arguments));
 }
 
 static int set_pin(const struct hst_arguments *arguments, const char *what, bool pin)
 {
-    json_t *body = make_body(arguments);
+    json_t *body = hst_talk_load(arguments);
     json_object_set_new(body, "pin", json_boolean(pin));
     return run_job(arguments, what, "/api/model/cache", body);
 }
@@ -135,7 +96,7 @@ static int release(const struct hst_arguments *arguments, const char *what, cons
     if (arguments->count == 0 && !hst_given(arguments, HST_OPTION_ALL))
         return hst_term_usage("%s needs a MODEL, or --all", arguments->command->name);
     if (arguments->count > 0 && hst_given(arguments, HST_OPTION_ALL)) return hst_term_usage("name a MODEL or give --all, not both");
-    int code = hst_talk(arguments, what, "DELETE", path, make_body(arguments), &data);
+    int code = hst_talk(arguments, what, "DELETE", path, hst_talk_load(arguments), &data);
     if (code != HST_EXIT_DONE) return code;
     code = print_freed(arguments, data, gone_key, kept_key);
     json_decref(data);

@@ -30,6 +30,7 @@ const struct hst_option hst_options[HST_OPTION_COUNT] = {
     [HST_OPTION_CANCEL] = {"cancel", NULL, "end it; what it has found stays"},
     [HST_OPTION_OUTPUT] = {"output", "FILE", "the file to write (default: beside the model, NAME-PRECISION.safetensors)"},
     [HST_OPTION_OVERWRITE] = {"overwrite", NULL, "a file that is there may be replaced"},
+    [HST_OPTION_DECISIONS] = {"decisions", NULL, "say why what was evicted was evicted, newest first"},
 };
 
 const struct hst_command hst_commands[] = {
@@ -58,7 +59,11 @@ const struct hst_command hst_commands[] = {
     {"pin", "MODEL", "keep a model in RAM", "It is brought there if need be, and never evicted to make room.", BIT(COMPONENT), 1, 1, hst_command_pin},
     {"unpin", "MODEL", "let a model go when room is needed", "", BIT(COMPONENT), 1, 1, hst_command_unpin},
     {"ps", "", "list what is resident where, and for whom", "PRIVATE is what a process has of the weights for itself alone: the pages it has written to.", 0, 0, 0, hst_command_ps},
-    {"plan", "MODEL", "say what a load would do", "", LOADING, 1, 1, hst_command_plan},
+    {"plan", "[MODEL]", "say what a load would do, or why something was evicted",
+     "What is there already, what is shared with other models, what is read from disk or from the page cache, what is converted; who has to go, in which order and why; how much RAM it "
+     "takes, and how long, once something like it was measured. Nothing changes. A load that follows does exactly this unless things change in between: then it plans anew. With --decisions "
+     "instead of MODEL: the last evictions, each with its reason, and whether it was a mistake.",
+     LOADING | BIT(DECISIONS), 0, 1, hst_command_plan},
     {"exec", "[--] COMMAND [ARGUMENT]...", "run a program whose Python loads through hoist",
      "Every Python process below loads safetensors files through hoist. Arguments of the form @MODEL are replaced by the model's path.", 0, 1, HST_ARGUMENTS_MAX, hst_command_exec},
     {"call", "DOMAIN OPERATION [JSON]", "have a worker run an operation, or call the API",

@@ -96,6 +96,15 @@ json_t *hst_talk_wish(const struct hst_arguments *arguments)
     return body;
 }
 
+json_t *hst_talk_load(const struct hst_arguments *arguments)
+{
+    json_t *body = hst_talk_wish(arguments);
+    if (arguments->count > 0) json_object_set_new(body, "model_id", json_string(arguments->rest[0]));
+    if (hst_given(arguments, HST_OPTION_DEVICE)) json_object_set_new(body, "device_id", json_string(arguments->values[HST_OPTION_DEVICE]));
+    if (hst_given(arguments, HST_OPTION_PIN)) json_object_set_new(body, "pin", json_true());
+    return body;
+}
+
 static bool has_ended(const json_t *job)
 {
     static const char *const active[] = {"queued", "running", "rolling_back"};

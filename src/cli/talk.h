@@ -24,6 +24,8 @@ void hst_talk_read_failure(const json_t *failure, struct hoist_error *error);
 const char *hst_talk_path(char out[4096], const char *format, const char *part);
 /** The fields that --component, --precision and --optimize stand for. New reference. */
 json_t *hst_talk_wish(const struct hst_arguments *arguments);
+/** The fields that load, cache, pin, plan, unload and evict have in common: these, the model, --device and --pin. New reference. */
+json_t *hst_talk_load(const struct hst_arguments *arguments);
 /** Disconnect. */
 void hst_talk_fini(struct hst_talk *talk);
 /** A string as it may be shown: control characters, which would move a terminal's cursor or worse, are written as \\x1b, in the value too. NULL = none. */
