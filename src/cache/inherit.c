@@ -48,7 +48,11 @@ static bool find_file(struct reading *reading, struct hst_keeper_item *item, con
     if (item->fd_count != 1 || !hst_file_is_readable(item->fds[0]) || hst_file_identify(item->fds[0], &id, NULL) < 0) return false;
     if (id.device != record->id.device || id.inode != record->id.inode) return false;
     found->region = hst_region_of_file(reading->cache, &file);
-    if (found->region == NULL || found->region->fd >= 0 || found->region->size_bytes != record->size_bytes) return false;
+    if (found->region == NULL || found->region->size_bytes != record->size_bytes) return false;
+    if (found->region->fd >= 0) { /* one of an earlier region, which was about to go: the later one has the locks */
+        hst_keep_forget(reading->cache, &found->region->keep_id);
+        return true;
+    }
     found->region->broken = !hst_file_id_equal(&id, &record->id);
     found->region->fd = hst_steal_fd(&item->fds[0]);
     found->region->leased = !found->region->broken && hst_filelease_take(found->region->fd);
@@ -247,7 +251,7 @@ static void settle_memory(struct hst_region *region)
 
 static void settle_region(struct found *found)
 {
-    if (found->region->used.used_bytes == 0) return; /* it goes, or was only read from */
+    if (found->region->used.used_bytes == 0 || found->region->keep_id != found->id) return; /* it goes, or was only read from; it has a later item */
     if (hst_region_is_file(found->region))
         check_locks(found->region, &found->locked);
     else

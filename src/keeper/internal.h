@@ -18,7 +18,9 @@ struct hst_keeper {
 
     uv_mutex_t lock;      /**< guards the rest of this block */
     uv_cond_t turn_free;  /**< taken became false */
-    bool taken;           /**< somebody has the turn */
+    bool taken;           /**< somebody has the turn, or it is handed to who waits */
+    bool handed;          /**< one of those who wait has the turn, and does not know it yet */
+    unsigned waiting;     /**< who wait for it */
     bool connected;       /**< dialled.fd is open */
     bool left;            /**< nothing is asked any more */
     unsigned starts;      /**< keepers started here */

@@ -14,7 +14,7 @@
 #define HST_KEEPER_ITEMS_MAX 65536u
 /** Most separate locked ranges of an item, after neighbours were joined: a file whose tensors are locked one by one has gaps between few. */
 #define HST_KEEPER_RANGES_MAX 16384u
-/** Bytes locked by one request: 2 to 3 ms of small pages that are in memory (measured), which is how long another thread, or the
+/** Bytes locked, or unlocked, by one request: 2 to 3 ms of small pages that are in memory (measured), which is how long another thread, or the
  * loop, may have to wait for its turn. */
 #define HST_KEEPER_LOCK_BYTES UINT64_C(16777216)
 /** Until it answers what takes microseconds; then the memory is not kept, and hoistd goes on. */

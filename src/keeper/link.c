@@ -14,30 +14,48 @@ static int unreachable(struct hst_error *err)
     return hst_error_set(err, HST_E_UNREACHABLE, "there is no hoist-keeper");
 }
 
+/* Who comes while it is taken is handed it before whoever has it can take it again: a thread that locks gigabytes piece by piece lets the loop in
+ * after each. @return is it ours? */
 static bool wait_for_turn(struct hst_keeper *keeper, unsigned timeout_ms)
 {
     uint64_t deadline = hst_clock_ns() + timeout_ms * UINT64_C(1000000);
-    for (uint64_t now; keeper->taken && (now = hst_clock_ns()) < deadline;)
+    if (!keeper->taken) return keeper->taken = true;
+    keeper->waiting++;
+    for (uint64_t now; !keeper->handed && (now = hst_clock_ns()) < deadline;)
         uv_cond_timedwait(&keeper->turn_free, &keeper->lock, deadline - now);
-    return !keeper->taken;
+    keeper->waiting--;
+    bool ours = keeper->handed;
+    keeper->handed = false;
+    return ours;
+}
+
+static void pass_on(struct hst_keeper *keeper)
+{
+    keeper->handed = keeper->waiting > 0;
+    keeper->taken = keeper->handed;
+    uv_cond_broadcast(&keeper->turn_free);
+}
+
+static bool is_usable(const struct hst_keeper *keeper)
+{
+    return keeper->connected && !keeper->left;
 }
 
 int hst_keeper_begin_turn(struct hst_keeper *keeper, unsigned timeout_ms, struct hst_error *err)
 {
     if (keeper == NULL) return unreachable(err);
     uv_mutex_lock(&keeper->lock);
-    bool is_free = wait_for_turn(keeper, timeout_ms), usable = keeper->connected && !keeper->left;
-    if (is_free && usable) keeper->taken = true;
+    bool ours = is_usable(keeper) && wait_for_turn(keeper, timeout_ms), usable = is_usable(keeper);
+    if (ours && !usable) pass_on(keeper);
     uv_mutex_unlock(&keeper->lock);
     if (!usable) return unreachable(err);
-    return is_free ? HST_OK : hst_error_set(err, HST_E_UNREACHABLE, "hoist-keeper is busy");
+    return ours ? HST_OK : hst_error_set(err, HST_E_UNREACHABLE, "hoist-keeper is busy");
 }
 
 void hst_keeper_end_turn(struct hst_keeper *keeper)
 {
     uv_mutex_lock(&keeper->lock);
-    keeper->taken = false;
-    uv_cond_broadcast(&keeper->turn_free);
+    pass_on(keeper);
     uv_mutex_unlock(&keeper->lock);
 }
 
@@ -164,7 +182,11 @@ int hst_keeper_lock(struct hst_keeper *keeper, uint64_t id, const struct hst_kee
 int hst_keeper_unlock(struct hst_keeper *keeper, uint64_t id, const struct hst_keeper_range *range, struct hst_error *err)
 {
     bool locked;
-    return ask_for_range(keeper, HST_KEEPER_UNLOCK, id, range, &locked, err);
+    for (uint64_t at = 0; at < range->size_bytes; at += HST_KEEPER_LOCK_BYTES) {
+        struct hst_keeper_range piece = {range->offset + at, hst_min_u64(HST_KEEPER_LOCK_BYTES, range->size_bytes - at)};
+        HST_TRY(ask_for_range(keeper, HST_KEEPER_UNLOCK, id, &piece, &locked, err));
+    }
+    return HST_OK;
 }
 
 struct drop_job {

@@ -2,13 +2,17 @@
  * sharing and compaction, against a model of the system: budgets are never exceeded, what is charged is exactly the pages that somebody names,
  * tensors are those of their file bit for bit, and at the end everything is given back.
  *
+ * Half of the runs have a keeper, and hoistd "ends" now and then: the next one has everything again, charged to the byte.
+ *
  * HOIST_PROPERTY_STEPS (2000) steps with each backing, from HOIST_PROPERTY_SEED (a fixed one, or one of the day). */
 #include "backend/host/host.h"
-#include "cache/internal.h"
+#include "cache/keep.h"
 #include "catalog/catalog.h"
 #include "cmocka_all.h"
 #include "convert/convert.h"
 #include "load/internal.h"
+#include "model/layout.h"
+#include "os/process.h"
 #include "model_bytes.h"
 #include "fds.h"
 
@@ -30,7 +34,7 @@ struct version {
 /* What a client maps of one component. */
 struct view {
     const struct hst_component *component;
-    const struct hst_recast *recast;
+    struct hst_recast *recast; /* owned */
     char *maps[16];
     uint64_t sizes[16];
     size_t count;
@@ -43,6 +47,7 @@ struct client {
     struct view views[2];
     size_t count;
     struct hst_model *model;
+    struct hst_component *component; /* held: its residency may go before the lease when hoistd ends */
 };
 
 static struct world {
@@ -56,10 +61,13 @@ static struct world {
     struct hst_cache *cache;
     struct hst_device *device;
     struct hst_loader *loader;
+    const char *backing;
+    bool kept;
+    struct hst_keeper *keeper;
     struct client clients[LEASES];
     bool scanned;
     uint64_t random;
-    size_t done, failed, moved;
+    size_t done, failed, moved, taken_over;
 } world;
 
 static uint32_t roll(uint32_t sides)
@@ -142,10 +150,37 @@ static void scan(void)
         uv_run(&world.loop, UV_RUN_ONCE);
 }
 
-static void begin(const char *backing, uint64_t seed)
+static void begin_keeper(void)
+{
+    char here[1024], program[1200], socket[96];
+    assert_int_equal(hst_process_program_folder(here, sizeof here, NULL), 0);
+    snprintf(program, sizeof program, "%s/../hoist-keeper", here);
+    snprintf(socket, sizeof socket, "%s/keeper.sock", world.folder);
+    assert_int_equal(hst_keeper_open(&(struct hst_keeper_config){&world.loop, socket, program, 20}, &world.keeper, NULL), 0);
+}
+
+static void begin_tier(void)
+{
+    if (world.kept) begin_keeper();
+    struct hst_cache_config cache = {.loop = &world.loop, .budget_bytes = BUDGET, .threads = 2, .keeper = world.keeper, .force_backing = world.backing};
+    assert_int_equal(hst_cache_new(&cache, &world.cache, NULL), 0);
+    struct hst_loader_config loader = {.loop = &world.loop, .cache = world.cache, .catalog = world.catalog, .devices = &world.device, .device_count = 1};
+    assert_int_equal(hst_loader_new(&loader, &world.loader, NULL), 0);
+}
+
+static void end_tier(void)
+{
+    hst_loader_free(world.loader);
+    world.loader = NULL; /* hashing goes on */
+    hst_cache_free(world.cache);
+    hst_keeper_free(world.keeper);
+    world.keeper = NULL;
+}
+
+static void begin(const char *backing, bool kept, uint64_t seed)
 {
     char command[200];
-    world = (struct world){.folder = "/tmp/hoist-test-XXXXXX", .random = seed};
+    world = (struct world){.folder = "/tmp/hoist-test-XXXXXX", .random = seed, .backing = backing, .kept = kept};
     assert_non_null(mkdtemp(world.folder));
     snprintf(world.models, sizeof world.models, "%s/models", world.folder);
     snprintf(world.database, sizeof world.database, "%s/catalog.db", world.folder);
@@ -163,11 +198,8 @@ static void begin(const char *backing, uint64_t seed)
                                          .listener = {.progress = on_scan, .hashed = on_hashed}};
     assert_int_equal(hst_catalog_new(&catalog, &world.catalog, NULL), 0);
     scan();
-    struct hst_cache_config cache = {.loop = &world.loop, .budget_bytes = BUDGET, .threads = 2, .force_backing = backing};
-    assert_int_equal(hst_cache_new(&cache, &world.cache, NULL), 0);
     assert_int_equal(hst_host_open(0, DEVICE_BUDGET, &world.device, NULL), 0);
-    struct hst_loader_config loader = {.loop = &world.loop, .cache = world.cache, .catalog = world.catalog, .devices = &world.device, .device_count = 1};
-    assert_int_equal(hst_loader_new(&loader, &world.loader, NULL), 0);
+    begin_tier();
 }
 
 static void check_budgets(void)
@@ -201,8 +233,10 @@ static void close_client(struct client *client)
         for (size_t j = 0; j < client->views[i].count; j++)
             munmap(client->views[i].maps[j], client->views[i].sizes[j]);
         free(client->views[i].places);
+        free(client->views[i].recast);
     }
     close(client->pipe_fd);
+    hst_layout_release(client->component);
     hst_model_unref(client->model);
     *client = (struct client){.pipe_fd = -1};
 }
@@ -210,7 +244,7 @@ static void close_client(struct client *client)
 static void map_view(struct view *view, const struct hst_residency *held)
 {
     size_t bytes = held->component->tensor_count * sizeof *view->places;
-    *view = (struct view){.component = held->component, .recast = held->recast, .count = held->segment_count, .places = malloc(bytes + 1)};
+    *view = (struct view){.component = held->component, .recast = hst_recast_copy(held->recast), .count = held->segment_count, .places = malloc(bytes + 1)};
     assert_true(held->segment_count <= 16);
     memcpy(view->places, held->placements, bytes);
     for (size_t i = 0; i < held->segment_count; i++) {
@@ -362,6 +396,8 @@ static void lease(void)
     if (held == NULL || hst_cache_lease(world.cache, &held, 1, 1, "test", "host:0", &id, &pipe_fd, NULL) < 0) return;
     client->pipe_fd = pipe_fd;
     client->model = hst_model_ref(held->component->model);
+    client->component = held->component;
+    hst_layout_share(held->component);
     map_view(&client->views[client->count++], held);
 }
 
@@ -419,8 +455,66 @@ static void wait_a_little(void)
     turn((int)roll(30) + 1);
 }
 
+/* ---- hoistd ends, and another one comes ---- */
+
+/* Does it lie in a file that was replaced since? Who replaces a file changes its times. */
+static bool lies_in_old_file(const struct hst_claim *claim)
+{
+    struct hst_file_id id;
+    for (size_t i = 0; i < claim->region_count; i++)
+        if (hst_region_is_file(claim->regions[i]) && (hst_file_identify(claim->regions[i]->fd, &id, NULL) < 0 || !hst_file_id_equal(&id, &claim->regions[i]->id))) return true;
+    return false;
+}
+
+static bool is_current(const struct hst_residency *held)
+{
+    if (held->stale || lies_in_old_file(((const struct hst_resident *)held)->claim)) return false;
+    return hst_catalog_find(world.catalog, held->component->model->id) == held->component->model;
+}
+
+/* What must be there again: "KEY pinned" of each. */
+static size_t list_current(char (*out)[128])
+{
+    size_t count = 0;
+    for (size_t i = 0; i < world.cache->by_key.count; i++) {
+        const struct hst_resident *resident = world.cache->sorted[i];
+        if (is_current(&resident->view)) snprintf(out[count++], sizeof out[0], "%s %d", resident->key, resident->view.pinned);
+    }
+    return count;
+}
+
+static void take_over(void)
+{
+    size_t cursor = 0;
+    for (struct hst_model *model; (model = hst_catalog_next(world.catalog, &cursor));)
+        hst_loader_inherit(world.loader, model);
+    hst_loader_inherit_end(world.loader);
+    hst_inherit_drain(world.loader);
+    hst_keep_drain(world.cache->keep);
+}
+
+static void restart(void)
+{
+    static char before[64][128], after[64][128];
+    if (!world.kept || roll(3) > 0) return;
+    settle();
+    turn(20);
+    size_t count = list_current(before);
+    bool all = count == world.cache->by_key.count;
+    uint64_t used = hst_cache_stats(world.cache).used_bytes;
+    hst_keeper_leave(world.keeper);
+    end_tier();
+    begin_tier();
+    take_over();
+    assert_int_equal(list_current(after), count);
+    assert_memory_equal(before, after, count * sizeof before[0]);
+    if (all) assert_int_equal(hst_cache_stats(world.cache).used_bytes, used);
+    world.taken_over += count;
+    check_charge();
+}
+
 static void (*const steps[])(void) = {load, load, load, load, unload, evict, pin, lease, lease, leave, look, cancel, inject, hash, rearrange, replace, wait_a_little,
-                                      wait_a_little, wait_a_little, settle};
+                                      wait_a_little, wait_a_little, settle, restart};
 
 static void end(void)
 {
@@ -433,14 +527,13 @@ static void end(void)
         assert_int_equal(hst_loader_unload(world.loader, &world.loader->loaded[0]->view, NULL, NULL), HST_OK);
     while (world.cache->by_key.count > 0)
         assert_int_equal(hst_cache_evict(world.cache, &world.cache->sorted[0]->view, NULL, NULL), HST_OK);
+    hst_keep_drain(world.cache->keep);
     assert_int_equal(hst_cache_stats(world.cache).used_bytes, 0);
     assert_int_equal(world.device->reserved_bytes, 0);
     assert_true(hst_list_empty(&world.cache->regions));
     assert_int_equal(world.cache->by_content.count, 0);
-    hst_loader_free(world.loader);
-    hst_cache_free(world.cache);
+    end_tier();
     hst_device_free(world.device);
-    world.loader = NULL;
     hst_catalog_free(world.catalog);
     uv_run(&world.loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&world.loop), 0);
@@ -467,19 +560,19 @@ static void warm_up(void)
     uv_loop_close(&world.loop);
 }
 
-static void run(const char *backing, uint64_t seed)
+static void run(const char *backing, bool kept, uint64_t seed)
 {
     uint64_t count = setting("HOIST_PROPERTY_STEPS", 2000);
     int fds = count_fds();
-    begin(backing, seed);
+    begin(backing, kept, seed);
     for (uint64_t i = 0; i < count; i++) {
         steps[roll(sizeof steps / sizeof steps[0])]();
         turn(1);
         if (i % 25 == 0) check_charge();
     }
     check_charge();
-    print_message("%s, seed %llu: %llu steps, %zu loads done, %zu failed, %zu components moved\n", backing != NULL ? backing : "by rule", (unsigned long long)seed,
-                  (unsigned long long)count, world.done, world.failed, world.moved);
+    print_message("%s, seed %llu: %llu steps, %zu loads done, %zu failed, %zu components moved, %zu taken over\n", backing != NULL ? backing : "by rule", (unsigned long long)seed,
+                  (unsigned long long)count, world.done, world.failed, world.moved, world.taken_over);
     end();
     assert_int_equal(count_fds(), fds);
 }
@@ -491,7 +584,8 @@ static void holds_whatever_happens(void **state)
     (void)state;
     warm_up();
     for (size_t i = 0; i < sizeof backings / sizeof backings[0]; i++)
-        run(backings[i], setting("HOIST_PROPERTY_SEED", i % 2 ? today : 1));
+        for (int kept = 0; kept < 2; kept++)
+            run(backings[i], kept, setting("HOIST_PROPERTY_SEED", i % 2 ? today : 1));
 }
 
 int main(void)
