@@ -27,7 +27,7 @@ def by_safetensors(path, socket):
 
 def by_torch(path, socket):
     """torch.load of the same tensors as torch.save wrote them."""
-    return list(torch.load(path.replace(".safetensors", ".pt"), weights_only=True).values())
+    return list(torch.load(path.replace("/models/", "/torch/").replace(".safetensors", ".pt"), weights_only=True).values())
 
 
 def by_runai(path, socket):

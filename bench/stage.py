@@ -1,5 +1,4 @@
 """What the benchmarks share: model files, a hoistd, measured processes, the state of the page cache, and the machine's own limits."""
-import concurrent.futures
 import json
 import math
 import mmap
@@ -18,13 +17,14 @@ BUILD = pathlib.Path(os.environ.get("HOIST_BUILD", ROOT / "build"))
 sys.path.insert(0, str(ROOT / "tests" / "python"))
 from own_daemon import Daemon  # noqa: E402
 
+MADV_POPULATE_WRITE = 23
 MIB = 1 << 20
 GIB = 1 << 30
 CHILD = str(ROOT / "bench" / "child.py")
 
 
 def write_model(path, count, total_bytes):
-    """A safetensors file of `count` equal BF16 tensors, and the same as torch.save writes them (path with .pt)."""
+    """A safetensors file of `count` equal BF16 tensors."""
     if path.exists():
         return path
     each = total_bytes // count // 4096 * 4096
@@ -67,13 +67,20 @@ def write_checkpoints(folder, number, count):
             file.truncate(8 + len(text) + end)
 
 
+def torch_twin(path):
+    """Where the same tensors lie as torch.save writes them: not among the models, for hoist would find them there, and give one of the two another id."""
+    return path.parent.with_name("torch") / path.with_suffix(".pt").name
+
+
 def write_torch(path):
     """The same tensors as torch.save writes them."""
     import safetensors.torch
     import torch
 
-    if not path.with_suffix(".pt").exists():
-        torch.save(safetensors.torch.load_file(path), path.with_suffix(".pt"))
+    twin = torch_twin(path)
+    twin.parent.mkdir(exist_ok=True)
+    if not twin.exists():
+        torch.save(safetensors.torch.load_file(path), twin)
 
 
 def drop_page_cache(*paths):
@@ -142,23 +149,18 @@ def alternate(repeats, **functions):
     return found
 
 
-def direct_read_seconds(path, threads=8, piece=16 * MIB):
-    """The disk's limit: O_DIRECT reads of the whole file into memory that was touched before, `threads` at once."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECT)
-    size = os.fstat(fd).st_size // 4096 * 4096
-    buffers = [mmap.mmap(-1, piece) for _ in range(threads)]
-    for buffer in buffers:
-        buffer.write(b"\1" * piece)
+def direct_read_seconds(path, memory="touched"):
+    """The disk's limit: O_DIRECT reads of the whole file by eight threads of a C program, into memory that is "touched" before, or "fresh"."""
+    done = subprocess.run([BUILD / "bench-direct", path, memory], capture_output=True, text=True, check=True)
+    return float(done.stdout)
 
-    def work(lane):
-        for at in range(lane * piece, size, threads * piece):
-            os.preadv(fd, [memoryview(buffers[lane])[: min(piece, size - at)]], at)
 
-    began = time.perf_counter()
-    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
-        list(pool.map(work, range(threads)))
-    os.close(fd)
-    return (time.perf_counter() - began) * os.stat(path).st_size / size
+def make_memory_present(size):
+    """In a virtual machine, memory that was free for a while is the host's, and costs seconds a GiB when it is touched: have it back before."""
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_HUGEPAGE)
+    memory.madvise(MADV_POPULATE_WRITE)
+    memory.close()
 
 
 def memory_scan_seconds(size):
