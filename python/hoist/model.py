@@ -112,14 +112,15 @@ class OpenModel:
 
 
 def assign(module: "torch.nn.Module", model_id: str, device: str = "cpu", *, component: Optional[str] = None,
-           client: Any = None, strict: bool = True) -> "torch.nn.Module":
+           precision: Optional[str] = None, client: Any = None, strict: bool = True) -> "torch.nn.Module":
     """Give a module, for example one built on the meta device, the weights of a model without copying them.
 
-    strict: CompatibilityError when keys are missing or unexpected. Returns the module, which keeps the lease."""
+    precision: as in Client.open(); None = as stored. strict: CompatibilityError when keys are missing or unexpected. Returns the
+    module, which keeps the lease."""
     from .client import connect
 
     client = client or connect()
-    with client.open(model_id, device=device, components=[component] if component else None) as model:
+    with client.open(model_id, device=device, components=[component] if component else None, precision=precision) as model:
         try:
             module.load_state_dict(model.tensors(component).copy(), strict=strict, assign=True)
         except RuntimeError as error:

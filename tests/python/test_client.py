@@ -93,6 +93,15 @@ def test_assign_gives_a_module_its_weights(daemon, client):
         hoist.assign(torch.nn.Linear(2, 2), "odd", client=client)
 
 
+def test_assign_gives_a_module_its_weights_in_another_precision(daemon, client):
+    torch = pytest.importorskip("torch")
+    with torch.device("meta"):
+        module = torch.nn.ModuleDict({"blocks": torch.nn.ModuleList(torch.nn.Linear(8, 8, bias=False) for _ in range(2000))})
+    hoist.assign(module, "many", precision="bf16", client=client)
+    with client.open("many") as model:
+        assert all(torch.equal(value.view(torch.int16), model.tensors()[name].to(torch.bfloat16).view(torch.int16)) for name, value in module.state_dict().items())
+
+
 def test_survives_a_restart_of_the_daemon(tmp_path):
     if not HOISTD.exists():
         pytest.skip("hoistd is not built")
