@@ -68,7 +68,8 @@ uint64_t hst_cache_exclusive(const struct hst_residency *residency)
     return resident->claim != NULL ? hst_claim_exclusive(resident->claim) : 0;
 }
 
-uint64_t hst_cache_together(struct hst_residency *const *residencies, size_t count)
+/* Ask about what several have claimed. */
+static uint64_t ask_claims(struct hst_residency *const *residencies, size_t count, uint64_t (*ask)(struct hst_claim *const *claims, size_t count))
 {
     HST_AUTO(hst_freep) struct hst_claim **claims = calloc(count + 1, sizeof(struct hst_claim *));
     size_t held = 0;
@@ -76,7 +77,17 @@ uint64_t hst_cache_together(struct hst_residency *const *residencies, size_t cou
         claims[held] = hst_resident_of(residencies[i])->claim;
         held += claims[held] != NULL;
     }
-    return claims != NULL ? hst_claim_together(claims, held) : 0;
+    return claims != NULL ? ask(claims, held) : 0;
+}
+
+uint64_t hst_cache_together(struct hst_residency *const *residencies, size_t count)
+{
+    return ask_claims(residencies, count, hst_claim_together);
+}
+
+uint64_t hst_cache_union(struct hst_residency *const *residencies, size_t count)
+{
+    return ask_claims(residencies, count, hst_claim_union);
 }
 
 bool hst_cache_shares(const struct hst_residency *a, const struct hst_residency *b)
@@ -144,6 +155,7 @@ void hst_cache_touch(struct hst_cache *cache, const struct hst_component *compon
     cache->stats.hits += hit;
     cache->stats.misses += !hit;
     if (hit) residency->last_used_seq = ++cache->next_seq;
+    if (hit) residency->idle_since_ns = hst_clock_ns();
     if (usage == NULL) return; /* out of memory: the counts are too low, nothing else */
     int64_t now = hst_clock_wall_ns();
     double idle_s = usage->counts.last_used_wall_ns > 0 ? (double)(now - usage->counts.last_used_wall_ns) / 1e9 : 0;
@@ -248,6 +260,8 @@ static struct hst_resident *make(struct hst_cache *cache, struct hst_component *
     resident->cache = cache;
     resident->view.component = component;
     resident->view.last_used_seq = ++cache->next_seq;
+    resident->view.idle_since_ns = hst_clock_ns();
+    resident->view.ttl_seconds = -1;
     return resident;
 }
 
@@ -419,6 +433,13 @@ void hst_cache_pin(struct hst_cache *cache, struct hst_residency *residency, boo
     if (residency->pinned == pinned) return;
     residency->pinned = pinned;
     hst_keep_residency(hst_resident_of(residency));
+}
+
+void hst_cache_keep_for(struct hst_cache *cache, struct hst_residency *residency, int64_t ttl_seconds)
+{
+    (void)cache;
+    residency->idle_since_ns = hst_clock_ns();
+    if (ttl_seconds >= 0) residency->ttl_seconds = ttl_seconds;
 }
 
 /* Let the writer of a held file go on. */

@@ -66,6 +66,8 @@ struct hst_residency {
     uint64_t read_bytes;             /**< that the fill read from files */
     uint64_t warm_bytes;             /**< of these, as stored: in the page cache before hoist came */
     uint64_t last_used_seq;          /**< order of use, for LRU */
+    uint64_t idle_since_ns;          /**< when it was last used, or given back by the last who leased it (hst_clock_ns) */
+    int64_t ttl_seconds;             /**< it may go when it was idle for so long; -1 = nothing said by who loaded it */
 };
 
 /** Totals. */
@@ -136,6 +138,8 @@ uint64_t hst_cache_exclusive(const struct hst_residency *residency);
 uint64_t hst_cache_together(struct hst_residency *const *residencies, size_t count);
 /** Would a draft have memory in common with it, beyond a page? */
 bool hst_cache_meets(const struct hst_residency *residency, const struct hst_claim *draft);
+/** Bytes that these hold, shared ones once. 0 also without memory to count them. */
+uint64_t hst_cache_union(struct hst_residency *const *residencies, size_t count);
 /** Have the two memory in common, beyond the page in which one ends and the other begins? */
 bool hst_cache_shares(const struct hst_residency *a, const struct hst_residency *b);
 /** The residency of this component in this generation, as stored, or NULL. Counts neither hit nor miss. */
@@ -188,6 +192,8 @@ void hst_cache_ref(struct hst_cache *cache, struct hst_residency *residency);
 void hst_cache_unref(struct hst_cache *cache, struct hst_residency *residency);
 /** Pin or unpin. */
 void hst_cache_pin(struct hst_cache *cache, struct hst_residency *residency, bool pinned);
+/** Just loaded by somebody who wishes that it may go after so long without use (-1 = wishes nothing, and then an earlier wish stays). */
+void hst_cache_keep_for(struct hst_cache *cache, struct hst_residency *residency, int64_t ttl_seconds);
 
 /** Who holds a lease. */
 struct hst_holder {

@@ -521,8 +521,10 @@ static bool count_uses(struct hst_claim *const *claims, size_t count, const stru
     return true;
 }
 
-/* Bytes of a region that these claims name and no other does; `fresh`: that they would name, and nobody does yet. */
-static uint64_t together_in(struct hst_claim *const *claims, size_t count, const struct hst_region *region, bool fresh)
+/* Bytes that some claims name: those that no other does, those that nobody does yet, or all. */
+enum which { ALONE, FRESH, ALL };
+
+static uint64_t together_in(struct hst_claim *const *claims, size_t count, const struct hst_region *region, enum which which)
 {
     struct hst_uses uses = {0};
     uint64_t bytes = 0;
@@ -530,7 +532,8 @@ static uint64_t together_in(struct hst_claim *const *claims, size_t count, const
     for (size_t i = 0; counted && i + 1 < uses.count; i++) {
         const struct hst_edge *edge = &uses.edges[i];
         uint64_t end = uses.edges[i + 1].at;
-        if (edge->count > 0) bytes += end - edge->at - hst_uses_count(&region->used, edge->at, end, fresh ? 1 : edge->count + 1);
+        uint64_t others = which == ALL ? 0 : hst_uses_count(&region->used, edge->at, end, which == FRESH ? 1 : edge->count + 1);
+        if (edge->count > 0) bytes += end - edge->at - others;
     }
     hst_uses_fini(&uses);
     return bytes;
@@ -543,23 +546,23 @@ static bool is_named_before(struct hst_claim *const *claims, size_t before, cons
     return false;
 }
 
-static uint64_t sum_together(struct hst_claim *const *claims, size_t count, bool fresh)
+static uint64_t sum_together(struct hst_claim *const *claims, size_t count, enum which which)
 {
     uint64_t bytes = 0;
     for (size_t i = 0; i < count; i++)
         for (size_t j = 0; j < claims[i]->region_count; j++)
-            if (!is_named_before(claims, i, claims[i]->regions[j])) bytes += together_in(claims, count, claims[i]->regions[j], fresh);
+            if (!is_named_before(claims, i, claims[i]->regions[j])) bytes += together_in(claims, count, claims[i]->regions[j], which);
     return bytes;
 }
 
 uint64_t hst_claim_together(struct hst_claim *const *claims, size_t count)
 {
-    return sum_together(claims, count, false);
+    return sum_together(claims, count, ALONE);
 }
 
 uint64_t hst_claim_cost_together(struct hst_claim *const *claims, size_t count)
 {
-    return sum_together(claims, count, true);
+    return sum_together(claims, count, FRESH);
 }
 
 bool hst_claim_reads(const struct hst_claim *claim, size_t tensor)
@@ -586,6 +589,11 @@ uint64_t hst_claim_warm_bytes(const struct hst_claim *claim)
     for (size_t i = 0; i < claim->own_count; i++)
         bytes += claim->pieces[i].was_resident ? claim->pieces[i].size_bytes : 0;
     return bytes;
+}
+
+uint64_t hst_claim_union(struct hst_claim *const *claims, size_t count)
+{
+    return sum_together(claims, count, ALL);
 }
 
 /* More than the page in which one ends and the other begins. */

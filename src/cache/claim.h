@@ -90,6 +90,8 @@ uint64_t hst_claim_read_bytes(const struct hst_claim *claim, const struct hst_co
 uint64_t hst_claim_warm_bytes(const struct hst_claim *claim);
 /** Bytes of these claims that nothing else names. 0 also without memory to count them. */
 uint64_t hst_claim_together(struct hst_claim *const *claims, size_t count);
+/** Bytes that these claims name, each once. 0 also without memory to count them. */
+uint64_t hst_claim_union(struct hst_claim *const *claims, size_t count);
 /** Is the region one of the claim's, named, or read from? */
 bool hst_claim_names(const struct hst_claim *claim, const struct hst_region *region);
 /** Do the two name bytes in common, beyond the page in which one ends and the other begins? */

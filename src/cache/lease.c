@@ -40,8 +40,10 @@ static void end(struct hst_lease *lease)
     struct hst_cache *cache = lease->cache;
     hst_list_remove(&lease->node);
     hst_keep_forget(cache, &lease->keep_id);
-    for (size_t i = 0; i < lease->view.count; i++)
+    for (size_t i = 0; i < lease->view.count; i++) {
         lease->view.residencies[i]->leases--;
+        lease->view.residencies[i]->idle_since_ns = hst_clock_ns();
+    }
     for (size_t i = 0; i < lease->claim_count; i++)
         hst_claim_unref(hst_steal(&lease->claims[i]));
     for (size_t i = 0; i < lease->view.count; i++)

@@ -5,6 +5,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "catalog/catalog.h"
+#include "catalog/config.h"
 #include "hashing/hash.h"
 #include "catalog/hasher.h"
 #include "model/override.h"
@@ -37,6 +38,8 @@ struct hst_entry {
     uint64_t sidecars;       /**< as in struct hst_candidate */
     uint64_t generation;     /**< of the content */
     struct hst_override_list said; /**< by the user */
+    struct hst_model_config config; /**< wished by the user */
+    bool configuring;        /**< the wish is being written to the database */
     unsigned long revision;  /**< counts what was written to its files or said of it through hoist */
     unsigned long settled;   /**< number of the scan during which that happened: what its walk saw may be older */
     bool annotating;         /**< something is being written to its files */
@@ -155,6 +158,9 @@ int hst_memory_recall(struct hst_catalog *catalog, struct hst_error *err);
 /** Write those of the HST_MEMORY_ROWS entries from *at on that are dirty, on the executor, then done(catalog); *at moves on.
  * @return 1 = a job runs, 0 = none of them was dirty */
 int hst_memory_write(struct hst_catalog *catalog, size_t *at, void (*done)(struct hst_catalog *catalog), struct hst_error *err);
+
+/** Read the users' wishes into the entries. */
+int hst_config_recall(struct hst_catalog *catalog, struct hst_error *err);
 
 /** Do a little of the scan that runs (an hst_slices_fn). */
 bool hst_scan_step(void *context);

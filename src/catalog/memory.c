@@ -54,6 +54,7 @@ int hst_memory_recall(struct hst_catalog *catalog, struct hst_error *err)
     int status = hst_db_each(catalog->db, recall_row, catalog, err);
     hst_entry_order(catalog);
     HST_TRY(status);
+    HST_TRY(hst_config_recall(catalog, err));
     return hst_db_each_override(catalog->db, recall_override, catalog, err);
 }
 

@@ -42,6 +42,9 @@ enum hst_option_id {
     HST_OPTION_OUTPUT,    /**< --output FILE */
     HST_OPTION_OVERWRITE, /**< --overwrite */
     HST_OPTION_DECISIONS, /**< --decisions */
+    HST_OPTION_NO_PIN,    /**< --no-pin */
+    HST_OPTION_TTL,       /**< --ttl SECONDS */
+    HST_OPTION_PRIORITY,  /**< --priority N */
     HST_OPTION_COUNT,     /**< how many */
 };
 
@@ -92,6 +95,9 @@ static inline bool hst_given(const struct hst_arguments *arguments, enum hst_opt
 /** Print what a model is, for people. */
 void hst_command_print_model(const json_t *model);
 
+/** An integer as JSON; false when the text is none. */
+bool hst_command_number(const char *text, json_t **ret_number);
+
 int hst_command_scan(const struct hst_arguments *arguments);   /**< hoist scan */
 int hst_command_ls(const struct hst_arguments *arguments);     /**< hoist ls */
 int hst_command_show(const struct hst_arguments *arguments);   /**< hoist show */
@@ -111,5 +117,6 @@ int hst_command_call(const struct hst_arguments *arguments);   /**< hoist call *
 int hst_command_exec(const struct hst_arguments *arguments);   /**< hoist exec */
 int hst_command_serve(const struct hst_arguments *arguments);  /**< hoist serve */
 int hst_command_convert(const struct hst_arguments *arguments); /**< hoist convert */
+int hst_command_config(const struct hst_arguments *arguments); /**< hoist config */
 int hst_command_doctor(const struct hst_arguments *arguments); /**< hoist doctor */
 #endif

@@ -37,8 +37,16 @@ static int run_job(const struct hst_arguments *arguments, const char *what, cons
 
 int hst_command_load(const struct hst_arguments *arguments)
 {
-    if (hst_given(arguments, HST_OPTION_DRY_RUN)) return hst_command_plan(arguments);
-    return run_job(arguments, "loading failed", "/api/model/load", hst_talk_load(arguments));
+    const char *ttl = arguments->values[HST_OPTION_TTL];
+    json_t *seconds = NULL;
+    if (ttl != NULL && !hst_command_number(ttl, &seconds)) return hst_term_usage("--ttl is a number of seconds, not '%s'", ttl);
+    if (hst_given(arguments, HST_OPTION_DRY_RUN)) {
+        json_decref(seconds);
+        return hst_command_plan(arguments);
+    }
+    json_t *body = hst_talk_load(arguments);
+    if (seconds != NULL) json_object_set_new(body, "ttl_seconds", seconds);
+    return run_job(arguments, "loading failed", "/api/model/load", body);
 }
 
 int hst_command_cache(const struct hst_arguments *arguments)

@@ -29,6 +29,9 @@ const struct hst_option hst_options[HST_OPTION_COUNT] = {
     [HST_OPTION_RESUME] = {"resume", NULL, "let it go on"},
     [HST_OPTION_CANCEL] = {"cancel", NULL, "end it; what it has found stays"},
     [HST_OPTION_OUTPUT] = {"output", "FILE", "the file to write (default: beside the model, NAME-PRECISION.safetensors)"},
+    [HST_OPTION_NO_PIN] = {"no-pin", NULL, "it may be evicted"},
+    [HST_OPTION_TTL] = {"ttl", "SECONDS", "let it go when it was not used for so long; 0 = with its last user"},
+    [HST_OPTION_PRIORITY] = {"priority", "N", "-10 to 10: each step doubles what it is worth when somebody has to go"},
     [HST_OPTION_OVERWRITE] = {"overwrite", NULL, "a file that is there may be replaced"},
     [HST_OPTION_DECISIONS] = {"decisions", NULL, "say why what was evicted was evicted, newest first"},
 };
@@ -53,11 +56,15 @@ const struct hst_command hst_commands[] = {
      1, hst_command_hash},
     {"cache", "MODEL", "bring a model into RAM", "", LOADING & ~BIT(DEVICE), 1, 1, hst_command_cache},
     {"evict", "MODEL", "free the RAM of a model", "What is in use stays, and is named.", BIT(COMPONENT) | BIT(ALL), 0, 1, hst_command_evict},
-    {"load", "MODEL", "load a model to a device", "Five steps: validate, estimate, allocate, load, status. When one fails, everything is as it was before.", LOADING | BIT(DRY_RUN), 1, 1,
+    {"load", "MODEL", "load a model to a device", "Five steps: validate, estimate, allocate, load, status. When one fails, everything is as it was before.", LOADING | BIT(TTL) | BIT(DRY_RUN), 1, 1,
      hst_command_load},
     {"unload", "MODEL", "take a model off its devices", "What is leased stays, and is named.", BIT(DEVICE) | BIT(COMPONENT) | BIT(ALL), 0, 1, hst_command_unload},
     {"pin", "MODEL", "keep a model in RAM", "It is brought there if need be, and never evicted to make room.", BIT(COMPONENT), 1, 1, hst_command_pin},
     {"unpin", "MODEL", "let a model go when room is needed", "", BIT(COMPONENT), 1, 1, hst_command_unpin},
+    {"config", "MODEL", "say how a model is to be kept, whoever loads it",
+     "Without options, what was said before. Kept over restarts. --pin: what is in RAM of it stays, and what comes there; more than the RAM budget cannot be pinned. --ttl: what is not "
+     "pinned goes when it was not used for so long. --priority: who goes first when room is needed. --precision: of loads that name none. The word default takes one of these three back.",
+     BIT(PIN) | BIT(NO_PIN) | BIT(TTL) | BIT(PRIORITY) | BIT(PRECISION), 1, 1, hst_command_config},
     {"ps", "", "list what is resident where, and for whom", "PRIVATE is what a process has of the weights for itself alone: the pages it has written to.", 0, 0, 0, hst_command_ps},
     {"plan", "[MODEL]", "say what a load would do, or why something was evicted",
      "What is there already, what is shared with other models, what is read from disk or from the page cache, what is converted; who has to go, in which order and why; how much RAM it "

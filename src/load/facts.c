@@ -57,8 +57,7 @@ static void gather_items(struct hst_job_entry *job, struct hst_plan_item *items)
     }
 }
 
-/* Would RAM be free of it once the devices that reference it let go, and would they? */
-static bool ram_evictable(const struct hst_loader *loader, const struct hst_residency *residency)
+bool hst_facts_evictable(const struct hst_loader *loader, const struct hst_residency *residency)
 {
     unsigned willing = 0;
     if (residency->state != HST_RESIDENCY_CACHED || residency->leases > 0 || residency->pinned) return false;
@@ -81,6 +80,7 @@ static struct hst_plan_candidate candidate_of(const struct hst_loader *loader, c
                                        .last_used_seq = last_used_seq,
                                        .reload_ns = reload_ns,
                                        .heat = hst_cache_cool(usage.heat, idle_s),
+                                       .priority = hst_config_of(loader->config.catalog, component->model->id)->priority,
                                        .idle_s = idle_s};
 }
 
@@ -127,9 +127,11 @@ static size_t gather_ram(const struct hst_loader *loader, struct gathering *gath
 {
     size_t cursor = 0, count = 0;
     for (struct hst_residency *residency; (residency = hst_cache_next(loader->config.cache, &cursor));) {
-        if (!ram_evictable(loader, residency)) continue;
+        if (!hst_facts_evictable(loader, residency)) continue;
         gathering->victims.ram[count] = residency;
+        bool expired = hst_giveback_is_due(loader, residency);
         gathering->ram[count++] = candidate_of(loader, residency->component, hst_cache_exclusive(residency), residency->last_used_seq, residency->fill_ns);
+        gathering->ram[count - 1].expired = expired;
     }
     group_ram(gathering, count);
     return count;
@@ -150,6 +152,7 @@ static size_t gather_device(const struct hst_job_entry *job, struct gathering *g
         if (entry->view.device != job->view.device || !hst_loaded_evictable(loader, entry)) continue;
         gathering->victims.device[count] = entry;
         gathering->device[count++] = candidate_of(loader, entry->view.component, entry->view.device_bytes, entry->view.last_used_seq, reload_of(entry));
+        gathering->device[count - 1].expired = entry->view.residency != NULL && hst_giveback_is_due(loader, entry->view.residency);
     }
     return count;
 }

@@ -3,6 +3,7 @@
 /** @file
  * The private half of loading, shared by the files of load/ alone. */
 #include "base/list.h"
+#include "catalog/config.h"
 #include "load/load.h"
 
 /** A component on a device, with its private half. */
@@ -55,7 +56,9 @@ struct hst_job_entry {
     struct hst_loader *loader;     /**< its engine */
     struct hst_list node;          /**< in loader->jobs */
     struct hst_part *parts;        /**< one a component; owned */
-    bool pin;                      /**< as asked */
+    bool pin;                      /**< as asked, or wished for the model */
+    bool background;               /**< as asked */
+    int64_t ttl_seconds;           /**< as asked; -1 = nothing said */
     bool named;                    /**< its components were asked for by name */
     char precision[16];            /**< as asked; "" = as stored */
     struct hst_plan plan;          /**< made by estimate */
@@ -96,6 +99,8 @@ struct hst_loader {
     uv_timer_t rearrange_timer;      /**< looks whether one is due */
     bool share_due;                  /**< something is known to lie in memory twice, and was not shared yet */
     bool watching;                   /**< while freeing: the timer is not closed yet */
+    uv_timer_t ttl_timer;            /**< looks whose time is over (giveback.c) */
+    bool counting;                   /**< while freeing: that timer is not closed yet */
 };
 
 /** Not an error: the step goes on and hst_step_settle will be called. */
@@ -114,6 +119,8 @@ bool hst_job_touches(const struct hst_loader *loader, const struct hst_component
 void hst_job_hold(struct hst_job_entry *job, struct hst_part *part);
 /** Undo hst_job_hold. A residency whose file was changed meanwhile goes with it. @return is it still there? */
 bool hst_job_release(struct hst_job_entry *job, struct hst_part *part);
+/** Is it its turn: does no job that has begun work on its components, and, of one in the background, does no other load wait or run? */
+bool hst_job_may_start(const struct hst_job_entry *job);
 /** Tell the listener how it stands. */
 void hst_job_tell(const struct hst_job_entry *job);
 /** Tell the listener about a component on the job's device. */
@@ -138,6 +145,8 @@ int hst_cast_all(struct hst_job_entry *job, struct hst_error *err);
 /* facts.c */
 /** Gather the facts for a job and plan it; *ret_victims belongs to the plan. */
 int hst_facts_plan(struct hst_job_entry *job, struct hst_plan *ret_plan, struct hst_victims *ret_victims, struct hst_error *err);
+/** Would RAM be free of it once the devices that reference it let go, and would they? */
+bool hst_facts_evictable(const struct hst_loader *loader, const struct hst_residency *residency);
 /** Free the arrays. */
 void hst_facts_victims_fini(struct hst_victims *victims);
 
@@ -202,6 +211,14 @@ struct hst_device_task {
 };
 /** Allocate and / or fill. On failure at once, done is not called. */
 int hst_device_task_start(const struct hst_device_task *task, struct hst_error *err);
+
+/* giveback.c */
+/** Look now and then whose time to live is over, and give it back. */
+void hst_giveback_watch(struct hst_loader *loader);
+/** Stop looking. */
+void hst_giveback_stop(struct hst_loader *loader);
+/** Was it not used for as long as somebody wished that it stays? */
+bool hst_giveback_is_due(const struct hst_loader *loader, const struct hst_residency *residency);
 
 /* rearrange.c */
 /** Look now and then, when nothing is loaded, whether memory is worth being made whole. */

@@ -93,13 +93,23 @@ static int choose_components(struct hst_job_entry *job, const struct hst_load_re
     return HST_OK;
 }
 
+/* What the request leaves open is as the user wishes for the model. */
+static void take_wishes(struct hst_job_entry *job, const struct hst_load_request *request)
+{
+    const struct hst_model_config *config = hst_config_of(job->loader->config.catalog, request->model->id);
+    const char *wished = request->as_stored ? "" : config->precision;
+    snprintf(job->precision, sizeof job->precision, "%s", request->precision != NULL ? request->precision : wished);
+    job->pin = request->pin || config->pin == HST_PIN_YES;
+    job->ttl_seconds = request->keep ? (int64_t)request->ttl_seconds : -1;
+}
+
 static struct hst_job_entry *make(struct hst_loader *loader, const struct hst_load_request *request)
 {
     struct hst_job_entry *job = calloc(1, sizeof *job);
     if (job == NULL) return NULL;
     hst_list_init(&job->node);
     job->loader = loader;
-    job->pin = request->pin;
+    job->background = request->background;
     job->named = request->roles != NULL;
     job->view.model = hst_model_ref(request->model);
     job->view.device = request->device;
@@ -108,7 +118,7 @@ static struct hst_job_entry *make(struct hst_loader *loader, const struct hst_lo
     job->view.optimization_applied = find_level(request->optimization_level);
     job->view.started_wall_ns = (uint64_t)hst_clock_wall_ns();
     job->step_ns = hst_clock_ns();
-    snprintf(job->precision, sizeof job->precision, "%s", request->precision != NULL ? request->precision : "");
+    take_wishes(job, request);
     for (size_t i = 0; i < HST_STEP_COUNT; i++)
         job->view.steps[i].state = "pending";
     return job;
@@ -217,15 +227,34 @@ void hst_job_tell_device(const struct hst_job_entry *job, const struct hst_compo
     if (listener->device_state != NULL && job->view.device != NULL) listener->device_state(listener->context, component, job->view.device, state);
 }
 
+/* Does a load go before those in the background: one that runs, or that somebody waits for? */
+static bool goes_before(const struct hst_job_entry *job)
+{
+    return !job->view.dry && hst_job_active(job) && (job->view.state != HST_JOB_QUEUED || !job->background);
+}
+
+static bool is_alone(const struct hst_job_entry *job)
+{
+    HST_LIST_FOREACH(node, &job->loader->jobs) {
+        const struct hst_job_entry *other = hst_container_of(node, struct hst_job_entry, node);
+        if (other != job && goes_before(other)) return false;
+    }
+    return true;
+}
+
+bool hst_job_may_start(const struct hst_job_entry *job)
+{
+    for (size_t i = 0; i < job->view.component_count; i++)
+        if (hst_job_touches(job->loader, job->view.components[i])) return false;
+    return !job->background || is_alone(job);
+}
+
 /* The first job that waits and need not wait any more. */
 static struct hst_job_entry *next_startable(struct hst_loader *loader)
 {
     HST_LIST_FOREACH(node, &loader->jobs) {
         struct hst_job_entry *job = hst_container_of(node, struct hst_job_entry, node);
-        bool waits = job->view.state == HST_JOB_QUEUED;
-        for (size_t i = 0; waits && i < job->view.component_count; i++)
-            waits = !hst_job_touches(loader, job->view.components[i]);
-        if (waits) return job;
+        if (job->view.state == HST_JOB_QUEUED && hst_job_may_start(job)) return job;
     }
     return NULL;
 }

@@ -23,4 +23,6 @@
 #define HST_REPLANS_MAX 3u
 /** Between two looks at whether memory of ours has holes worth closing, when nothing is loaded: it costs nothing to look. */
 #define HST_REARRANGE_MS 30000u
+/** Between two looks at whose time to live is over: it is said in seconds. */
+#define HST_TTL_LOOK_MS 500u
 #endif

@@ -85,6 +85,10 @@ struct hst_load_request {
     const char *precision;           /**< NULL = as stored */
     const char *optimization_level;  /**< speed balanced memory; NULL = balanced */
     bool pin;                        /**< pin what is loaded */
+    bool as_stored;                  /**< whatever precision is wished for the model (catalog/config.h), unless `precision` says one */
+    bool keep;                       /**< is ttl_seconds said? */
+    uint32_t ttl_seconds;            /**< what is loaded may go when it was not used for so long */
+    bool background;                 /**< it waits until no other load runs */
 };
 
 /** A job. Fields are read-only outside load/. Finished jobs are kept (limits.h says how many). */
@@ -154,6 +158,8 @@ int hst_loader_plan(struct hst_loader *loader, const struct hst_load_request *re
 void hst_loader_note_eviction(struct hst_loader *loader, const struct hst_decision *decision);
 /** Why what was evicted was evicted. */
 const struct hst_decisions *hst_loader_decisions(const struct hst_loader *loader);
+/** Could this request be met, as far as model and precision go? */
+int hst_loader_check(struct hst_loader *loader, const struct hst_load_request *request, struct hst_error *err);
 /** Ask a job to stop and undo; ended jobs: HST_E_BUSY. */
 int hst_loader_cancel(struct hst_loader *loader, struct hst_job *job, struct hst_error *err);
 /** The job of this id, or NULL. */
@@ -173,6 +179,10 @@ uint64_t hst_loader_evictable_bytes(const struct hst_loader *loader, const struc
 void hst_loader_touch(struct hst_loader *loader, struct hst_loaded *loaded);
 /** Take a component off a device; HST_E_BUSY while it is leased there. *ret_freed_bytes = reserved bytes given back. */
 int hst_loader_unload(struct hst_loader *loader, struct hst_loaded *loaded, uint64_t *ret_freed_bytes, struct hst_error *err);
+/** A wish for a model has changed (catalog/config.h): what is in RAM of it is pinned, or not any more. */
+void hst_loader_pin_model(struct hst_loader *loader, const struct hst_model *model, bool pinned);
+/** Bytes of RAM that are pinned, or will be once all is in RAM that users wish to be pinned; of `model` (may be NULL) all of it counts. */
+uint64_t hst_loader_pinned_bytes(const struct hst_loader *loader, const struct hst_model *model);
 /** Make better use of RAM: share the equal tensors of all that is there, as far as they are hashed, and close holes. `done` (NULL = nobody) is told
  * once, perhaps before this returns. HST_E_BUSY while such a run is under way. */
 int hst_loader_rearrange(struct hst_loader *loader, hst_rearranged_fn done, void *context, struct hst_error *err);

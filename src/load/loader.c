@@ -18,6 +18,7 @@ int hst_loader_new(const struct hst_loader_config *config, struct hst_loader **r
         return status;
     }
     hst_rearrange_watch(loader);
+    hst_giveback_watch(loader);
     *ret_loader = loader;
     return HST_OK;
 }
@@ -84,6 +85,15 @@ void hst_loader_note_eviction(struct hst_loader *loader, const struct hst_decisi
 const struct hst_decisions *hst_loader_decisions(const struct hst_loader *loader)
 {
     return &loader->decisions;
+}
+
+int hst_loader_check(struct hst_loader *loader, const struct hst_load_request *request, struct hst_error *err)
+{
+    struct hst_job_entry *job;
+    HST_TRY(hst_job_new(loader, request, &job, err));
+    int status = hst_cast_check(job, err);
+    hst_job_free(job);
+    return status;
 }
 
 static void cancel(struct hst_job_entry *job)
@@ -159,6 +169,7 @@ void hst_loader_free(struct hst_loader *loader)
         uv_run(loader->config.loop, UV_RUN_ONCE);
     hst_inherit_drain(loader);
     hst_rearrange_stop(loader);
+    hst_giveback_stop(loader);
     while (loader->loaded_count > 0)
         hst_loaded_remove(loader, loader->loaded[loader->loaded_count - 1]);
     hst_exec_free(loader->exec);

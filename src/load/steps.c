@@ -336,6 +336,7 @@ static void publish_part(struct hst_job_entry *job, size_t index)
     struct hst_part *part = &job->parts[index];
     struct hst_loaded_entry *entry = part->ready != NULL ? part->ready : part->present;
     if (job->pin) hst_cache_pin(job->loader->config.cache, part->residency, true);
+    hst_cache_keep_for(job->loader->config.cache, part->residency, job->ttl_seconds);
     if (entry == NULL) return;
     entry->view.pinned = entry->view.pinned || job->pin;
     entry->view.last_used_seq = ++job->loader->next_seq;
@@ -526,8 +527,7 @@ void hst_step_wake(struct hst_loader *loader)
 
 void hst_step_start(struct hst_job_entry *job)
 {
-    for (size_t i = 0; !job->view.dry && i < job->view.component_count; i++)
-        if (hst_job_touches(job->loader, job->view.components[i])) return;
+    if (!job->view.dry && !hst_job_may_start(job)) return;
     job->view.state = HST_JOB_RUNNING;
     run_step(job);
 }

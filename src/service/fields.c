@@ -154,6 +154,20 @@ int hst_fields_number(const struct hst_call *call, const char *name, uint64_t mo
     return HST_OK;
 }
 
+int hst_fields_integer(const struct hst_call *call, const char *name, int64_t least, int64_t most, int64_t *ret_number, struct hst_error *err)
+{
+    const json_t *value = get(call, name);
+    const char *text = json_string_value(value);
+    char *end = NULL;
+    if (value == NULL) return HST_OK;
+    int64_t number = text != NULL ? strtoll(text, &end, 10) : json_integer_value(value);
+    bool is_number = text != NULL ? end != text && *end == '\0' : json_is_integer(value);
+    if (!is_number || number < least || number > most)
+        return hst_error_set(err, HST_E_INVALID_ARGUMENT, "%s must be an integer from %lld to %lld", name, (long long)least, (long long)most);
+    *ret_number = number;
+    return HST_OK;
+}
+
 static json_t *split_commas(const char *text)
 {
     HST_AUTO(hst_freep) char *copy = strdup(text);

@@ -16,6 +16,8 @@ int hst_fields_text(const struct hst_call *call, const char *name, const char **
 int hst_fields_flag(const struct hst_call *call, const char *name, bool *ret_flag, struct hst_error *err);
 /** A number up to `most`; *ret_number is left alone when absent. */
 int hst_fields_number(const struct hst_call *call, const char *name, uint64_t most, uint64_t *ret_number, struct hst_error *err);
+/** A number from `least` to `most`; *ret_number is left alone when absent. */
+int hst_fields_integer(const struct hst_call *call, const char *name, int64_t least, int64_t most, int64_t *ret_number, struct hst_error *err);
 /** A list of texts as a JSON array (new reference), NULL when absent. */
 int hst_fields_list(const struct hst_call *call, const char *name, json_t **ret_list, struct hst_error *err);
 #endif

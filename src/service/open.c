@@ -1,5 +1,6 @@
 /* Handing weights over: made resident if they are not, leased, described. */
 #include "base/cleanup.h"
+#include "catalog/config.h"
 #include "model/layout.h"
 #include "service/index.h"
 #include "service/internal.h"
@@ -182,7 +183,7 @@ static void touch(const struct open *open, const struct target *target)
 static int start(struct open *open, const struct target *target, const char *precision, struct hst_error *err)
 {
     struct hst_job *job;
-    struct hst_load_request request = {.model = target->model, .roles = target->roles, .role_count = target->count, .device = open->device, .precision = precision};
+    struct hst_load_request request = {.model = target->model, .roles = target->roles, .role_count = target->count, .device = open->device, .precision = precision, .as_stored = open->hold};
     hst_list_append(&open->service->opens, &open->node);
     int status = hst_loader_start(open->service->config.loader, &request, on_ended, open, &job, err);
     if (status < 0) hst_list_remove(&open->node);
@@ -222,6 +223,14 @@ static int proceed(struct open *open, const struct target *target, const char *p
     return status;
 }
 
+/* What is asked for, or wished for the model; NULL = as stored, as it is for programs that read the file itself. */
+static const char *precision_of(const struct hst_service *service, const struct hst_open_request *request, const struct hst_model *model)
+{
+    const char *wished = hst_config_of(service->config.catalog, model->id)->precision;
+    if (request->precision != NULL || request->hold) return request->precision;
+    return wished[0] != '\0' ? wished : NULL;
+}
+
 uint64_t hst_service_open(struct hst_service *service, const struct hst_open_request *request, hst_open_fn fn, void *context)
 {
     HST_AUTO(target_fini) struct target target = {0};
@@ -230,7 +239,7 @@ uint64_t hst_service_open(struct hst_service *service, const struct hst_open_req
     uint64_t ticket = 0;
     int status = find_target(service, request, &target, &error);
     if (status == HST_OK) status = make(service, request, fn, context, &open, &error);
-    if (status == HST_OK) status = proceed(open, &target, request->precision, &ticket, &error);
+    if (status == HST_OK) status = proceed(open, &target, precision_of(service, request, target.model), &ticket, &error);
     if (status < 0) {
         service->counts.open_failures++;
         fn(context, NULL, &error);

@@ -17,6 +17,7 @@ static int add_verbs(struct hst_service *service, struct hst_error *err)
     static const struct hst_route *const tables[] = {
         hst_verbs_catalog,
         hst_verbs_metadata,
+        hst_verbs_config,
         hst_verbs_relations,
         hst_verbs_hash,
         hst_verbs_load,

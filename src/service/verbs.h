@@ -6,6 +6,8 @@
 
 /** Models and components: what there is, scanning (verbs_catalog.c). */
 extern const struct hst_route hst_verbs_catalog[];
+/** What users wish for models, and models brought in ahead of time (verbs_config.c). */
+extern const struct hst_route hst_verbs_config[];
 /** Hashing a model now (verbs_hash.c). */
 extern const struct hst_route hst_verbs_hash[];
 /** How models belong together: what one needs, whether two fit (verbs_relations.c). */

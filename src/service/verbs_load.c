@@ -1,4 +1,5 @@
 #include "base/cleanup.h"
+#include "catalog/config.h"
 #include "service/batch.h"
 #include "service/fields.h"
 #include "service/internal.h"
@@ -7,7 +8,16 @@
 #include "service/verbs.h"
 #include "service/view.h"
 
-static const char *const load_fields[] = {"model_id", "components", "component_ids", "device_id", "precision", "optimization_level", "pin", "wait", NULL};
+static const char *const load_fields[] = {"model_id", "components", "component_ids", "device_id", "precision", "optimization_level", "pin", "wait", "ttl_seconds", NULL};
+
+static int read_ttl(const struct hst_call *call, struct hst_batch_wish *wish, struct hst_error *err)
+{
+    int64_t seconds = -1;
+    HST_TRY(hst_fields_integer(call, "ttl_seconds", 0, HST_TTL_SECONDS_MAX, &seconds, err));
+    wish->keep = seconds >= 0;
+    wish->ttl_seconds = wish->keep ? (uint32_t)seconds : 0;
+    return HST_OK;
+}
 
 static int read_wish(const struct hst_call *call, struct hst_batch_wish *ret_wish, struct hst_error *err)
 {
@@ -18,6 +28,7 @@ static int read_wish(const struct hst_call *call, struct hst_batch_wish *ret_wis
     HST_TRY(hst_fields_text(call, "optimization_level", &wish.optimization_level, err));
     HST_TRY(hst_fields_flag(call, "wait", &wish.wait, err));
     HST_TRY(hst_fields_flag(call, "pin", &pin, err));
+    HST_TRY(read_ttl(call, &wish, err));
     wish.pin = pin && !json_is_null(json_object_get(call->fields, "pin")) && json_object_get(call->fields, "pin") != NULL;
     wish.unpin = !pin;
     *ret_wish = wish;

@@ -1,43 +1,16 @@
 /* What is said about a model: shown, written, and its picture. The disk answers later; who asked is found again by ticket. */
 #include "catalog/annotate.h"
 #include "catalog/metadata_read.h"
+#include "service/errand.h"
 #include "service/internal.h"
 #include "service/select.h"
 #include "service/verbs.h"
 #include "service/view.h"
 #include "service/metadata_request.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
-/* A request that waits for the disk. */
-struct errand {
-    struct hst_list node;        /* of service->errands */
-    struct hst_service *service; /* NULL once it is gone */
-    uint64_t ticket;
-    char model_id[160];
-};
-
-static struct errand *set_out(struct hst_call *call, const struct hst_model *model)
-{
-    struct errand *errand = calloc(1, sizeof *errand);
-    if (errand == NULL) return NULL;
-    errand->service = call->service;
-    errand->ticket = call->ticket;
-    snprintf(errand->model_id, sizeof errand->model_id, "%s", model->id);
-    hst_list_append(&call->service->errands, &errand->node);
-    return errand;
-}
-
-static void end(struct errand *errand)
-{
-    hst_list_remove(&errand->node);
-    free(errand);
-}
-
 static void give_metadata(void *context, const struct hst_metadata_read *found, const struct hst_error *err)
 {
-    struct errand *errand = context;
+    struct hst_errand *errand = context;
     struct hst_service *service = errand->service;
     const struct hst_model *model = service != NULL && err == NULL ? hst_catalog_find(service->config.catalog, errand->model_id) : NULL;
     struct hst_error gone = {0};
@@ -46,26 +19,26 @@ static void give_metadata(void *context, const struct hst_metadata_read *found, 
         hst_call_ok(service, errand->ticket, hst_view_metadata(model, &found->list));
     else if (service != NULL)
         hst_call_fail(service, errand->ticket, err != NULL ? err : &gone, NULL);
-    end(errand);
+    hst_errand_end(errand);
 }
 
 static void give_preview(void *context, const struct hst_metadata_read *found, const struct hst_error *err)
 {
-    struct errand *errand = context;
+    struct hst_errand *errand = context;
     if (errand->service != NULL && err != NULL) hst_call_fail(errand->service, errand->ticket, err, NULL);
     if (errand->service != NULL && err == NULL)
         hst_call_raw(errand->service, errand->ticket, found->list.preview.content_type, found->image, found->image_length);
-    end(errand);
+    hst_errand_end(errand);
 }
 
 static int ask(struct hst_call *call, bool image, hst_metadata_read_fn done, struct hst_error *err)
 {
     struct hst_model *model;
     HST_TRY(hst_select_model(call->service, call->params[0], &model, err));
-    struct errand *errand = set_out(call, model);
+    struct hst_errand *errand = hst_errand_begin(call, model);
     if (errand == NULL) return hst_error_nomem(err);
     int status = hst_metadata_read_begin(call->service->config.catalog, model->id, image, done, errand, err);
-    if (status < 0) end(errand);
+    if (status < 0) hst_errand_end(errand);
     return status;
 }
 
@@ -84,12 +57,12 @@ static void show_preview(struct hst_call *call)
 /* It is written: answer with what there is now. */
 static void after_writing(void *context, const struct hst_error *err)
 {
-    struct errand *errand = context;
+    struct hst_errand *errand = context;
     struct hst_error error = {0};
     struct hst_service *service = errand->service;
     if (service != NULL && err == NULL && hst_metadata_read_begin(service->config.catalog, errand->model_id, false, give_metadata, errand, &error) == HST_OK) return;
     if (service != NULL) hst_call_fail(service, errand->ticket, err != NULL ? err : &error, NULL);
-    end(errand);
+    hst_errand_end(errand);
 }
 
 static int begin_writing(struct hst_call *call, struct hst_error *err)
@@ -98,14 +71,14 @@ static int begin_writing(struct hst_call *call, struct hst_error *err)
     struct hst_model *model;
     HST_TRY(hst_select_model(call->service, call->params[0], &model, err));
     HST_TRY(hst_metadata_request_read(call, &annotation, err));
-    struct errand *errand = set_out(call, model);
+    struct hst_errand *errand = hst_errand_begin(call, model);
     if (errand == NULL) {
         hst_override_fini(&annotation.words);
         hst_override_fini(&annotation.said);
         return hst_error_nomem(err);
     }
     int status = hst_annotate(call->service->config.catalog, model->id, &annotation, after_writing, errand, err);
-    if (status < 0) end(errand);
+    if (status < 0) hst_errand_end(errand);
     return status;
 }
 
@@ -113,14 +86,6 @@ static void write_metadata(struct hst_call *call)
 {
     struct hst_error error = {0};
     if (begin_writing(call, &error) < 0) hst_call_fail(call->service, call->ticket, &error, NULL);
-}
-
-void hst_errands_orphan_all(struct hst_service *service)
-{
-    HST_LIST_FOREACH(node, &service->errands) {
-        hst_container_of(node, struct errand, node)->service = NULL;
-        hst_list_remove(node);
-    }
 }
 
 const struct hst_route hst_verbs_metadata[] = {

@@ -1,5 +1,6 @@
 /* What the catalog's database keeps, and what becomes of one that an older hoist wrote. */
 #include "cmocka_all.h"
+#include "store/db_config.h"
 #include "store/db_hashes.h"
 
 #include <sqlite3.h>
@@ -160,6 +161,36 @@ static void contents_come_back_and_short_digests_do_not(void **state)
     hst_db_close(db);
 }
 
+static int check_config(void *context, const struct hst_db_config *row)
+{
+    ++*(int *)context;
+    bool is_said = strcmp(row->id, "said") == 0;
+    assert_int_equal(row->pin, is_said ? 0 : -1);
+    assert_int_equal(row->ttl_seconds, is_said ? 9 : -1);
+    assert_int_equal(row->priority, is_said ? -1 : HST_DB_UNSAID);
+    if (is_said) assert_string_equal(row->precision, "fp16");
+    return 0;
+}
+
+static void wishes_come_back_and_nonsense_says_nothing(void **state)
+{
+    struct hst_db *db;
+    sqlite3 *raw;
+    int count = 0;
+    (void)state;
+    hst_db_open(path, &db, NULL);
+    const struct hst_db_config rows[] = {{"said", 0, 9, -1, "fp16"}, {"unsaid", -1, -1, HST_DB_UNSAID, NULL}};
+    assert_int_equal(hst_db_put_configs(db, rows, 2, NULL), 0);
+    hst_db_close(db);
+    sqlite3_open(path, &raw);
+    assert_int_equal(sqlite3_exec(raw, "INSERT INTO configs VALUES ('bad', 'yes', x'00', 1.5, NULL)", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(raw);
+    hst_db_open(path, &db, NULL);
+    assert_int_equal(hst_db_each_config(db, check_config, &count, NULL), 0);
+    assert_int_equal(count, 3);
+    hst_db_close(db);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -168,6 +199,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(hashes_of_an_inode_are_replaced, begin, end),
         cmocka_unit_test_setup_teardown(hashes_of_tensors_come_back, begin, end),
         cmocka_unit_test_setup_teardown(contents_come_back_and_short_digests_do_not, begin, end),
+        cmocka_unit_test_setup_teardown(wishes_come_back_and_nonsense_says_nothing, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,105 @@
+/* What goes though nobody needs the room: when its time to live is over. And what is not to go: pins that the user wishes for. */
+#include "base/cleanup.h"
+#include "load/internal.h"
+#include "load/limits.h"
+#include "os/clock.h"
+
+#include <string.h>
+
+/* Seconds for which it stays without being used; negative = as long as there is room. */
+static int64_t ttl_of(const struct hst_loader *loader, const struct hst_residency *residency)
+{
+    const struct hst_model_config *config = hst_config_of(loader->config.catalog, residency->component->model->id);
+    if (residency->ttl_seconds >= 0) return residency->ttl_seconds;
+    return config->has_ttl ? (int64_t)config->ttl_seconds : -1;
+}
+
+bool hst_giveback_is_due(const struct hst_loader *loader, const struct hst_residency *residency)
+{
+    int64_t ttl = ttl_of(loader, residency);
+    return ttl >= 0 && residency->leases == 0 && hst_clock_ms_since(residency->idle_since_ns) >= (double)ttl * 1e3;
+}
+
+/* Take what is not pinned and not leased off the devices that reference it, and out of RAM. @return is it gone? */
+static bool give_back(struct hst_loader *loader, struct hst_residency *residency)
+{
+    if (!hst_facts_evictable(loader, residency)) return false;
+    for (size_t i = loader->loaded_count; i > 0; i--)
+        if (loader->loaded[i - 1]->view.residency == residency) hst_loader_unload(loader, &loader->loaded[i - 1]->view, NULL, NULL);
+    return hst_cache_evict(loader->config.cache, residency, NULL, NULL) == HST_OK;
+}
+
+static void on_time(uv_timer_t *timer)
+{
+    struct hst_loader *loader = timer->data;
+    size_t cursor = 0;
+    for (struct hst_residency *held; (held = hst_cache_next(loader->config.cache, &cursor));)
+        if (hst_giveback_is_due(loader, held) && give_back(loader, held)) cursor--;
+}
+
+void hst_giveback_watch(struct hst_loader *loader)
+{
+    uv_timer_init(loader->config.loop, &loader->ttl_timer);
+    loader->ttl_timer.data = loader;
+    uv_timer_start(&loader->ttl_timer, on_time, HST_TTL_LOOK_MS, HST_TTL_LOOK_MS);
+    uv_unref((uv_handle_t *)&loader->ttl_timer);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    ((struct hst_loader *)handle->data)->counting = false;
+}
+
+void hst_giveback_stop(struct hst_loader *loader)
+{
+    loader->counting = true;
+    uv_close((uv_handle_t *)&loader->ttl_timer, on_closed);
+    while (loader->counting)
+        uv_run(loader->config.loop, UV_RUN_ONCE);
+}
+
+static bool is_of(const struct hst_component *component, const struct hst_model *model)
+{
+    return model != NULL && strcmp(component->model->id, model->id) == 0;
+}
+
+void hst_loader_pin_model(struct hst_loader *loader, const struct hst_model *model, bool pinned)
+{
+    size_t cursor = 0;
+    for (struct hst_residency *held; (held = hst_cache_next(loader->config.cache, &cursor));)
+        if (is_of(held->component, model)) hst_cache_pin(loader->config.cache, held, pinned);
+    for (size_t i = 0; i < loader->loaded_count; i++)
+        if (is_of(loader->loaded[i]->view.component, model)) loader->loaded[i]->view.pinned = pinned;
+}
+
+/* In whatever precision. */
+static bool is_in_ram(const struct hst_loader *loader, const struct hst_component *component)
+{
+    size_t cursor = 0;
+    for (const struct hst_residency *held; (held = hst_cache_next(loader->config.cache, &cursor));)
+        if (strcmp(held->component->id, component->id) == 0) return true;
+    return false;
+}
+
+/* Bytes that a model would add to those that are in RAM. */
+static uint64_t absent_bytes(const struct hst_loader *loader, const struct hst_model *model)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < model->component_count; i++)
+        if (!is_in_ram(loader, &model->components[i])) bytes += model->components[i].size_bytes;
+    return bytes;
+}
+
+uint64_t hst_loader_pinned_bytes(const struct hst_loader *loader, const struct hst_model *model)
+{
+    struct hst_cache *cache = loader->config.cache;
+    HST_AUTO(hst_freep) struct hst_residency **pinned = calloc(hst_cache_count(cache) + 1, sizeof(struct hst_residency *));
+    size_t count = 0, cursor = 0;
+    for (struct hst_residency *held; pinned != NULL && (held = hst_cache_next(cache, &cursor));)
+        if (held->state != HST_RESIDENCY_SUSPENDED && (held->pinned || is_of(held->component, model))) pinned[count++] = held;
+    uint64_t bytes = hst_cache_union(pinned, count) + (model != NULL ? absent_bytes(loader, model) : 0);
+    cursor = 0;
+    for (const struct hst_model *other; (other = hst_config_next_pinned(loader->config.catalog, &cursor));)
+        if (model == NULL || strcmp(other->id, model->id) != 0) bytes += absent_bytes(loader, other);
+    return bytes;
+}
