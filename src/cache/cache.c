@@ -179,14 +179,28 @@ static void free_usage(struct hst_cache *cache)
     hst_map_fini(&cache->usage);
 }
 
+uint64_t hst_cache_limit(const struct hst_cache *cache)
+{
+    uint64_t reserve = cache->config.reserve_bytes > 0 ? cache->config.reserve_bytes : HST_HEADROOM_BYTES, limit;
+    uint64_t headroom = hst_meminfo_headroom_bytes(), usable = headroom - hst_min_u64(headroom, reserve);
+    return hst_checked_add(cache->stats.used_bytes, usable, &limit) ? hst_min_u64(limit, cache->config.budget_bytes) : cache->config.budget_bytes;
+}
+
+uint64_t hst_cache_draining(const struct hst_cache *cache)
+{
+    return cache->stats.draining_bytes;
+}
+
 int hst_cache_check_room(const struct hst_cache *cache, uint64_t cost, struct hst_error *err)
 {
-    uint64_t budget = cache->config.budget_bytes, room = budget - hst_min_u64(budget, cache->stats.used_bytes);
-    uint64_t headroom = hst_meminfo_headroom_bytes(), usable = headroom - hst_min_u64(headroom, HST_HEADROOM_BYTES);
-    uint64_t available = hst_min_u64(room, usable);
+    uint64_t budget = cache->config.budget_bytes, limit = hst_cache_limit(cache), available = limit - hst_min_u64(limit, cache->stats.used_bytes);
     if (cost <= available) return HST_OK;
-    hst_error_set(err, HST_E_OUT_OF_RAM, "%llu bytes are needed and %llu are free of the RAM budget of %llu", (unsigned long long)cost,
-                  (unsigned long long)available, (unsigned long long)budget);
+    if (limit < budget)
+        hst_error_set(err, HST_E_OUT_OF_RAM, "%llu bytes are needed and the machine has %llu beyond its reserve, though the RAM budget is %llu", (unsigned long long)cost,
+                      (unsigned long long)available, (unsigned long long)budget);
+    else
+        hst_error_set(err, HST_E_OUT_OF_RAM, "%llu bytes are needed and %llu are free of the RAM budget of %llu", (unsigned long long)cost,
+                      (unsigned long long)available, (unsigned long long)budget);
     if (err != NULL) {
         err->required_bytes = cost;
         err->available_bytes = available;

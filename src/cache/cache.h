@@ -96,6 +96,7 @@ struct hst_cache_listener {
 struct hst_cache_config {
     uv_loop_t *loop;             /**< the loop */
     uint64_t budget_bytes;       /**< --ram */
+    uint64_t reserve_bytes;      /**< of the machine, left to everybody else; 0 = HST_HEADROOM_BYTES */
     unsigned threads;            /**< that fill; 0 = 8 */
     struct hst_keeper *keeper;   /**< keeps the memory when this process ends without a word; NULL = nobody does */
     const char *force_backing;   /**< NULL = by rule; else the name of one, as in hst_backing_name (tests) */
@@ -118,6 +119,10 @@ void hst_cache_free(struct hst_cache *cache);
 size_t hst_cache_count(const struct hst_cache *cache);
 /** Totals now. */
 struct hst_cache_stats hst_cache_stats(const struct hst_cache *cache);
+/** Bytes that may be in use now: the budget, or less when the machine has no more beyond its reserve. */
+uint64_t hst_cache_limit(const struct hst_cache *cache);
+/** Bytes that were given back and that the kernel has not freed yet. */
+uint64_t hst_cache_draining(const struct hst_cache *cache);
 /** What holds copies: a tmpfs of hoist's own where the kernel lets us have one, else memfds. */
 enum hst_backing hst_cache_copy_backing(const struct hst_cache *cache);
 /** Name of a backing as in the contract. */

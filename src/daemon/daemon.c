@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "cache/cache.h"
 #include "catalog/catalog.h"
+#include "daemon/budget.h"
 #include "daemon/keeping.h"
 #include "daemon/parsing.h"
 #include "daemon/paths.h"
@@ -46,6 +47,7 @@ struct daemon {
     char python[HST_PATH_MAX];
     char token[TOKEN_MAX];
     uint64_t ram_bytes;
+    uint64_t reserve_bytes;
     int lock_fd;
     int exit_code;
     struct hst_service_slot slot;
@@ -95,9 +97,10 @@ static void stop_keeper(struct daemon *daemon)
 
 static int start_cache(struct daemon *daemon, struct hst_error *err)
 {
-    HST_TRY(hst_size_parse(hst_settings_get(daemon->settings, "ram"), hst_meminfo_total_bytes(), &daemon->ram_bytes, err));
+    HST_TRY(hst_budget_read(daemon->settings, hst_meminfo_total_bytes(), &daemon->ram_bytes, &daemon->reserve_bytes, err));
     HST_TRY(hst_cache_new(&(struct hst_cache_config){.loop = &daemon->loop,
                                                      .budget_bytes = daemon->ram_bytes,
+                                                     .reserve_bytes = daemon->reserve_bytes,
                                                      .keeper = daemon->keeper,
                                                      .force_backing = getenv("HOIST_FORCE_BACKING"),
                                                      .force_reading = getenv("HOIST_FORCE_READING"),
@@ -122,6 +125,8 @@ static int add_device(struct daemon *daemon, const char *text, struct hst_error 
     if (daemon->device_count > 0) return hst_error_set(err, HST_E_CONFIG, "the device host:0 is given twice");
     uint64_t budget = daemon->ram_bytes;
     if (equals != NULL) HST_TRY(hst_size_parse(equals + 1, daemon->ram_bytes, &budget, err));
+    if (budget > daemon->ram_bytes)
+        return hst_error_set(err, HST_E_CONFIG, "the device host:0 is to have %llu bytes, and ram has %llu", (unsigned long long)budget, (unsigned long long)daemon->ram_bytes);
     HST_TRY(hst_host_open(0, budget, &daemon->devices[0], err));
     daemon->device_count = 1;
     return HST_OK;
@@ -231,6 +236,7 @@ static int start_loader(struct daemon *daemon, struct hst_error *err)
                                                       .devices = daemon->devices,
                                                       .device_count = daemon->device_count,
                                                       .policy = policy,
+                                                      .reserve_bytes = daemon->reserve_bytes,
                                                       .listener = hst_service_loader_listener(&daemon->slot)},
                           &daemon->loader, err));
     return inject_fault(daemon, err);

@@ -1,10 +1,12 @@
 /* The facts that a plan is made of: what is there, what is missing, and whom nobody would miss. */
+#include "base/checked.h"
 #include "base/cleanup.h"
 #include "load/internal.h"
 #include "load/limits.h"
 #include "os/clock.h"
 
 #include <math.h>
+#include <stdio.h>
 
 /* Arrays under construction. */
 struct gathering {
@@ -69,9 +71,8 @@ bool hst_facts_evictable(const struct hst_loader *loader, const struct hst_resid
     return willing >= residency->device_refs;
 }
 
-/* What policies look at. Times are those of the wall: what was used before a restart counts, too. */
-static struct hst_plan_candidate candidate_of(const struct hst_loader *loader, const struct hst_component *component, uint64_t bytes, uint64_t last_used_seq,
-                                              uint64_t reload_ns)
+/* Times are those of the wall: what was used before a restart counts, too. */
+struct hst_plan_candidate hst_facts_candidate(const struct hst_loader *loader, const struct hst_component *component, uint64_t bytes, uint64_t last_used_seq, uint64_t reload_ns)
 {
     struct hst_usage usage = hst_cache_usage(loader->config.cache, component);
     double idle_s = usage.last_used_wall_ns > 0 ? fmax(0, (double)(hst_clock_wall_ns() - usage.last_used_wall_ns) / 1e9) : 0;
@@ -130,7 +131,7 @@ static size_t gather_ram(const struct hst_loader *loader, struct gathering *gath
         if (!hst_facts_evictable(loader, residency)) continue;
         gathering->victims.ram[count] = residency;
         bool expired = hst_giveback_is_due(loader, residency);
-        gathering->ram[count++] = candidate_of(loader, residency->component, hst_cache_exclusive(residency), residency->last_used_seq, residency->fill_ns);
+        gathering->ram[count++] = hst_facts_candidate(loader, residency->component, hst_cache_exclusive(residency), residency->last_used_seq, residency->fill_ns);
         gathering->ram[count - 1].expired = expired;
     }
     group_ram(gathering, count);
@@ -151,10 +152,21 @@ static size_t gather_device(const struct hst_job_entry *job, struct gathering *g
         struct hst_loaded_entry *entry = loader->loaded[i];
         if (entry->view.device != job->view.device || !hst_loaded_evictable(loader, entry)) continue;
         gathering->victims.device[count] = entry;
-        gathering->device[count++] = candidate_of(loader, entry->view.component, entry->view.device_bytes, entry->view.last_used_seq, reload_of(entry));
+        gathering->device[count++] = hst_facts_candidate(loader, entry->view.component, entry->view.device_bytes, entry->view.last_used_seq, reload_of(entry));
         gathering->device[count - 1].expired = entry->view.residency != NULL && hst_giveback_is_due(loader, entry->view.residency);
     }
     return count;
+}
+
+/* The budget has room that the machine has not. */
+static void blame_machine(const struct hst_cache_stats *stats, struct hst_error *err)
+{
+    if (err == NULL) return;
+    uint64_t missing = err->required_bytes - hst_min_u64(err->required_bytes, err->available_bytes + err->evictable_bytes);
+    snprintf(err->text, sizeof err->text,
+             "%llu bytes are needed, the machine has %llu beyond its reserve, though the RAM budget is %llu, and %llu could be evicted: %llu are missing",
+             (unsigned long long)err->required_bytes, (unsigned long long)err->available_bytes, (unsigned long long)stats->budget_bytes,
+             (unsigned long long)err->evictable_bytes, (unsigned long long)missing);
 }
 
 static int plan(struct hst_job_entry *job, struct gathering *gathering, struct hst_plan *ret_plan, struct hst_error *err)
@@ -167,11 +179,13 @@ static int plan(struct hst_job_entry *job, struct gathering *gathering, struct h
     gather_items(job, gathering->items);
     struct hst_plan_facts facts = {.items = gathering->items,
                                    .item_count = job->view.component_count,
-                                   .ram = {stats.budget_bytes, stats.used_bytes, gathering->ram, gather_ram(loader, gathering)},
+                                   .ram = {hst_cache_limit(loader->config.cache), stats.used_bytes, gathering->ram, gather_ram(loader, gathering)},
                                    .policy = loader->config.policy};
     if (device != NULL)
         facts.device = (struct hst_plan_room){device->budget_bytes, device->reserved_bytes, gathering->device, gather_device(job, gathering)};
-    HST_TRY(hst_plan_make(&facts, ret_plan, err));
+    int status = hst_plan_make(&facts, ret_plan, err);
+    if (status == HST_E_OUT_OF_RAM && facts.ram.budget_bytes < stats.budget_bytes) blame_machine(&stats, err);
+    HST_TRY(status);
     return hst_consequences_add(job, &gathering->victims, ret_plan, err);
 }
 

@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "load/internal.h"
 #include "load/limits.h"
+#include "load/pressure.h"
 #include "os/clock.h"
 
 #include <string.h>
@@ -21,20 +22,78 @@ bool hst_giveback_is_due(const struct hst_loader *loader, const struct hst_resid
 }
 
 /* Take what is not pinned and not leased off the devices that reference it, and out of RAM. @return is it gone? */
-static bool give_back(struct hst_loader *loader, struct hst_residency *residency)
+static bool give_back(struct hst_loader *loader, struct hst_residency *residency, uint64_t *ret_freed_bytes)
 {
     if (!hst_facts_evictable(loader, residency)) return false;
     for (size_t i = loader->loaded_count; i > 0; i--)
         if (loader->loaded[i - 1]->view.residency == residency) hst_loader_unload(loader, &loader->loaded[i - 1]->view, NULL, NULL);
-    return hst_cache_evict(loader->config.cache, residency, NULL, NULL) == HST_OK;
+    return hst_cache_evict(loader->config.cache, residency, ret_freed_bytes, NULL) == HST_OK;
 }
 
 static void on_time(uv_timer_t *timer)
 {
     struct hst_loader *loader = timer->data;
     size_t cursor = 0;
-    for (struct hst_residency *held; (held = hst_cache_next(loader->config.cache, &cursor));)
-        if (hst_giveback_is_due(loader, held) && give_back(loader, held)) cursor--;
+    for (struct hst_residency *held; (held = hst_cache_next(loader->config.cache, &cursor));) {
+        uint64_t freed = 0;
+        if (hst_giveback_is_due(loader, held) && give_back(loader, held, &freed)) cursor--;
+        loader->expired_bytes += freed;
+    }
+}
+
+/* Who may go, and in which order. */
+struct queue {
+    struct hst_residency **held;
+    struct hst_plan_candidate *candidates;
+    size_t *order;
+    size_t count;
+};
+
+static void queue_fini(struct queue *queue)
+{
+    free(queue->held);
+    free(queue->candidates);
+    free(queue->order);
+}
+
+static int fill_queue(const struct hst_loader *loader, struct queue *queue, struct hst_error *err)
+{
+    const struct hst_plan_policy *policy = loader->config.policy != NULL ? loader->config.policy : hst_plan_policy_default();
+    size_t room = hst_cache_count(loader->config.cache) + 1, cursor = 0;
+    queue->held = calloc(room, sizeof(struct hst_residency *));
+    queue->candidates = calloc(room, sizeof *queue->candidates);
+    if (queue->held == NULL || queue->candidates == NULL) return hst_error_nomem(err);
+    for (struct hst_residency *held; (held = hst_cache_next(loader->config.cache, &cursor));) {
+        if (!hst_facts_evictable(loader, held)) continue;
+        struct hst_plan_candidate candidate = hst_facts_candidate(loader, held->component, hst_cache_exclusive(held), held->last_used_seq, held->fill_ns);
+        candidate.expired = hst_giveback_is_due(loader, held);
+        queue->held[queue->count] = held;
+        queue->candidates[queue->count++] = candidate;
+    }
+    return hst_plan_rank(policy, queue->candidates, queue->count, &queue->order, err);
+}
+
+struct hst_given_back hst_giveback_run(struct hst_loader *loader, uint64_t wanted_bytes, size_t most)
+{
+    HST_AUTO(queue_fini) struct queue queue = {0};
+    struct hst_given_back gone = {0};
+    if (fill_queue(loader, &queue, NULL) < 0) return gone; /* the next look tries again */
+    for (size_t i = 0; i < queue.count && gone.bytes < wanted_bytes && gone.components < most; i++) {
+        uint64_t freed = 0;
+        gone.components += give_back(loader, queue.held[queue.order[i]], &freed);
+        gone.bytes += freed;
+    }
+    return gone;
+}
+
+struct hst_shortage hst_loader_shortage(const struct hst_loader *loader)
+{
+    return loader->pressure != NULL ? hst_pressure_watch_now(loader->pressure) : (struct hst_shortage){0};
+}
+
+uint64_t hst_loader_expired_bytes(const struct hst_loader *loader)
+{
+    return loader->expired_bytes;
 }
 
 void hst_giveback_watch(struct hst_loader *loader)

@@ -101,6 +101,8 @@ struct hst_loader {
     bool watching;                   /**< while freeing: the timer is not closed yet */
     uv_timer_t ttl_timer;            /**< looks whose time is over (giveback.c) */
     bool counting;                   /**< while freeing: that timer is not closed yet */
+    uint64_t expired_bytes;          /**< given back by it */
+    struct hst_pressure_watch *pressure; /**< looks at the machine's memory (pressure.c); NULL = nobody does */
 };
 
 /** Not an error: the step goes on and hst_step_settle will be called. */
@@ -145,6 +147,8 @@ int hst_cast_all(struct hst_job_entry *job, struct hst_error *err);
 /* facts.c */
 /** Gather the facts for a job and plan it; *ret_victims belongs to the plan. */
 int hst_facts_plan(struct hst_job_entry *job, struct hst_plan *ret_plan, struct hst_victims *ret_victims, struct hst_error *err);
+/** What policies look at, of something that frees so many bytes. */
+struct hst_plan_candidate hst_facts_candidate(const struct hst_loader *loader, const struct hst_component *component, uint64_t bytes, uint64_t last_used_seq, uint64_t reload_ns);
 /** Would RAM be free of it once the devices that reference it let go, and would they? */
 bool hst_facts_evictable(const struct hst_loader *loader, const struct hst_residency *residency);
 /** Free the arrays. */
@@ -217,6 +221,8 @@ int hst_device_task_start(const struct hst_device_task *task, struct hst_error *
 void hst_giveback_watch(struct hst_loader *loader);
 /** Stop looking. */
 void hst_giveback_stop(struct hst_loader *loader);
+/** Give back what nobody holds and nobody would miss, in the policy's order, until so many bytes are free, but not more than `most` components. */
+struct hst_given_back hst_giveback_run(struct hst_loader *loader, uint64_t wanted_bytes, size_t most);
 /** Was it not used for as long as somebody wished that it stays? */
 bool hst_giveback_is_due(const struct hst_loader *loader, const struct hst_residency *residency);
 

@@ -25,4 +25,16 @@
 #define HST_REARRANGE_MS 30000u
 /** Between two looks at whose time to live is over: it is said in seconds. */
 #define HST_TTL_LOOK_MS 500u
+/** Between two looks at the machine's memory while there is enough, and while there is not: each reads some small files. */
+#define HST_PRESSURE_LOOK_MS 1000u
+/** See HST_PRESSURE_LOOK_MS. */
+#define HST_PRESSURE_SHORT_MS 100u
+/** Percent of the last ten seconds that some task waited for memory from which on twice the reserve is wanted: below it the kernel copes. */
+#define HST_PRESSURE_SOME 10.0
+/** The kernel is to tell when tasks waited for so long of the window, the same share; a window of two seconds needs no privilege. */
+#define HST_PRESSURE_STALL_MS 200u
+/** See HST_PRESSURE_STALL_MS. */
+#define HST_PRESSURE_WINDOW_MS 2000u
+/** Components that are given back in one step: the loop goes on to others in between. */
+#define HST_GIVEBACK_MOST 4u
 #endif

@@ -119,11 +119,30 @@ struct hst_job {
     struct hst_error error;          /**< status 0 unless failed or cancelled */
 };
 
+/** How the machine's memory stands. */
+struct hst_shortage {
+    bool is_short;             /**< less is available than is wanted: what nobody holds is being given back */
+    bool is_known;             /**< does the kernel say how long tasks wait for memory? */
+    bool is_pressed;           /**< they wait for long: twice the reserve is wanted */
+    bool is_told;              /**< the kernel tells when they do; else one looks once a second */
+    double some_avg10;         /**< percent of the last ten seconds that some task waited */
+    double full_avg10;         /**< that all did */
+    uint64_t available_bytes;  /**< to the machine and our cgroup */
+    uint64_t reserve_bytes;    /**< that is to stay available */
+    uint64_t given_back_bytes; /**< since the start, for want of memory */
+};
+/** What was given back. */
+struct hst_given_back {
+    size_t components; /**< how many */
+    uint64_t bytes;    /**< of them */
+};
+
 /** News on the loop thread; slots may be NULL. */
 struct hst_loader_listener {
     void (*progress)(void *context, const struct hst_job *job); /**< step or bytes moved on, and at the end */
     void (*device_state)(void *context, const struct hst_component *component, const struct hst_device *device, const char *state); /**< loading loaded unloading absent failed */
     void (*decided)(void *context, const struct hst_decision *decision); /**< an eviction was recorded, or (reloaded_wall_ns) turns out to be thrash */
+    void (*pressure)(void *context, const struct hst_shortage *shortage, const struct hst_given_back *gone); /**< memory became short, is enough again, or something was given back */
     void *context; /**< for all */
 };
 
@@ -136,6 +155,7 @@ struct hst_loader_config {
     size_t device_count;       /**< of devices */
     const struct hst_plan_policy *policy; /**< who makes room; NULL = cost */
     struct hst_loader_listener listener;  /**< news */
+    uint64_t reserve_bytes;    /**< of the machine, that are to stay available; 0 = do not look */
 };
 
 /** Called once on the loop thread when a job has ended (done, failed, cancelled). */
@@ -192,6 +212,10 @@ void hst_loader_share(struct hst_loader *loader, const struct hst_model *model);
 void hst_loader_inherit(struct hst_loader *loader, struct hst_model *model);
 /** The catalog knows all models: what the hoistd before had of others is let go. */
 void hst_loader_inherit_end(struct hst_loader *loader);
+/** How the machine's memory stands; all zero when nobody looks. */
+struct hst_shortage hst_loader_shortage(const struct hst_loader *loader);
+/** Bytes that were given back because their time to live was over. */
+uint64_t hst_loader_expired_bytes(const struct hst_loader *loader);
 /** Jobs that wait or run. */
 size_t hst_loader_active(const struct hst_loader *loader);
 /** Does a job work on this component, or has it set it aside? Then it is not to be evicted from outside. */

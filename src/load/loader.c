@@ -1,6 +1,7 @@
 #include "base/cleanup.h"
 #include "load/internal.h"
 #include "load/limits.h"
+#include "load/pressure.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +14,9 @@ int hst_loader_new(const struct hst_loader_config *config, struct hst_loader **r
     hst_list_init(&loader->jobs);
     hst_list_init(&loader->inheriting);
     int status = hst_exec_new(config->loop, "load", HST_LOAD_THREADS, &loader->exec, err);
+    if (status == HST_OK && config->reserve_bytes > 0) status = hst_pressure_watch_new(loader, &loader->pressure, err);
     if (status < 0) {
+        hst_exec_free(loader->exec);
         free(loader);
         return status;
     }
@@ -170,6 +173,7 @@ void hst_loader_free(struct hst_loader *loader)
     hst_inherit_drain(loader);
     hst_rearrange_stop(loader);
     hst_giveback_stop(loader);
+    hst_pressure_watch_free(loader->pressure);
     while (loader->loaded_count > 0)
         hst_loaded_remove(loader, loader->loaded[loader->loaded_count - 1]);
     hst_exec_free(loader->exec);

@@ -58,6 +58,18 @@ static void write_evictions(const struct hst_service *service, struct hst_strbuf
     hst_metric_single(out, HST_METRIC_THRASH_TOTAL, (double)decisions->thrash_count);
 }
 
+static void write_shortage(const struct hst_service *service, struct hst_strbuf *out)
+{
+    const struct hst_shortage shortage = hst_loader_shortage(service->config.loader);
+    hst_metric_single(out, HST_METRIC_MEMORY_AVAILABLE_BYTES, (double)shortage.available_bytes);
+    hst_metric_single(out, HST_METRIC_MEMORY_RESERVE_BYTES, (double)shortage.reserve_bytes);
+    hst_metric_single(out, HST_METRIC_MEMORY_SHORT, shortage.is_short);
+    hst_metric_single(out, HST_METRIC_MEMORY_PRESSURE_RATIO, shortage.some_avg10 / 100);
+    hst_metric_begin(out, HST_METRIC_GIVEN_BACK_BYTES_TOTAL);
+    hst_metric_sample(out, HST_METRIC_GIVEN_BACK_BYTES_TOTAL, "reason", "pressure", (double)shortage.given_back_bytes);
+    hst_metric_sample(out, HST_METRIC_GIVEN_BACK_BYTES_TOTAL, "reason", "ttl", (double)hst_loader_expired_bytes(service->config.loader));
+}
+
 static double count_loaded(const struct hst_service *service, const struct hst_device *device)
 {
     double count = 0;
@@ -122,6 +134,7 @@ void hst_metrics_write(const struct hst_service *service, struct hst_strbuf *out
     write_hashing(service, out);
     write_cache(service, out);
     write_evictions(service, out);
+    write_shortage(service, out);
     write_devices(service, out);
     write_jobs(service, out);
     write_requests(service, out);

@@ -122,7 +122,17 @@ static void on_decided(void *context, const struct hst_decision *decision)
     hst_service_publish(service, thrash ? "eviction.thrash" : "eviction.decided", hst_view_decision(decision));
 }
 
+static void on_pressure(void *context, const struct hst_shortage *shortage, const struct hst_given_back *gone)
+{
+    struct hst_service *service = ((struct hst_service_slot *)context)->service;
+    if (service == NULL) return;
+    json_t *event = hst_view_shortage(shortage);
+    json_object_set_new(event, "components", hst_jsonx_size(gone->components));
+    json_object_set_new(event, "freed_bytes", hst_jsonx_size(gone->bytes));
+    hst_service_publish(service, "memory.pressure", event);
+}
+
 struct hst_loader_listener hst_service_loader_listener(struct hst_service_slot *slot)
 {
-    return (struct hst_loader_listener){.progress = on_progress, .device_state = on_device_state, .decided = on_decided, .context = slot};
+    return (struct hst_loader_listener){.progress = on_progress, .device_state = on_device_state, .decided = on_decided, .pressure = on_pressure, .context = slot};
 }

@@ -39,7 +39,8 @@ static int show_status(const struct hst_call *call, json_t **ret_data, struct hs
     json_t *ram = json_pack("{s:o, s:o}", "machine_total_bytes", hst_jsonx_size(hst_meminfo_total_bytes()), "machine_free_bytes",
                             hst_jsonx_size(hst_meminfo_headroom_bytes()));
     hst_view_cache_totals(call->service, ram);
-    *ret_data = json_pack("{s:o, s:o}", "ram", ram, "devices", list_devices(call->service));
+    const struct hst_shortage shortage = hst_loader_shortage(call->service->config.loader);
+    *ret_data = json_pack("{s:o, s:o, s:o}", "ram", ram, "devices", list_devices(call->service), "pressure", hst_view_shortage(&shortage));
     return HST_OK;
 }
 

@@ -29,6 +29,8 @@ json_t *hst_view_device(const struct hst_service *service, const struct hst_devi
 json_t *hst_view_scan(const struct hst_scan_status *scan);
 /** Budget and use of the RAM tier, put into `object`. */
 void hst_view_cache_totals(const struct hst_service *service, json_t *object);
+/** How the machine's memory stands: what is available, the reserve, how long tasks wait. */
+json_t *hst_view_shortage(const struct hst_shortage *shortage);
 /** A residency of RAM in words: absent caching cached. */
 const char *hst_view_ram_state(const struct hst_residency *residency);
 /** Details of a failed load: when it is about memory, who fills the RAM tier at this moment; else empty. */

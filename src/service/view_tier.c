@@ -126,6 +126,14 @@ static const char *why_it_stays(const struct hst_service *service, const struct 
     return hst_loader_busy(service->config.loader, held->component) ? "a load works on it" : NULL;
 }
 
+json_t *hst_view_shortage(const struct hst_shortage *shortage)
+{
+    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:b}", "state", shortage->is_short ? "short" : "enough", "available_bytes",
+                     hst_jsonx_size(shortage->available_bytes), "reserve_bytes", hst_jsonx_size(shortage->reserve_bytes), "given_back_bytes",
+                     hst_jsonx_size(shortage->given_back_bytes), "some_avg10", shortage->is_known ? json_real(shortage->some_avg10) : json_null(), "full_avg10",
+                     shortage->is_known ? json_real(shortage->full_avg10) : json_null(), "pressed", shortage->is_pressed, "told_by_kernel", shortage->is_told);
+}
+
 json_t *hst_view_failure_details(const struct hst_service *service, const struct hst_error *error)
 {
     if (error->status != HST_E_OUT_OF_RAM && error->status != HST_E_OUT_OF_DEVICE_MEMORY) return json_object();
