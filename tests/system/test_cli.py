@@ -211,7 +211,9 @@ def test_serve_runs_the_daemon(tmp_path, one_model):
     process = subprocess.Popen([HOIST, "serve", "--models", str(one_model), "--socket", str(tmp_path / "s.sock"), "--state", str(tmp_path / "state"),
                                 "--listen", "off", "--no-workers"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert process.stdout.readline() == f"hoistd ready url=off socket={tmp_path}/s.sock\n"
-    assert "one" in hoist("ls", "--socket", tmp_path / "s.sock").stdout
+    deadline = time.monotonic() + 20  # it is ready before it has scanned
+    while "one" not in hoist("ls", "--socket", tmp_path / "s.sock").stdout:
+        assert time.monotonic() < deadline
     process.terminate()
     assert process.wait(5) == 0
     process.stdout.close()
