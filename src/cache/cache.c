@@ -82,7 +82,7 @@ static uint64_t ask_claims(struct hst_residency *const *residencies, size_t coun
 
 uint64_t hst_cache_together(struct hst_residency *const *residencies, size_t count)
 {
-    return ask_claims(residencies, count, hst_claim_together);
+    return ask_claims(residencies, count, hst_claim_freed);
 }
 
 uint64_t hst_cache_union(struct hst_residency *const *residencies, size_t count)

@@ -137,9 +137,10 @@ int hst_cache_draft(struct hst_cache *cache, const struct hst_component *compone
 uint64_t hst_claim_unref(struct hst_claim *claim);
 /** Bytes that caching the component would charge: what its draft has of its own; without one (NULL) all of its extents, rounded to pages. */
 uint64_t hst_cache_cost(const struct hst_cache *cache, const struct hst_component *component, const struct hst_claim *claim);
-/** Bytes that evicting it would give back: what no other residency has, too. */
+/** Bytes of it that no other residency has, too. */
 uint64_t hst_cache_exclusive(const struct hst_residency *residency);
-/** Bytes that evicting all of these would give back. 0 also without memory to count them. */
+/** Bytes that evicting all of these would give back: what nobody else has, as far as memory of its kind is given back in part. 0 also without memory to count
+ * them. */
 uint64_t hst_cache_together(struct hst_residency *const *residencies, size_t count);
 /** Would a draft have memory in common with it, beyond a page? */
 bool hst_cache_meets(const struct hst_residency *residency, const struct hst_claim *draft);

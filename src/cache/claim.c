@@ -521,13 +521,23 @@ static bool count_uses(struct hst_claim *const *claims, size_t count, const stru
     return true;
 }
 
-/* Bytes that some claims name: those that no other does, those that nobody does yet, or all. */
+static unsigned count_refs(struct hst_claim *const *claims, size_t count, const struct hst_region *region)
+{
+    unsigned refs = 0;
+    for (size_t i = 0; i < count; i++)
+        refs += hst_claim_names(claims[i], region);
+    return refs;
+}
+
+/* Bytes that some claims name: those that go back with them, those that nobody names yet, or all. */
 enum which { ALONE, FRESH, ALL };
 
 static uint64_t together_in(struct hst_claim *const *claims, size_t count, const struct hst_region *region, enum which which)
 {
     struct hst_uses uses = {0};
     uint64_t bytes = 0;
+    if (which == ALONE && count_refs(claims, count, region) == region->refs) return region->used.used_bytes + region->stuck_bytes;
+    if (which == ALONE && !hst_region_gives_back(region)) return 0;
     bool counted = count_uses(claims, count, region, &uses);
     for (size_t i = 0; counted && i + 1 < uses.count; i++) {
         const struct hst_edge *edge = &uses.edges[i];
@@ -555,9 +565,30 @@ static uint64_t sum_together(struct hst_claim *const *claims, size_t count, enum
     return bytes;
 }
 
-uint64_t hst_claim_together(struct hst_claim *const *claims, size_t count)
+uint64_t hst_claim_freed(struct hst_claim *const *claims, size_t count)
 {
     return sum_together(claims, count, ALONE);
+}
+
+int hst_claim_presume(struct hst_claim *claim, struct hst_error *err)
+{
+    HST_TRY(reserve(claim, err));
+    for (size_t i = 0; i < claim->own_count; i++)
+        (void)hst_uses_use(&claim->regions[claim->pieces[i].region]->used, claim->pieces[i].begin, claim->pieces[i].begin + claim->pieces[i].size_bytes);
+    return HST_OK;
+}
+
+static void keep(void *context, uint64_t begin, uint64_t end)
+{
+    (void)context;
+    (void)begin;
+    (void)end;
+}
+
+void hst_claim_forgo(struct hst_claim *claim)
+{
+    for (size_t i = 0; i < claim->own_count; i++)
+        hst_uses_release(&claim->regions[claim->pieces[i].region]->used, claim->pieces[i].begin, claim->pieces[i].begin + claim->pieces[i].size_bytes, keep, NULL);
 }
 
 uint64_t hst_claim_cost_together(struct hst_claim *const *claims, size_t count)

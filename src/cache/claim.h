@@ -88,10 +88,16 @@ bool hst_claim_reads(const struct hst_claim *claim, size_t tensor);
 uint64_t hst_claim_read_bytes(const struct hst_claim *claim, const struct hst_component *component);
 /** Of these, once filled as stored: bytes that were in the page cache before hoist came. */
 uint64_t hst_claim_warm_bytes(const struct hst_claim *claim);
-/** Bytes of these claims that nothing else names. 0 also without memory to count them. */
-uint64_t hst_claim_together(struct hst_claim *const *claims, size_t count);
 /** Bytes that these claims name, each once. 0 also without memory to count them. */
 uint64_t hst_claim_union(struct hst_claim *const *claims, size_t count);
+/** Bytes that would go back to the kernel with these claims: what nothing else names, as far as it can be given back in part. 0 also without
+ * memory to count them. */
+uint64_t hst_claim_freed(struct hst_claim *const *claims, size_t count);
+/** Name what is its own without charging it, while it is planned: what it is going to need is not freed by a victim. HST_E_NOMEM, and then nothing was
+ * named. Undone by hst_claim_forgo. */
+int hst_claim_presume(struct hst_claim *claim, struct hst_error *err);
+/** Undo hst_claim_presume. */
+void hst_claim_forgo(struct hst_claim *claim);
 /** Is the region one of the claim's, named, or read from? */
 bool hst_claim_names(const struct hst_claim *claim, const struct hst_region *region);
 /** Do the two name bytes in common, beyond the page in which one ends and the other begins? */

@@ -64,6 +64,11 @@ static inline bool hst_region_is_file(const struct hst_region *region)
 {
     return region->path != NULL;
 }
+/** Can bytes of it be given back before all of it is? A sealed memfd cannot. */
+static inline bool hst_region_gives_back(const struct hst_region *region)
+{
+    return region->kind == HST_BACKING_PAGE_CACHE || region->kind == HST_BACKING_TMPFS_HUGE;
+}
 /** Name a range once more, for which room was reserved in `used`: the tier is charged for what nobody had named. */
 void hst_region_use(struct hst_region *region, uint64_t begin, uint64_t end);
 /** Take a use back: what is not named any more is given back to the kernel. `drop` = a file's pages are not needed by anybody else. */

@@ -98,8 +98,9 @@ static void print_holders(const json_t *details)
     char size[HST_TERM_TEXT];
     json_array_foreach(json_object_get(details, "holders"), index, holder) {
         const json_t *processes = json_object_get(holder, "holders");
-        fprintf(stderr, "  %s holds %s%s", json_string_value(json_object_get(holder, "component_id")),
-                hst_term_size(json_number_value(json_object_get(holder, "bytes")), size), json_is_true(json_object_get(holder, "pinned")) ? ", pinned" : "");
+        const char *stays = json_string_value(json_object_get(holder, "stays"));
+        fprintf(stderr, "  %s holds %s, %s%s", json_string_value(json_object_get(holder, "component_id")), hst_term_size(json_number_value(json_object_get(holder, "bytes")), size),
+                stays != NULL ? "and stays: " : "and would go", stays != NULL ? stays : "");
         for (size_t i = 0; i < json_array_size(processes); i++)
             fprintf(stderr, "%s%lld", i == 0 ? ", for process " : ", ", json_integer_value(json_object_get(json_array_get(processes, i), "pid")));
         fputc('\n', stderr);

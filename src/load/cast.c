@@ -50,6 +50,13 @@ static bool choose(const struct hst_convert_wish *wish, const struct hst_compone
     return changes;
 }
 
+/* What is there by this name is what is handed out, whichever wish it was made for: named or not, at whatever level. */
+static void take_types_of_held(const struct hst_job_entry *job, const struct hst_component *component, struct hst_recast *recast)
+{
+    const struct hst_residency *held = hst_cache_find_as(job->loader->config.cache, component, recast->precision);
+    if (held != NULL && held->recast != NULL) memcpy(recast->dtypes, held->recast->dtypes, recast->count * sizeof recast->dtypes[0]);
+}
+
 static int cast_part(struct hst_job_entry *job, size_t index, enum hst_dtype dtype, struct hst_error *err)
 {
     const struct hst_component *component = job->view.components[index];
@@ -61,6 +68,7 @@ static int cast_part(struct hst_job_entry *job, size_t index, enum hst_dtype dty
         free(recast);
         return HST_OK;
     }
+    take_types_of_held(job, component, recast);
     part->recast = recast;
     job->view.precisions[index] = recast->precision;
     job->view.total_bytes -= job->view.sizes[index];

@@ -42,10 +42,10 @@ static int add_unload(struct hst_victims *victims, struct hst_plan *plan, struct
     if (grown == NULL) return hst_error_nomem(err);
     plan->device_evictions = grown;
     struct hst_plan_eviction *eviction = &grown[plan->device_eviction_count];
-    *eviction = (struct hst_plan_eviction){.candidate = next_candidate(victims), .device_id = loaded->view.device->id, .bytes = loaded->view.device_bytes, .value = with->value};
+    *eviction = (struct hst_plan_eviction){.candidate = next_candidate(victims), .device_id = loaded->view.device->id, .bytes = loaded->view.device_bytes, .value = with->value, .follows = true};
     eviction->component_id = strdup(with->component_id);
     if (eviction->component_id == NULL) return hst_error_nomem(err);
-    snprintf(eviction->reason, sizeof eviction->reason, "%s holds it by its RAM, which goes", loaded->view.device->id);
+    snprintf(eviction->reason, sizeof eviction->reason, "the device uses it in RAM, which goes");
     victims->device[eviction->candidate] = loaded;
     plan->device_eviction_count++;
     return HST_OK;
@@ -81,7 +81,7 @@ struct hst_decision *hst_consequences_record(const struct hst_job_entry *job, co
     snprintf(record->model_id, sizeof record->model_id, "%s", job->view.model->id);
     snprintf(record->reason, sizeof record->reason, "%s", eviction->reason);
     snprintf(record->policy, sizeof record->policy, "%s", job->plan.policy);
-    for (size_t i = 0; i < rivals->count; i++) {
+    for (size_t i = 0; !eviction->follows && i < rivals->count; i++) {
         struct hst_decision_rival *rival = &record->rivals[record->rival_count++];
         snprintf(rival->component_id, sizeof rival->component_id, "%s", rivals->items[i].component_id != NULL ? rivals->items[i].component_id : "");
         rival->value = rivals->items[i].value;

@@ -1,6 +1,7 @@
 /* The facts that a plan is made of: what is there, what is missing, and whom nobody would miss. */
 #include "base/checked.h"
 #include "base/cleanup.h"
+#include "cache/claim.h"
 #include "load/internal.h"
 #include "load/limits.h"
 #include "os/clock.h"
@@ -130,9 +131,9 @@ static size_t gather_ram(const struct hst_loader *loader, struct gathering *gath
     for (struct hst_residency *residency; (residency = hst_cache_next(loader->config.cache, &cursor));) {
         if (!hst_facts_evictable(loader, residency)) continue;
         gathering->victims.ram[count] = residency;
-        bool expired = hst_giveback_is_due(loader, residency);
-        gathering->ram[count++] = hst_facts_candidate(loader, residency->component, hst_cache_exclusive(residency), residency->last_used_seq, residency->fill_ns);
-        gathering->ram[count - 1].expired = expired;
+        gathering->ram[count] = hst_facts_candidate(loader, residency->component, hst_cache_together(&residency, 1), residency->last_used_seq, residency->fill_ns);
+        gathering->ram[count].memory = (unsigned)count + 1;
+        gathering->ram[count++].expired = hst_giveback_is_due(loader, residency);
     }
     group_ram(gathering, count);
     return count;
@@ -144,6 +145,14 @@ static uint64_t reload_of(const struct hst_loaded_entry *entry)
     return entry->view.device->ops->references_ram ? entry->view.residency->fill_ns : 0;
 }
 
+/* The number of the RAM candidate that it is, or 0. */
+static unsigned memory_of(const struct gathering *gathering, const struct hst_residency *residency)
+{
+    for (unsigned i = 0; gathering->victims.ram[i] != NULL; i++)
+        if (gathering->victims.ram[i] == residency) return i + 1;
+    return 0;
+}
+
 static size_t gather_device(const struct hst_job_entry *job, struct gathering *gathering)
 {
     const struct hst_loader *loader = job->loader;
@@ -152,8 +161,9 @@ static size_t gather_device(const struct hst_job_entry *job, struct gathering *g
         struct hst_loaded_entry *entry = loader->loaded[i];
         if (entry->view.device != job->view.device || !hst_loaded_evictable(loader, entry)) continue;
         gathering->victims.device[count] = entry;
-        gathering->device[count++] = hst_facts_candidate(loader, entry->view.component, entry->view.device_bytes, entry->view.last_used_seq, reload_of(entry));
-        gathering->device[count - 1].expired = entry->view.residency != NULL && hst_giveback_is_due(loader, entry->view.residency);
+        gathering->device[count] = hst_facts_candidate(loader, entry->view.component, entry->view.device_bytes, entry->view.last_used_seq, reload_of(entry));
+        gathering->device[count].memory = memory_of(gathering, entry->view.residency);
+        gathering->device[count++].expired = entry->view.residency != NULL && hst_giveback_is_due(loader, entry->view.residency);
     }
     return count;
 }
@@ -174,7 +184,6 @@ static int plan(struct hst_job_entry *job, struct gathering *gathering, struct h
     const struct hst_loader *loader = job->loader;
     const struct hst_device *device = job->view.device;
     struct hst_cache_stats stats = hst_cache_stats(loader->config.cache);
-    HST_TRY(hst_outlook_all(job, err));
     HST_TRY(gathering_init(gathering, job, err));
     gather_items(job, gathering->items);
     struct hst_plan_facts facts = {.items = gathering->items,
@@ -189,11 +198,39 @@ static int plan(struct hst_job_entry *job, struct gathering *gathering, struct h
     return hst_consequences_add(job, &gathering->victims, ret_plan, err);
 }
 
+/* What the job's first parts are going to name is not theirs any more. */
+static void forgo(struct hst_job_entry *job, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (job->parts[i].claim != NULL) hst_claim_forgo(job->parts[i].claim);
+}
+
+/* On failure nothing is presumed. */
+static int presume(struct hst_job_entry *job, struct hst_error *err)
+{
+    for (size_t i = 0; i < job->view.component_count; i++) {
+        if (job->parts[i].claim == NULL || hst_claim_presume(job->parts[i].claim, err) == HST_OK) continue;
+        forgo(job, i);
+        return HST_E_NOMEM;
+    }
+    return HST_OK;
+}
+
+/* Plan while what the job is going to name is named already: a victim that has it too does not free it. */
+static int plan_presuming(struct hst_job_entry *job, struct gathering *gathering, struct hst_plan *ret_plan, struct hst_error *err)
+{
+    HST_TRY(presume(job, err));
+    int status = plan(job, gathering, ret_plan, err);
+    forgo(job, job->view.component_count);
+    return status;
+}
+
 int hst_facts_plan(struct hst_job_entry *job, struct hst_plan *ret_plan, struct hst_victims *ret_victims, struct hst_error *err)
 {
     struct gathering gathering = {0};
     struct hst_plan made = {0};
-    int status = plan(job, &gathering, &made, err);
+    int status = hst_outlook_all(job, err);
+    if (status == HST_OK) status = plan_presuming(job, &gathering, &made, err);
     if (status == HST_OK) {
         *ret_plan = made;
         *ret_victims = gathering.victims;

@@ -371,7 +371,8 @@ static void note_return(struct hst_job_entry *job, size_t index)
 {
     const struct hst_loader_listener *listener = &job->loader->config.listener;
     const struct hst_part *part = &job->parts[index];
-    const char *device_id = part->reserved ? "" : part->ready != NULL ? job->view.device->id : NULL;
+    bool copied = part->ready != NULL && !job->view.device->ops->references_ram; /* else it took no time */
+    const char *device_id = part->reserved ? "" : copied ? job->view.device->id : NULL;
     if (device_id == NULL) return;
     const struct hst_decision *decision = hst_decisions_reloaded(&job->loader->decisions, job->view.components[index]->id, device_id, hst_clock_wall_ns());
     if (decision != NULL && listener->decided != NULL) listener->decided(listener->context, decision);

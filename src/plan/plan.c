@@ -25,6 +25,7 @@ static uint64_t room_left(const struct hst_plan_room *room)
 struct going {
     const struct need *need;
     bool *taken;        /* one a candidate */
+    bool *follows;      /* one a candidate: taken because its RAM goes */
     size_t *left_of;    /* members of a group that stay, by its number */
     uint64_t room;      /* bytes free when all that is taken has gone */
 };
@@ -43,8 +44,9 @@ static void take(struct going *going, size_t index, bool back)
 static int begin_going(const struct need *need, struct going *going, struct hst_error *err)
 {
     size_t count = need->room->candidate_count;
-    *going = (struct going){.need = need, .room = room_left(need->room), .taken = calloc(count + 1, sizeof *going->taken), .left_of = calloc(count + 2, sizeof *going->left_of)};
-    if (going->taken == NULL || going->left_of == NULL) return hst_error_nomem(err);
+    *going = (struct going){.need = need, .room = room_left(need->room), .taken = calloc(count + 1, sizeof *going->taken), .follows = calloc(count + 1, sizeof *going->follows),
+                             .left_of = calloc(count + 2, sizeof *going->left_of)};
+    if (going->taken == NULL || going->follows == NULL || going->left_of == NULL) return hst_error_nomem(err);
     for (size_t i = 0; i < count; i++)
         going->left_of[need->room->candidates[i].group]++;
     return HST_OK;
@@ -53,6 +55,7 @@ static int begin_going(const struct need *need, struct going *going, struct hst_
 static void end_going(struct going *going)
 {
     free(going->taken);
+    free(going->follows);
     free(going->left_of);
 }
 
@@ -71,14 +74,18 @@ static int refuse(const struct going *going, struct hst_error *err)
     return need->status;
 }
 
-static void note(struct hst_plan_eviction *eviction, const struct need *need, const struct hst_plan_policy *policy, size_t index)
+static void note(struct hst_plan_eviction *eviction, const struct going *going, const struct hst_plan_policy *policy, size_t index)
 {
-    const struct hst_plan_candidate *candidate = &need->room->candidates[index];
+    const struct hst_plan_candidate *candidate = &going->need->room->candidates[index];
     eviction->candidate = index;
     eviction->component_id = strdup(candidate->component_id);
     eviction->bytes = candidate->bytes;
     eviction->value = hst_plan_value(policy, candidate);
-    hst_plan_explain(policy, candidate, eviction->reason, sizeof eviction->reason);
+    eviction->follows = going->follows[index];
+    if (eviction->follows)
+        snprintf(eviction->reason, sizeof eviction->reason, "the device uses it in RAM, which goes");
+    else
+        hst_plan_explain(policy, candidate, eviction->reason, sizeof eviction->reason);
 }
 
 /* Take the first in order until there is room; then leave, from the most valuable on, what is not needed after all. */
@@ -86,10 +93,11 @@ static int choose(struct going *going, const size_t *order, struct hst_error *er
 {
     const struct need *need = going->need;
     size_t count = need->room->candidate_count, taken = 0;
-    while (going->room < need->bytes && taken < count)
-        take(going, order[taken++], false);
+    for (; going->room < need->bytes && taken < count; taken++)
+        if (!going->follows[order[taken]]) take(going, order[taken], false);
     if (going->room < need->bytes) return refuse(going, err);
     for (size_t i = taken; i > 0; i--) {
+        if (going->follows[order[i - 1]]) continue;
         take(going, order[i - 1], true);
         if (going->room < need->bytes) take(going, order[i - 1], false);
     }
@@ -120,7 +128,7 @@ static int list(const struct going *going, const struct hst_plan_policy *policy,
     *choice.evictions = evictions;
     for (size_t i = 0; i < need->room->candidate_count; i++) {
         if (going->taken[order[i]])
-            note(&evictions[(*choice.count)++], need, policy, order[i]);
+            note(&evictions[(*choice.count)++], going, policy, order[i]);
         else
             note_rival(choice.rivals, policy, &need->room->candidates[order[i]]);
     }
@@ -129,12 +137,37 @@ static int list(const struct going *going, const struct hst_plan_policy *policy,
     return HST_OK;
 }
 
-static int make_room(const struct need *need, const struct hst_plan_policy *policy, struct choice choice, struct hst_error *err)
+static bool goes(const struct hst_plan *plan, const struct hst_plan_room *ram, unsigned memory)
+{
+    for (size_t i = 0; i < plan->ram_eviction_count; i++)
+        if (ram->candidates[plan->ram_evictions[i].candidate].memory == memory) return true;
+    return false;
+}
+
+/* What leaves the device, because RAM that it uses goes. @return how many do */
+static size_t follow(struct going *going, const struct hst_plan *plan, const struct hst_plan_room *ram)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < going->need->room->candidate_count; i++) {
+        unsigned memory = going->need->room->candidates[i].memory;
+        if (memory == 0 || !goes(plan, ram, memory)) continue;
+        take(going, i, false);
+        going->follows[i] = true;
+        count++;
+    }
+    return count;
+}
+
+/* `plan` is that of RAM, when it is made for what uses it. */
+static int make_room(const struct need *need, const struct hst_plan_facts *facts, const struct hst_plan *plan, struct choice choice, struct hst_error *err)
 {
     HST_AUTO(hst_freep) size_t *order = NULL;
     HST_AUTO(end_going) struct going going = {0};
-    if (room_left(need->room) >= need->bytes) return HST_OK;
+    const struct hst_plan_policy *policy = facts->policy != NULL ? facts->policy : hst_plan_policy_default();
+    bool alone = plan == NULL || plan->ram_eviction_count == 0;
+    if (alone && room_left(need->room) >= need->bytes) return HST_OK;
     HST_TRY(begin_going(need, &going, err));
+    if (!alone && follow(&going, plan, &facts->ram) == 0 && room_left(need->room) >= need->bytes) return HST_OK;
     HST_TRY(hst_plan_rank(policy, need->room->candidates, need->room->candidate_count, &order, err));
     HST_TRY(choose(&going, order, err));
     return list(&going, policy, order, choice, err);
@@ -151,16 +184,15 @@ static int add_up(const struct hst_plan_facts *facts, struct hst_plan *plan, str
 
 static int fill_in(const struct hst_plan_facts *facts, struct hst_plan *plan, struct hst_error *err)
 {
-    const struct hst_plan_policy *policy = facts->policy != NULL ? facts->policy : hst_plan_policy_default();
     HST_TRY(add_up(facts, plan, err));
     const struct need ram = {&facts->ram, plan->ram_bytes, HST_E_OUT_OF_RAM, "RAM"};
     const struct need device = {&facts->device, plan->device_bytes, HST_E_OUT_OF_DEVICE_MEMORY, "device"};
     plan->batch_of = calloc(facts->item_count + 1, sizeof *plan->batch_of);
     if (plan->batch_of == NULL) return hst_error_nomem(err);
     HST_TRY(hst_batches_make(facts->items, facts->item_count, plan->batch_of, &plan->batch_count, err));
-    plan->policy = policy->name;
-    HST_TRY(make_room(&ram, policy, (struct choice){&plan->ram_evictions, &plan->ram_eviction_count, &plan->ram_rivals}, err));
-    return make_room(&device, policy, (struct choice){&plan->device_evictions, &plan->device_eviction_count, &plan->device_rivals}, err);
+    plan->policy = (facts->policy != NULL ? facts->policy : hst_plan_policy_default())->name;
+    HST_TRY(make_room(&ram, facts, NULL, (struct choice){&plan->ram_evictions, &plan->ram_eviction_count, &plan->ram_rivals}, err));
+    return make_room(&device, facts, plan, (struct choice){&plan->device_evictions, &plan->device_eviction_count, &plan->device_rivals}, err);
 }
 
 int hst_plan_make(const struct hst_plan_facts *facts, struct hst_plan *ret_plan, struct hst_error *err)

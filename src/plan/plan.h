@@ -41,6 +41,7 @@ struct hst_plan_eviction {
     uint64_t bytes;           /**< it frees */
     double value;             /**< what it was worth to the policy */
     char reason[200];         /**< sentence for people */
+    bool follows;             /**< it was not chosen: it leaves a device because its RAM goes */
 };
 
 /** One that stays, though it could have gone. */

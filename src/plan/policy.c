@@ -93,10 +93,12 @@ int hst_plan_rank(const struct hst_plan_policy *policy, const struct hst_plan_ca
     return HST_OK;
 }
 
-/* "3 h", "12 min", "4 s". */
+/* "3 h", "12 min", "4 s", "7 ms". */
 static void write_time(double seconds, char *text, size_t size)
 {
-    if (seconds < 120)
+    if (seconds < 1)
+        snprintf(text, size, "%.0f ms", seconds * 1e3);
+    else if (seconds < 120)
         snprintf(text, size, "%.0f s", seconds);
     else if (seconds < 7200)
         snprintf(text, size, "%.0f min", seconds / 60);
@@ -106,9 +108,10 @@ static void write_time(double seconds, char *text, size_t size)
 
 void hst_plan_explain(const struct hst_plan_policy *policy, const struct hst_plan_candidate *candidate, char *text, size_t size)
 {
-    char idle[24], cost[48] = "";
+    char idle[24], time[24], cost[48] = "";
     write_time(candidate->idle_s, idle, sizeof idle);
-    if (candidate->reload_ns > 0) snprintf(cost, sizeof cost, ", %.2g s to bring back", (double)candidate->reload_ns / 1e9);
+    write_time(fmax(1e-3, (double)candidate->reload_ns / 1e9), time, sizeof time);
+    if (candidate->reload_ns > 0) snprintf(cost, sizeof cost, ", comes back in %s", time);
     const char *first = candidate->expired ? "its time to live is over" : "nobody holds it";
-    snprintf(text, size, "%s: not used for %s, %.1f uses of late%s; first to go by %s", first, idle, candidate->heat, cost, policy->name);
+    snprintf(text, size, "%s: not used for %s, %.1f uses of late%s; worth least to %s", first, idle, candidate->heat, cost, policy->name);
 }

@@ -18,6 +18,7 @@ struct hst_plan_candidate {
     bool expired;             /**< its time is over: it goes before all others */
     unsigned group;           /**< candidates of one number (not 0) share memory */
     uint64_t joint_bytes;     /**< what all of its group free together beyond the sum of their bytes */
+    unsigned memory;          /**< number (not 0) of the memory that it is in RAM; of a device: that it references there, and leaves the device with */
 };
 
 /** An eviction policy. */

@@ -1,5 +1,5 @@
-/* Random loads in several precisions, unloads, evictions, pins, leases that end at any time, cancelled and failing jobs, files that are replaced,
- * sharing and compaction, against a model of the system: budgets are never exceeded, what is charged is exactly the pages that somebody names,
+/* Random loads in several precisions, dry runs before loads, unloads, evictions, pins, leases that end at any time, cancelled and failing jobs, files that are replaced,
+ * sharing and compaction, against a model of the system: budgets are never exceeded, a load does what its dry run said, what is charged is exactly the pages that somebody names,
  * tensors are those of their file bit for bit, and at the end everything is given back.
  *
  * Half of the runs have a keeper, and hoistd "ends" now and then: the next one has everything again, charged to the byte.
@@ -67,7 +67,7 @@ static struct world {
     struct client clients[LEASES];
     bool scanned;
     uint64_t random;
-    size_t done, failed, moved, taken_over;
+    size_t done, failed, moved, foreseen, taken_over;
 } world;
 
 static uint32_t roll(uint32_t sides)
@@ -352,17 +352,120 @@ static struct hst_residency *any_residency(void)
     return count > 0 ? &world.cache->sorted[roll((uint32_t)count)]->view : NULL;
 }
 
-static void load(void)
+/* Something to load. `role` is to live as long as the wish. */
+static bool make_wish(struct hst_load_request *ret_wish, const char **role)
 {
     static const char *const precisions[] = {NULL, NULL, NULL, "bf16", "fp16", "fp8_e5m2"};
     static const char *const levels[] = {"speed", "balanced", "memory"};
     struct hst_model *model = any_model();
+    if (model == NULL) return false;
+    *role = model->components[roll((uint32_t)model->component_count)].role;
+    *ret_wish = (struct hst_load_request){.model = model, .device = roll(2) ? world.device : NULL, .precision = precisions[roll(6)], .optimization_level = levels[roll(3)], .pin = roll(12) == 0};
+    if (roll(2)) ret_wish->roles = role, ret_wish->role_count = 1;
+    return true;
+}
+
+static void load(void)
+{
+    struct hst_load_request request;
     struct hst_job *job;
-    if (model == NULL) return;
-    const char *role = model->components[roll((uint32_t)model->component_count)].role;
-    struct hst_load_request request = {.model = model, .device = roll(2) ? world.device : NULL, .precision = precisions[roll(6)], .optimization_level = levels[roll(3)], .pin = roll(12) == 0};
-    if (roll(2)) request.roles = &role, request.role_count = 1;
-    (void)hst_loader_start(world.loader, &request, on_end, NULL, &job, NULL);
+    const char *role;
+    if (make_wish(&request, &role)) (void)hst_loader_start(world.loader, &request, on_end, NULL, &job, NULL);
+}
+
+/* ---- what a dry run foresees ---- */
+
+static struct {
+    bool ended;
+    int status;
+    uint64_t read, ram, freed, device, unloaded;
+    size_t evictions;
+} foreseen;
+
+static uint64_t sum_of(const struct hst_plan_eviction *evictions, size_t count)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < count; i++)
+        bytes += evictions[i].bytes;
+    return bytes;
+}
+
+static void on_foreseen(void *context, const struct hst_job *job)
+{
+    const struct hst_plan *plan = job->plan;
+    (void)context;
+    foreseen.ended = true;
+    foreseen.status = job->error.status;
+    foreseen.read = hst_plan_amount_total(&job->read);
+    foreseen.ram = plan->ram_bytes;
+    foreseen.device = plan->device_bytes;
+    foreseen.freed = sum_of(plan->ram_evictions, plan->ram_eviction_count);
+    foreseen.unloaded = sum_of(plan->device_evictions, plan->device_eviction_count);
+    foreseen.evictions = plan->ram_eviction_count + plan->device_eviction_count;
+}
+
+/* What can change. */
+struct figures {
+    uint64_t used, filled, reserved, decisions;
+    bool ended;
+};
+
+static struct figures count_all(void)
+{
+    struct hst_cache_stats stats = hst_cache_stats(world.cache);
+    return (struct figures){stats.used_bytes, stats.filled_bytes, world.device->reserved_bytes, world.loader->decisions.last_id, false};
+}
+
+static void on_done_as_foreseen(void *context, const struct hst_job *job)
+{
+    struct figures *before = context, now = count_all();
+    assert_int_equal(job->error.status, foreseen.status);
+    before->ended = true;
+    world.foreseen++;
+    if (job->error.status < 0) return;
+    assert_int_equal(job->replans, 0);
+    assert_int_equal(now.filled - before->filled, foreseen.read);
+    assert_int_equal(now.decisions - before->decisions, foreseen.evictions);
+    assert_int_equal(now.reserved + foreseen.unloaded, before->reserved + foreseen.device);
+    assert_int_equal(now.used + foreseen.freed, before->used + foreseen.ram);
+}
+
+/* A dry run, and the load at once after it. */
+static void foresee_load(const struct hst_load_request *request)
+{
+    struct figures before = count_all();
+    struct hst_job *job;
+    foreseen.ended = false;
+    if (hst_loader_dry_run(world.loader, request, on_foreseen, NULL, NULL) < 0) return;
+    while (!foreseen.ended)
+        uv_run(&world.loop, UV_RUN_ONCE);
+    struct figures after = count_all();
+    assert_int_equal(after.used, before.used);
+    assert_int_equal(hst_loader_start(world.loader, request, on_done_as_foreseen, &before, &job, NULL), HST_OK);
+    while (!before.ended)
+        uv_run(&world.loop, UV_RUN_ONCE);
+}
+
+static bool is_hashing(void)
+{
+    const char *state = hst_catalog_hash_status(world.catalog).state;
+    return strcmp(state, "running") == 0 || strcmp(state, "queued") == 0;
+}
+
+/* They agree, if nothing else happens. */
+static void foresee(void)
+{
+    struct hst_load_request request;
+    const char *role;
+    settle();
+    while (is_hashing())
+        turn(1);
+    turn(30);
+    uv_timer_stop(&world.loader->rearrange_timer);
+    settle();
+    memset(world.loader->inject, 0, sizeof world.loader->inject);
+    if (make_wish(&request, &role)) foresee_load(&request);
+    hst_rearrange_share_soon(world.loader);
 }
 
 static void unload(void)
@@ -513,7 +616,7 @@ static void restart(void)
     check_charge();
 }
 
-static void (*const steps[])(void) = {load, load, load, load, unload, evict, pin, lease, lease, leave, look, cancel, inject, hash, rearrange, replace, wait_a_little,
+static void (*const steps[])(void) = {load, load, load, load, foresee, unload, evict, pin, lease, lease, leave, look, cancel, inject, hash, rearrange, replace, wait_a_little,
                                       wait_a_little, wait_a_little, settle, restart};
 
 static void end(void)
@@ -571,8 +674,8 @@ static void run(const char *backing, bool kept, uint64_t seed)
         if (i % 25 == 0) check_charge();
     }
     check_charge();
-    print_message("%s, seed %llu: %llu steps, %zu loads done, %zu failed, %zu components moved, %zu taken over\n", backing != NULL ? backing : "by rule", (unsigned long long)seed,
-                  (unsigned long long)count, world.done, world.failed, world.moved, world.taken_over);
+    print_message("%s, seed %llu: %llu steps, %zu loads done, %zu failed, %zu foreseen, %zu components moved, %zu taken over\n", backing != NULL ? backing : "by rule",
+                  (unsigned long long)seed, (unsigned long long)count, world.done, world.failed, world.foreseen, world.moved, world.taken_over);
     end();
     assert_int_equal(count_fds(), fds);
 }

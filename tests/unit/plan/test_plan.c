@@ -69,6 +69,30 @@ static void the_least_recently_used_goes_first_and_no_more_than_needed(void **st
     hst_plan_fini(&plan);
 }
 
+static void what_leaves_the_device_with_its_ram_is_counted_before_anything_is_chosen(void **state)
+{
+    struct hst_plan_candidate ram[] = {{"a", 10, .last_used_seq = 1, .memory = 1}, {"b", 10, .last_used_seq = 2, .memory = 2}};
+    struct hst_plan_candidate device[] = {{"c", 10, .last_used_seq = 1}, {"a", 10, .last_used_seq = 5, .memory = 1}};
+    struct hst_plan_item wanted = item("x", NULL, 0);
+    struct hst_plan_facts facts = {.items = &wanted, .item_count = 1, .ram = {20, 20, ram, 2}, .device = {20, 20, device, 2}, .policy = hst_plan_policy_find("lru")};
+    struct hst_plan plan;
+    (void)state;
+    assert_int_equal(hst_plan_make(&facts, &plan, NULL), 0);
+    assert_int_equal(plan.ram_eviction_count, 1);
+    assert_int_equal(plan.device_eviction_count, 1); /* c stays: a makes the room, and would go in any case */
+    assert_string_equal(plan.device_evictions[0].component_id, "a");
+    assert_true(plan.device_evictions[0].follows && !plan.ram_evictions[0].follows);
+    hst_plan_fini(&plan);
+    facts.device.used_bytes = 0; /* it goes even where there is room */
+    assert_int_equal(hst_plan_make(&facts, &plan, NULL), 0);
+    assert_int_equal(plan.device_eviction_count, 1);
+    hst_plan_fini(&plan);
+    facts.ram.used_bytes = 0;
+    assert_int_equal(hst_plan_make(&facts, &plan, NULL), 0);
+    assert_int_equal(plan.device_eviction_count, 0);
+    hst_plan_fini(&plan);
+}
+
 static void no_room_at_all_is_refused_with_figures(void **state)
 {
     struct hst_plan_candidate candidate = {"x", 4, 1, 0};
@@ -105,7 +129,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(items_without_dependencies_load_at_once), cmocka_unit_test(a_dependant_comes_a_batch_later),
         cmocka_unit_test(a_circle_is_refused), cmocka_unit_test(the_least_recently_used_goes_first_and_no_more_than_needed),
-        cmocka_unit_test(no_room_at_all_is_refused_with_figures), cmocka_unit_test(sizes_that_overflow_are_refused),
+        cmocka_unit_test(no_room_at_all_is_refused_with_figures),
+        cmocka_unit_test(what_leaves_the_device_with_its_ram_is_counted_before_anything_is_chosen), cmocka_unit_test(sizes_that_overflow_are_refused),
         cmocka_unit_test(a_policy_is_found_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
