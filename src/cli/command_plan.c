@@ -169,7 +169,7 @@ static void print_decision(const json_t *row)
     const json_t *rivals = json_object_get(row, "rivals");
     printf("%s  %s%s%s left %s", hst_talk_text(row, "at"), hst_term_style(stdout, HST_STYLE_BOLD), hst_talk_text(row, "component_id"), hst_term_plain(stdout),
            device != NULL ? device : "RAM");
-    if (model != NULL) printf(" for %s", hst_talk_text(row, "model_id"));
+    if (model != NULL) printf(" to make room for %s", hst_talk_text(row, "model_id"));
     printf(", which freed %s: %s\n", size_of(row, "bytes", size), hst_talk_text(row, "reason"));
     if (json_array_size(rivals) > 0) printf("    the next would have been %s\n", hst_talk_text(json_array_get(rivals, 0), "component_id"));
     if (json_is_true(json_object_get(row, "thrash")))

@@ -7,7 +7,7 @@
 
 const char *hst_decision_cause_name(enum hst_decision_cause cause)
 {
-    static const char *const names[HST_CAUSE_COUNT] = {"room", "asked"};
+    static const char *const names[HST_CAUSE_COUNT] = {"room", "pressure", "ttl", "asked"};
     return names[cause];
 }
 
@@ -42,7 +42,8 @@ const struct hst_decision *hst_decisions_reloaded(struct hst_decisions *decision
     for (const struct hst_decision *at; (at = hst_decisions_next(decisions, &cursor));) {
         if (!is_of(at, component_id, device_id)) continue;
         bool soon = now_wall_ns - at->at_wall_ns < HST_THRASH_SECONDS * INT64_C(1000000000);
-        if (!soon || at->cause == HST_CAUSE_ASKED || at->reloaded_wall_ns != 0) return NULL;
+        bool decided = at->cause == HST_CAUSE_ROOM || at->cause == HST_CAUSE_PRESSURE;
+        if (!soon || !decided || at->reloaded_wall_ns != 0) return NULL;
         struct hst_decision *decision = &decisions->ring[at->id % HST_DECISIONS_KEPT];
         decision->reloaded_wall_ns = now_wall_ns;
         decisions->thrash_count++;

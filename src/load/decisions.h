@@ -11,9 +11,11 @@
 
 /** What made it go. */
 enum hst_decision_cause {
-    HST_CAUSE_ROOM,  /**< a load needed the room */
-    HST_CAUSE_ASKED, /**< somebody asked for it */
-    HST_CAUSE_COUNT, /**< number of causes */
+    HST_CAUSE_ROOM,     /**< a load needed the room */
+    HST_CAUSE_PRESSURE, /**< the machine ran short of memory */
+    HST_CAUSE_TTL,      /**< its time to live was over */
+    HST_CAUSE_ASKED,    /**< somebody asked for it */
+    HST_CAUSE_COUNT,    /**< number of causes */
 };
 
 /** One that stayed though it could have gone. */
@@ -49,13 +51,13 @@ struct hst_decisions {
     uint64_t thrash_count;              /**< brought back too soon, since start */
 };
 
-/** Name of a cause: room asked. */
+/** Name of a cause: room pressure ttl asked. */
 const char *hst_decision_cause_name(enum hst_decision_cause cause);
 /** Write a record; its id and time are filled in. @return it, or NULL without memory */
 const struct hst_decision *hst_decisions_note(struct hst_decisions *decisions, const struct hst_decision *decision);
 /** Records, newest first: start with *cursor = 0; NULL at the end. */
 const struct hst_decision *hst_decisions_next(const struct hst_decisions *decisions, size_t *cursor);
-/** It was brought back ("" = into RAM). @return the record of its eviction when a load caused that a short while ago and it is not marked yet: it is now;
+/** It was brought back ("" = into RAM). @return the record of its eviction when it was for want of room or memory, a short while ago, and is not marked yet: it is now;
  * else NULL */
 const struct hst_decision *hst_decisions_reloaded(struct hst_decisions *decisions, const char *component_id, const char *device_id, int64_t now_wall_ns);
 /** Free what it holds. */

@@ -5,6 +5,7 @@
 #include "load/pressure.h"
 #include "os/clock.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* Seconds for which it stays without being used; negative = as long as there is room. */
@@ -21,13 +22,27 @@ bool hst_giveback_is_due(const struct hst_loader *loader, const struct hst_resid
     return ttl >= 0 && residency->leases == 0 && hst_clock_ms_since(residency->idle_since_ns) >= (double)ttl * 1e3;
 }
 
+/* Why it goes. */
+static struct hst_decision decide(const struct hst_residency *residency, enum hst_decision_cause cause)
+{
+    struct hst_decision record = {.cause = cause};
+    snprintf(record.component_id, sizeof record.component_id, "%s", residency->component->id);
+    snprintf(record.reason, sizeof record.reason, "nobody holds it, and %s; not used for %.0f s",
+             cause == HST_CAUSE_TTL ? "its time to live is over" : "the machine runs short of memory", hst_clock_ms_since(residency->idle_since_ns) / 1e3);
+    return record;
+}
+
 /* Take what is not pinned and not leased off the devices that reference it, and out of RAM. @return is it gone? */
-static bool give_back(struct hst_loader *loader, struct hst_residency *residency, uint64_t *ret_freed_bytes)
+static bool give_back(struct hst_loader *loader, struct hst_residency *residency, enum hst_decision_cause cause, uint64_t *ret_freed_bytes)
 {
     if (!hst_facts_evictable(loader, residency)) return false;
+    struct hst_decision record = decide(residency, cause);
     for (size_t i = loader->loaded_count; i > 0; i--)
         if (loader->loaded[i - 1]->view.residency == residency) hst_loader_unload(loader, &loader->loaded[i - 1]->view, NULL, NULL);
-    return hst_cache_evict(loader->config.cache, residency, ret_freed_bytes, NULL) == HST_OK;
+    if (hst_cache_evict(loader->config.cache, residency, ret_freed_bytes, NULL) < 0) return false;
+    record.bytes = *ret_freed_bytes;
+    hst_loader_note_eviction(loader, &record);
+    return true;
 }
 
 static void on_time(uv_timer_t *timer)
@@ -36,7 +51,7 @@ static void on_time(uv_timer_t *timer)
     size_t cursor = 0;
     for (struct hst_residency *held; (held = hst_cache_next(loader->config.cache, &cursor));) {
         uint64_t freed = 0;
-        if (hst_giveback_is_due(loader, held) && give_back(loader, held, &freed)) cursor--;
+        if (hst_giveback_is_due(loader, held) && give_back(loader, held, HST_CAUSE_TTL, &freed)) cursor--;
         loader->expired_bytes += freed;
     }
 }
@@ -80,7 +95,7 @@ struct hst_given_back hst_giveback_run(struct hst_loader *loader, uint64_t wante
     if (fill_queue(loader, &queue, NULL) < 0) return gone; /* the next look tries again */
     for (size_t i = 0; i < queue.count && gone.bytes < wanted_bytes && gone.components < most; i++) {
         uint64_t freed = 0;
-        gone.components += give_back(loader, queue.held[queue.order[i]], &freed);
+        gone.components += give_back(loader, queue.held[queue.order[i]], HST_CAUSE_PRESSURE, &freed);
         gone.bytes += freed;
     }
     return gone;

@@ -118,7 +118,8 @@ static void on_decided(void *context, const struct hst_decision *decision)
     bool thrash = decision->reloaded_wall_ns != 0;
     double seconds = (double)(decision->reloaded_wall_ns - decision->at_wall_ns) / 1e9;
     if (service == NULL) return;
-    if (thrash) hst_log(HST_LOG_WARN, "service", "%s was evicted for %s and is back after %.0f s: what is used takes more room than there is", decision->component_id, decision->model_id, seconds);
+    if (thrash) hst_log(HST_LOG_WARN, "service", "%s was evicted for %s and is back after %.0f s: what is used takes more room than there is", decision->component_id,
+                        decision->model_id[0] != '\0' ? decision->model_id : "want of memory", seconds);
     hst_service_publish(service, thrash ? "eviction.thrash" : "eviction.decided", hst_view_decision(decision));
 }
 

@@ -242,3 +242,40 @@ def test_dry_runs_wait_for_nobody_and_are_no_jobs(start, library):
     plan = plan_of(daemon, model_id="huge")
     assert {row["action"] for row in plan["components"]} <= {"wait", "none", "read"} and time.monotonic() - began < 5
     assert len(daemon.data("GET", "/api/model/jobs")["jobs"]) == 1
+
+
+def test_what_goes_because_its_time_is_over_is_recorded_too(start, library):
+    daemon = start(library)
+    daemon.data("PUT", "/api/models/small/config", {"ttl_seconds": 0})
+    daemon.data("POST", "/api/model/load", {"model_id": "small"})
+    deadline = time.monotonic() + 20
+    while not (records := decisions(daemon)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert (records[0]["cause"], records[0]["component_id"], records[0]["policy"]) == ("ttl", "small:model", None) and records[0]["bytes"] > MIB
+    daemon.data("POST", "/api/model/load", {"model_id": "small"})
+    assert daemon.data("GET", "/api/model/decisions")["thrash_count"] == 0
+
+
+def test_a_precision_that_is_configured_is_planned_with(start, library):
+    daemon = start(library)
+    daemon.data("PUT", "/api/models/small/config", {"precision": "fp8"})
+    assert check(daemon, model_id="small")["components"][0]["precision"] == "fp8_e4m3"
+
+
+def test_it_reads_like_an_explanation(start, library):
+    daemon = start(library, ram="8M")
+    daemon.data("POST", "/api/model/load", {"model_id": "large"})
+    said = daemon.cli("plan", "middle", "--precision", "fp8").stdout
+    assert "and converted from fp16 to fp8_e4m3, which takes 1.5 MiB" in said and "First, room is made" not in said
+    said = daemon.cli("plan", "one")
+    first, then = said.stdout.split("Then, at the same time:")
+    assert said.returncode == 0 and "1. large:model leaves host:0" in first and "2. large:model leaves RAM, which frees 5.0 MiB: nobody holds it: not used for" in first
+    assert "one:vae is read: 4.0 MiB from the page cache" in then and "RAM: 5.0 MiB of 8.0 MiB now, 6.0 MiB then" in then and "expected:" in then
+    daemon.data("POST", "/api/model/load", {"model_id": "one"})
+    assert "large:model left RAM to make room for one, which freed 5.0 MiB" in daemon.cli("plan", "--decisions").stdout
+    daemon.data("POST", "/api/model/load", {"model_id": "large"})
+    assert "and it was back at" in daemon.cli("plan", "--decisions").stdout
+    assert daemon.cli("plan", "huge").returncode == 4 and "large:model holds 5.0 MiB, and would go" in daemon.cli("plan", "huge").stderr
+    assert daemon.cli("plan").returncode == daemon.cli("plan", "one", "--decisions").returncode == 2
+    assert daemon.cli("plan", "--decisions", "--json").stdout.startswith("{")

@@ -50,9 +50,12 @@ static void what_is_back_later_or_was_asked_to_go_is_no_mistake(void **state)
     (void)state;
     int64_t then = note(&decisions, "a:unet", "", HST_CAUSE_ROOM)->at_wall_ns;
     assert_null(hst_decisions_reloaded(&decisions, "a:unet", "", then + HST_THRASH_SECONDS * SECOND));
-    then = note(&decisions, "a:unet", "", HST_CAUSE_ASKED)->at_wall_ns;
-    assert_null(hst_decisions_reloaded(&decisions, "a:unet", "", then + SECOND));
-    assert_int_equal(decisions.thrash_count, 0);
+    for (int cause = HST_CAUSE_ROOM; cause < HST_CAUSE_COUNT; cause++) {
+        bool is_mistake = cause == HST_CAUSE_ROOM || cause == HST_CAUSE_PRESSURE;
+        then = note(&decisions, hst_decision_cause_name(cause), "", cause)->at_wall_ns;
+        assert_true((hst_decisions_reloaded(&decisions, hst_decision_cause_name(cause), "", then + SECOND) != NULL) == is_mistake);
+    }
+    assert_int_equal(decisions.thrash_count, 2);
     hst_decisions_fini(&decisions);
 }
 
