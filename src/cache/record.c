@@ -8,12 +8,27 @@
 #include <endian.h>
 #include <string.h>
 
+uint64_t hst_record_checksum(const void *bytes, size_t length)
+{
+    const uint8_t *byte = bytes;
+    uint64_t sum = UINT64_C(14695981039346656037);
+    for (size_t i = 0; i < length; i++)
+        sum = (sum ^ byte[i]) * UINT64_C(1099511628211); /* FNV-1a */
+    return sum;
+}
+
 /* ---- writing ---- */
 
 static void put(struct hst_strbuf *out, uint64_t value)
 {
     uint64_t bytes = htole64(value);
     hst_strbuf_append(out, &bytes, sizeof bytes);
+}
+
+/* The end of a record. */
+static void seal(struct hst_strbuf *out)
+{
+    put(out, hst_record_checksum(out->text, out->length));
 }
 
 static void put_text(struct hst_strbuf *out, const char *text)
@@ -36,6 +51,7 @@ void hst_record_write_tmpfs(struct hst_strbuf *out, uint64_t size_bytes)
 {
     put(out, HST_RECORD_VERSION);
     put(out, size_bytes);
+    seal(out);
 }
 
 void hst_record_write_region(struct hst_strbuf *out, const struct hst_region *region)
@@ -45,6 +61,7 @@ void hst_record_write_region(struct hst_strbuf *out, const struct hst_region *re
     put(out, region->size_bytes);
     put_id(out, &region->id);
     put_text(out, region->path != NULL ? region->path : "");
+    seal(out);
 }
 
 static void put_pieces(struct hst_strbuf *out, const struct hst_claim *claim)
@@ -91,6 +108,7 @@ void hst_record_write_claim(struct hst_strbuf *out, const struct hst_claim *clai
         put(out, claim->regions[i]->keep_id);
     put_pieces(out, claim);
     put_tensors(out, claim, component);
+    seal(out);
 }
 
 void hst_record_write_residency(struct hst_strbuf *out, const struct hst_residency *residency, uint64_t claim)
@@ -99,6 +117,7 @@ void hst_record_write_residency(struct hst_strbuf *out, const struct hst_residen
     put(out, claim);
     put(out, residency->pinned);
     put(out, residency->fill_ns);
+    seal(out);
 }
 
 void hst_record_write_lease(struct hst_strbuf *out, const struct hst_record_lease *lease)
@@ -114,6 +133,7 @@ void hst_record_write_lease(struct hst_strbuf *out, const struct hst_record_leas
         put(out, lease->shares[i].residency);
         put(out, lease->shares[i].claim);
     }
+    seal(out);
 }
 
 /* ---- reading ---- */
@@ -125,8 +145,11 @@ static void refuse(struct hst_cursor *cursor)
 
 static void begin(struct hst_cursor *cursor, const void *bytes, size_t length)
 {
-    hst_cursor_init(cursor, bytes, length, 0);
-    if (hst_cursor_u64(cursor) != HST_RECORD_VERSION) refuse(cursor);
+    struct hst_cursor last;
+    size_t text = length >= sizeof(uint64_t) ? length - sizeof(uint64_t) : 0;
+    hst_cursor_init(&last, (const char *)bytes + text, length - text, text);
+    hst_cursor_init(cursor, bytes, text, 0);
+    if (hst_cursor_u64(&last) != hst_record_checksum(bytes, text) || hst_cursor_u64(cursor) != HST_RECORD_VERSION) refuse(cursor);
 }
 
 /* @return HST_OK when all was as it should be, and nothing is left */

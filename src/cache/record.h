@@ -2,7 +2,7 @@
 #define HST_CACHE_RECORD_H
 /** @file
  * What is written on what hoist-keeper keeps, so that the next hoistd knows what it is. Texts are little-endian numbers of 64 bits, and strings behind
- * their length; the first number is the version. What is read may be anything: sizes are checked before memory is taken for them, and what a
+ * their length; the first number is the version, and the last one a checksum of all before it. What is read may be anything: sizes are checked before memory is taken for them, and what a
  * record names is checked by who uses it. Pure. */
 #include "base/strbuf.h"
 #include "cache/claim.h"
@@ -74,6 +74,8 @@ struct hst_record_lease {
     size_t count;                    /**< of shares */
 };
 
+/** The checksum by which a record ends. */
+uint64_t hst_record_checksum(const void *bytes, size_t length);
 /** Write that of the tmpfs. */
 void hst_record_write_tmpfs(struct hst_strbuf *out, uint64_t size_bytes);
 /** Read it. HST_E_PROTOCOL */

@@ -76,13 +76,13 @@ def kept_bytes(daemon):
     return int(dict(line.split(":") for line in lines)["Shmem"].split()[0]) * 1024
 
 
-def taken_over(daemon, before):
+def taken_over(daemon, before, most=20 * MIB):
     """Is everything again as it was, soon after the scan, and were no weights read for it? (Programs, the catalog and headers may have left the page cache: some 9 MiB; the models have 32.)"""
     deadline = time.monotonic() + 2
     while tier(daemon) != before and time.monotonic() < deadline:
         time.sleep(0.01)
     assert tier(daemon) == before
-    return daemon.data("GET", "/api/model/cache")["filled_bytes"] == 0 and read_from_disk(daemon) < 20 * MIB
+    return daemon.data("GET", "/api/model/cache")["filled_bytes"] == 0 and read_from_disk(daemon) < most
 
 
 def kill_and_start(daemon):
@@ -163,7 +163,7 @@ def test_page_cache_stays_locked_while_no_hoistd_runs(crash, library):
         present, pages = resident_pages(library / f"{name}.safetensors")
         assert present >= pages - 1
     daemon.start()
-    assert taken_over(daemon, before["two"])
+    assert taken_over(daemon, before["two"], 16 * MIB)  # its programs and libraries are read again
     daemon.data("DELETE", "/api/model/cache")
     wait_until(lambda: locked_kb(keeper) == 0)
     press_on_page_cache(library / "one.safetensors")
