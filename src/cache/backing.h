@@ -21,8 +21,6 @@ struct hst_fetch {
 struct hst_backing_ops {
     /** Bring bytes in. Several at once. [worker] */
     int (*fill)(const struct hst_fetch *fetch, struct hst_error *err);
-    /** Give these bytes back to the kernel. `drop` = and their pages in the page cache. @return false when it cannot be done in part */
-    bool (*give_back)(struct hst_region *region, uint64_t begin, uint64_t end, bool drop);
 };
 
 /** The pages of the file itself, locked in place. */

@@ -27,12 +27,4 @@ static int fill(const struct hst_fetch *fetch, struct hst_error *err)
     return HST_OK;
 }
 
-/* A sealed memfd lets nobody make a hole, not even its owner (measured). */
-static bool give_back(struct hst_region *region, uint64_t begin, uint64_t end, bool drop)
-{
-    (void)drop;
-    if (region->dying || region->memory.address == NULL) return true;
-    return region->kind == HST_BACKING_TMPFS_HUGE && hst_memfd_punch(&region->memory, begin, end - begin);
-}
-
-const struct hst_backing_ops hst_backing_copy = {fill, give_back};
+const struct hst_backing_ops hst_backing_copy = {fill};

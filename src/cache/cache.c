@@ -2,6 +2,7 @@
 
 #include "base/checked.h"
 #include "base/cleanup.h"
+#include "cache/drain.h"
 #include "cache/refetch.h"
 #include "model/layout.h"
 #include "os/clock.h"
@@ -191,9 +192,19 @@ uint64_t hst_cache_draining(const struct hst_cache *cache)
     return cache->stats.draining_bytes;
 }
 
+static uint64_t available_under(const struct hst_cache *cache, uint64_t limit)
+{
+    return limit - hst_min_u64(limit, cache->stats.used_bytes);
+}
+
+bool hst_cache_fits(const struct hst_cache *cache, uint64_t bytes)
+{
+    return bytes <= available_under(cache, hst_cache_limit(cache));
+}
+
 int hst_cache_check_room(const struct hst_cache *cache, uint64_t cost, struct hst_error *err)
 {
-    uint64_t budget = cache->config.budget_bytes, limit = hst_cache_limit(cache), available = limit - hst_min_u64(limit, cache->stats.used_bytes);
+    uint64_t budget = cache->config.budget_bytes, limit = hst_cache_limit(cache), available = available_under(cache, limit);
     if (cost <= available) return HST_OK;
     if (limit < budget)
         hst_error_set(err, HST_E_OUT_OF_RAM, "%llu bytes are needed and the machine has %llu beyond its reserve, though the RAM budget is %llu", (unsigned long long)cost,
@@ -463,8 +474,7 @@ static void give_way(struct hst_region *region)
     region->broken = true;
     region->leased = false;
     region->unlocked = true;
-    hst_hold_unlock(&region->hold);
-    (void)hst_keep_let_go(region, 0, region->size_bytes, false);
+    hst_drain_unlock(region);
     hst_filelease_release(region->fd);
     hst_twins_forget(region, 0, UINT64_MAX);
 }
@@ -520,6 +530,7 @@ int hst_cache_new(const struct hst_cache_config *config, struct hst_cache **ret_
     hst_list_init(&cache->regions);
     cache->tmpfs.write_dir = cache->tmpfs.read_dir = -1;
     int status = start_fill(cache, err);
+    if (status == HST_OK) status = hst_drain_begin(cache, err);
     if (status < 0) {
         hst_keep_free(cache->keep);
         hst_lanes_fini(&cache->lanes);
@@ -549,18 +560,20 @@ void hst_cache_free(struct hst_cache *cache)
         hst_cache_cancel(cache, &cache->sorted[i]->view);
     cache->stopping = true;
     hst_refetch_stop(cache->refetch);
+    hst_drain_finish(cache); /* fills may wait behind it */
     hst_lanes_fini(&cache->lanes);
     hst_refetch_free(cache->refetch);
     hst_inherit_end(cache);
     hst_lease_end_all(cache);
     while (cache->by_key.count > 0)
         hst_cache_remove(cache, cache->sorted[0]);
-    hst_keep_drain(cache->keep);
+    hst_drain_finish(cache);
     cache->closing++;
     uv_close((uv_handle_t *)&cache->break_signal, on_closed);
     while (cache->closing > 0)
         uv_run(cache->config.loop, UV_RUN_ONCE);
     hst_keep_free(cache->keep);
+    hst_drain_end(cache);
     hst_reading_fini(&cache->reading);
     hst_tmpfs_fini(&cache->tmpfs);
     hst_map_fini(&cache->by_key);

@@ -8,8 +8,8 @@
  *      ^                  |  fill failed,      |  \----- suspend ------------^ |
  *      '------------------'  discard           '-- evict --> (none) <-- evict -'
  *
- * The budget is charged at reserve, before a byte is allocated, and given back when the kernel has really freed the memory
- * (evicted, but still mapped by a client: it stays charged as `draining`). Loop thread only; filling runs on the executor. */
+ * The budget is charged at reserve, before a byte is allocated, and given back when the kernel has really freed the memory: a thread unlocks and unmaps what
+ * was evicted, and until then it stays charged as `draining` (cache/drain.h). Loop thread only; filling runs on the executor. */
 #include "model/model.h"
 #include "os/exec.h"
 
@@ -75,7 +75,7 @@ struct hst_cache_stats {
     uint64_t budget_bytes;   /**< limit */
     uint64_t used_bytes;     /**< charged: cached + caching + draining */
     uint64_t named_bytes;    /**< sum of what cached components name: beyond used_bytes it is named twice, and saved */
-    uint64_t draining_bytes; /**< evicted but still mapped by clients */
+    uint64_t draining_bytes; /**< evicted, and not freed by the kernel yet */
     uint64_t evictable_bytes; /**< cached, not pinned, not leased, not on a device */
     uint64_t hits;           /**< component asked for and cached */
     uint64_t misses;         /**< component asked for and not cached */
@@ -123,6 +123,10 @@ struct hst_cache_stats hst_cache_stats(const struct hst_cache *cache);
 uint64_t hst_cache_limit(const struct hst_cache *cache);
 /** Bytes that were given back and that the kernel has not freed yet. */
 uint64_t hst_cache_draining(const struct hst_cache *cache);
+/** Tell `settled` on the loop thread when all that was given back before this call has been freed. */
+int hst_cache_settle(struct hst_cache *cache, void (*settled)(void *context), void *context, struct hst_error *err);
+/** Would so many bytes fit now, while what is draining is still in use? */
+bool hst_cache_fits(const struct hst_cache *cache, uint64_t bytes);
 /** What holds copies: a tmpfs of hoist's own where the kernel lets us have one, else memfds. */
 enum hst_backing hst_cache_copy_backing(const struct hst_cache *cache);
 /** Name of a backing as in the contract. */

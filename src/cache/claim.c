@@ -490,7 +490,7 @@ uint64_t hst_claim_unref(struct hst_claim *claim)
 {
     if (claim == NULL || --claim->refs > 0) return 0;
     struct hst_cache *cache = claim->region_count > 0 ? claim->regions[0]->cache : NULL;
-    uint64_t before = cache != NULL ? cache->stats.used_bytes : 0;
+    uint64_t before = cache != NULL ? hst_cache_kept(cache) : 0;
     bool forgotten = cache == NULL || hst_keep_forget_now(cache, &claim->keep_id);
     for (size_t i = 0; i < claim->region_count; i++) {
         claim->regions[i]->dying = claim->regions[i]->refs == 1;
@@ -501,7 +501,7 @@ uint64_t hst_claim_unref(struct hst_claim *claim)
         hst_region_release(claim->regions[piece->region], piece->begin, piece->begin + piece->size_bytes, !piece->was_resident);
     }
     free_claim(claim);
-    return cache != NULL ? before - cache->stats.used_bytes : 0;
+    return cache != NULL ? before - hst_cache_kept(cache) : 0;
 }
 
 uint64_t hst_claim_exclusive(const struct hst_claim *claim)

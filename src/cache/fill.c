@@ -4,6 +4,7 @@
  */
 #include "base/checked.h"
 #include "base/cleanup.h"
+#include "cache/drain.h"
 #include "cache/internal.h"
 #include "cache/keep.h"
 #include "model/reread.h"
@@ -32,18 +33,30 @@ struct opening {
 
 static void end_fill(struct hst_resident *resident);
 
-static int submit(struct hst_resident *resident, hst_exec_fn work, hst_exec_fn done, struct job what)
+static int submit_to(struct hst_exec *exec, struct hst_resident *resident, hst_exec_fn work, hst_exec_fn done, struct job what)
 {
     struct job *job = malloc(sizeof *job);
     if (job == NULL) return HST_E_NOMEM;
     *job = what;
     job->resident = resident;
-    if (hst_exec_submit(resident->fill->exec, work, done, job) < 0) {
+    if (hst_exec_submit(exec, work, done, job) < 0) {
         free(job);
         return HST_E_NOMEM;
     }
     resident->fill->pieces++;
     return HST_OK;
+}
+
+static int submit(struct hst_resident *resident, hst_exec_fn work, hst_exec_fn done, struct job what)
+{
+    return submit_to(resident->fill->exec, resident, work, done, what);
+}
+
+/* What is locked must not be unlocked by what is still on its way back. */
+static int submit_first(struct hst_resident *resident, hst_exec_fn work, hst_exec_fn done, struct job what)
+{
+    struct hst_exec *behind = hst_drain_behind(resident->claim);
+    return submit_to(behind != NULL ? behind : resident->fill->exec, resident, work, done, what);
 }
 
 /* Back on the loop: keep the first failure. @return the residency */
@@ -296,7 +309,7 @@ int hst_fill_start(struct hst_resident *resident, struct hst_fill_listener liste
     resident->fill->total_bytes = hst_claim_read_bytes(resident->claim, resident->view.component);
     resident->fill->exec = hst_lanes_of(&resident->cache->lanes, disk_of(resident->claim));
     resident->fill->started_ns = hst_clock_ns();
-    if (submit(resident, prepare_work, prepare_done, (struct job){.opening = openings}) == HST_OK) return HST_OK;
+    if (submit_first(resident, prepare_work, prepare_done, (struct job){.opening = openings}) == HST_OK) return HST_OK;
     free(openings);
     free(hst_steal(&resident->fill));
     return hst_error_nomem(err);

@@ -283,7 +283,7 @@ static void build(const struct reading *reading, enum hst_record_kind kind)
 static void fit_budget(struct hst_cache *cache)
 {
     struct hst_inherited *inherited;
-    while (cache->stats.used_bytes > cache->config.budget_bytes && (inherited = hst_cache_next_inherited(cache, NULL)))
+    while (hst_cache_kept(cache) > cache->config.budget_bytes && (inherited = hst_cache_next_inherited(cache, NULL)))
         hst_cache_refuse(inherited);
 }
 

@@ -54,6 +54,7 @@ struct hst_cache {
     uv_signal_t break_signal;         /**< SIGIO: somebody wants to write a held file */
     struct hst_tmpfs tmpfs;           /**< where copies go; write_dir -1 = there is none */
     struct hst_reading reading;       /**< how what is not in memory is read */
+    struct hst_exec *drainer;         /**< gives memory back where there is no keep (drain.h) */
     struct hst_refetch *refetch;      /**< watches page cache that may not be locked */
     struct hst_keep *keep;            /**< what hoist-keeper has of it; NULL = there is no keeper */
     size_t closing;                   /**< handles not closed yet, while freeing */
@@ -63,6 +64,11 @@ struct hst_cache {
 static inline struct hst_resident *hst_resident_of(struct hst_residency *residency)
 {
     return (struct hst_resident *)residency;
+}
+/** Bytes that are charged and not on their way back to the kernel. */
+static inline uint64_t hst_cache_kept(const struct hst_cache *cache)
+{
+    return cache->stats.used_bytes - cache->stats.draining_bytes;
 }
 /** Tell the listener about a component's state. */
 void hst_cache_tell(struct hst_cache *cache, const struct hst_residency *residency, const char *state);

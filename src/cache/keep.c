@@ -226,44 +226,16 @@ void hst_keep_restore_locks(struct hst_region *region)
     start(locking);
 }
 
-/* A range of a file that nobody names any more. */
-struct letting_go {
-    struct hst_region *region; /* referenced */
-    uint64_t id;
-    struct hst_keeper_range range;
-    bool drop;
-};
-
-/* Pages that the keeper has mapped would not be dropped; one that does not answer has them mapped still. */
-static void let_go_work(void *arg)
+bool hst_keep_holds(const struct hst_region *region)
 {
-    const struct letting_go *going = arg;
-    const struct hst_region *region = going->region;
-    hst_hold_let_go(&region->hold, going->range.offset, going->range.size_bytes); /* a lock that was restored meanwhile */
-    int status = hst_keeper_unlock(region->cache->keep->keeper, going->id, &going->range, NULL);
-    if (going->drop && status != HST_E_UNREACHABLE) hst_hold_drop(region->fd, going->range.offset, going->range.size_bytes);
+    const struct hst_keep *keep = region->cache->keep;
+    return keep != NULL && region->keep_id > 0 && hst_keeper_status(keep->keeper).connected;
 }
 
-static void let_go_done(void *arg)
+bool hst_keep_unlock(const struct hst_cache *cache, uint64_t id, uint64_t begin, uint64_t end)
 {
-    struct letting_go *going = arg;
-    hst_region_unref(going->region);
-    free(going);
-}
-
-bool hst_keep_let_go(struct hst_region *region, uint64_t begin, uint64_t end, bool drop)
-{
-    struct hst_keep *keep = region->cache->keep;
-    if (keep == NULL || region->keep_id == 0 || !hst_keeper_status(keep->keeper).connected) return false;
-    struct letting_go *going = malloc(sizeof *going);
-    if (going == NULL) return false;
-    *going = (struct letting_go){region, region->keep_id, {begin, end - begin}, drop};
-    if (hst_exec_submit(keep->exec, let_go_work, let_go_done, going) == HST_OK) {
-        region->refs++;
-        return true;
-    }
-    free(going);
-    return false;
+    const struct hst_keeper_range range = {begin, end - begin};
+    return hst_keeper_unlock(cache->keep->keeper, id, &range, NULL) != HST_E_UNREACHABLE;
 }
 
 /* ---- the whole ---- */
@@ -319,12 +291,6 @@ int hst_keep_new(struct hst_cache *cache, struct hst_keeper *keeper, struct hst_
     hst_keeper_listen(keeper, &(struct hst_keeper_listener){.fresh = on_fresh, .context = keep});
     *ret_keep = keep;
     return HST_OK;
-}
-
-void hst_keep_drain(struct hst_keep *keep)
-{
-    while (keep != NULL && hst_exec_pending(keep->exec) > 0)
-        uv_run(keep->cache->config.loop, UV_RUN_ONCE);
 }
 
 void hst_keep_free(struct hst_keep *keep)

@@ -27,8 +27,6 @@ struct hst_keep {
 
 /** Begin; nothing is put yet. *ret_keep owned by the tier, NULL without a keeper. */
 int hst_keep_new(struct hst_cache *cache, struct hst_keeper *keeper, struct hst_keep **ret_keep, struct hst_error *err);
-/** Run the loop until what was asked for is done. NULL is fine. */
-void hst_keep_drain(struct hst_keep *keep);
 /** Free, once nothing is left in the tier. NULL is fine. */
 void hst_keep_free(struct hst_keep *keep);
 /** Keep the tmpfs. */
@@ -43,6 +41,8 @@ void hst_keep_lease(struct hst_lease *lease);
 void hst_keep_forget(struct hst_cache *cache, uint64_t *id);
 /** Let go of an item at once; *id = 0 afterwards. @return false when it may still be there: then its bytes must stay what they are */
 bool hst_keep_forget_now(struct hst_cache *cache, uint64_t *id);
-/** Unlock a range of a file in the keeper, and when nobody else needs its pages (`drop`) drop them then. @return false when the keeper has no part in it */
-bool hst_keep_let_go(struct hst_region *region, uint64_t begin, uint64_t end, bool drop);
+/** Has the keeper a part in it now? */
+bool hst_keep_holds(const struct hst_region *region);
+/** Unlock a range of a file in the keeper. From the keep's thread. @return false when the keeper does not answer, and has its pages mapped still */
+bool hst_keep_unlock(const struct hst_cache *cache, uint64_t id, uint64_t begin, uint64_t end);
 #endif

@@ -147,13 +147,13 @@ static void compare_done(void *arg)
 {
     struct sharing *sharing = arg;
     struct hst_cache *cache = sharing->swap.cache;
-    uint64_t before = cache->stats.used_bytes;
+    uint64_t before = hst_cache_kept(cache);
     bool moved = !sharing->differs && swap_claims(&sharing->swap);
     hst_rearranged_fn done = sharing->done;
     void *context = sharing->context;
     struct hst_rearranged what = {.shared_bytes = moved ? sharing->equal_bytes : 0, .components = moved};
     free_sharing(sharing);
-    what.freed_bytes = before - hst_min_u64(before, cache->stats.used_bytes);
+    what.freed_bytes = before - hst_min_u64(before, hst_cache_kept(cache));
     done(context, &what);
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/checked.h"
 #include "base/cleanup.h"
+#include "cache/drain.h"
 #include "cache/internal.h"
 #include "cache/keep.h"
 #include "model/reread.h"
@@ -49,35 +50,17 @@ struct hst_region *hst_region_new(struct hst_cache *cache, enum hst_backing kind
     return make(cache, kind, size_bytes);
 }
 
-static void close_file(struct hst_region *region)
-{
-    hst_hold_unmap(&region->hold);
-    if (region->leased) hst_filelease_release(region->fd);
-    hst_closep(&region->fd);
-    hst_closep(&region->direct_fd);
-    free(region->path);
-}
-
-/* Memory is freed with its last descriptor: ours shall be it. */
-static void forget(struct hst_region *region)
-{
-    if (hst_region_is_file(region))
-        hst_keep_forget(region->cache, &region->keep_id);
-    else
-        (void)hst_keep_forget_now(region->cache, &region->keep_id);
-}
-
 void hst_region_unref(struct hst_region *region)
 {
-    if (--region->refs > 0) return;
+    if (--region->refs > 0) {
+        hst_drain_send(region);
+        return;
+    }
     hst_list_remove(&region->node);
     hst_twins_forget(region, 0, UINT64_MAX);
-    region->cache->stats.used_bytes -= region->used.used_bytes + region->stuck_bytes;
-    hst_uses_fini(&region->used);
-    forget(region);
-    hst_memfd_fini(&region->memory);
-    close_file(region);
-    free(region);
+    /* Memory is freed with its last descriptor: ours shall be it. Of a file the keeper unlocks its pages first. */
+    if (!hst_region_is_file(region)) (void)hst_keep_forget_now(region->cache, &region->keep_id);
+    hst_drain_send_last(region);
 }
 
 int hst_region_open(const struct hst_region *region, struct hst_opened_file *ret_file, struct hst_error *err)
@@ -122,14 +105,20 @@ struct release {
     bool drop;
 };
 
+/* Can a range of it go before all of it does? A sealed memfd lets nobody make a hole, not even its owner (measured). */
+static bool may_part(const struct hst_region *region)
+{
+    if (hst_region_is_file(region) || region->dying) return true;
+    return region->memory.address == NULL || (region->kind == HST_BACKING_TMPFS_HUGE && !region->frozen);
+}
+
 static void give_back(void *context, uint64_t begin, uint64_t end)
 {
     const struct release *release = context;
     struct hst_region *region = release->region;
     hst_twins_forget(region, begin, end);
-    bool may_change = !region->frozen || hst_region_is_file(region);
-    if (may_change && region->ops->give_back(region, begin, end, release->drop))
-        region->cache->stats.used_bytes -= end - begin;
+    if (may_part(region))
+        hst_drain_add(region, begin, end, release->drop);
     else
         region->stuck_bytes += end - begin;
 }

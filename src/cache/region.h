@@ -11,6 +11,7 @@
 #include "os/tmpfs.h"
 
 struct hst_backing_ops;
+struct hst_drain;
 struct hst_mark;
 
 /** A region. */
@@ -35,6 +36,8 @@ struct hst_region {
     bool left;                         /**< what lived in it was copied: it goes with its last lease */
     bool frozen;                       /**< hoist-keeper may still show what nobody names any more: memory of our own is not changed */
     bool dying;                        /**< its last claim is going: all of it goes at once */
+    struct hst_drain *parting;         /**< ranges that go, until they are sent (drain.h); owned */
+    unsigned drains;                   /**< that were sent and have not come back */
     struct hst_hold hold;              /**< a file held in place: mapping of all of it */
     struct hst_memfd memory;           /**< memory of our own */
 };
@@ -49,7 +52,7 @@ struct hst_opened_file {
 struct hst_region *hst_region_of_file(struct hst_cache *cache, const struct hst_model_file *file);
 /** A new one of our own; one reference is the caller's. NULL without memory. */
 struct hst_region *hst_region_new(struct hst_cache *cache, enum hst_backing kind, uint64_t size_bytes);
-/** Let go; the last one frees it. */
+/** Let go; what was released goes, with the last one all of it (drain.h). */
 void hst_region_unref(struct hst_region *region);
 /** Open the file of a region that is not open, if it is the one that was parsed; read-only fields of the region are used alone. [worker] */
 int hst_region_open(const struct hst_region *region, struct hst_opened_file *ret_file, struct hst_error *err);
@@ -71,6 +74,6 @@ static inline bool hst_region_gives_back(const struct hst_region *region)
 }
 /** Name a range once more, for which room was reserved in `used`: the tier is charged for what nobody had named. */
 void hst_region_use(struct hst_region *region, uint64_t begin, uint64_t end);
-/** Take a use back: what is not named any more is given back to the kernel. `drop` = a file's pages are not needed by anybody else. */
+/** Take a use back: what is not named any more is given back to the kernel, soon after the next hst_region_unref. `drop` = a file's pages are not needed by anybody else. */
 void hst_region_release(struct hst_region *region, uint64_t begin, uint64_t end, bool drop);
 #endif

@@ -7,7 +7,7 @@
 
 const char *hst_decision_cause_name(enum hst_decision_cause cause)
 {
-    static const char *const names[HST_CAUSE_COUNT] = {"room", "pressure", "ttl", "asked"};
+    static const char *const names[HST_CAUSE_COUNT] = {"room", "asked", "ttl", "pressure"};
     return names[cause];
 }
 

@@ -11,11 +11,11 @@
 
 /** What made it go. */
 enum hst_decision_cause {
-    HST_CAUSE_ROOM,     /**< a load needed the room */
+    HST_CAUSE_ROOM,  /**< a load needed the room */
+    HST_CAUSE_ASKED, /**< somebody asked for it */
+    HST_CAUSE_TTL,   /**< its time to live was over */
     HST_CAUSE_PRESSURE, /**< the machine ran short of memory */
-    HST_CAUSE_TTL,      /**< its time to live was over */
-    HST_CAUSE_ASKED,    /**< somebody asked for it */
-    HST_CAUSE_COUNT,    /**< number of causes */
+    HST_CAUSE_COUNT, /**< number of causes */
 };
 
 /** One that stayed though it could have gone. */
@@ -51,7 +51,7 @@ struct hst_decisions {
     uint64_t thrash_count;              /**< brought back too soon, since start */
 };
 
-/** Name of a cause: room pressure ttl asked. */
+/** Name of a cause: room asked ttl pressure. */
 const char *hst_decision_cause_name(enum hst_decision_cause cause);
 /** Write a record; its id and time are filled in. @return it, or NULL without memory */
 const struct hst_decision *hst_decisions_note(struct hst_decisions *decisions, const struct hst_decision *decision);

@@ -188,7 +188,7 @@ static int plan(struct hst_job_entry *job, struct gathering *gathering, struct h
     gather_items(job, gathering->items);
     struct hst_plan_facts facts = {.items = gathering->items,
                                    .item_count = job->view.component_count,
-                                   .ram = {hst_cache_limit(loader->config.cache), stats.used_bytes, gathering->ram, gather_ram(loader, gathering)},
+                                   .ram = {hst_cache_limit(loader->config.cache), stats.used_bytes - stats.draining_bytes, gathering->ram, gather_ram(loader, gathering)},
                                    .policy = loader->config.policy};
     if (device != NULL)
         facts.device = (struct hst_plan_room){device->budget_bytes, device->reserved_bytes, gathering->device, gather_device(job, gathering)};

@@ -22,26 +22,15 @@ bool hst_giveback_is_due(const struct hst_loader *loader, const struct hst_resid
     return ttl >= 0 && residency->leases == 0 && hst_clock_ms_since(residency->idle_since_ns) >= (double)ttl * 1e3;
 }
 
-/* Why it goes. */
-static struct hst_decision decide(const struct hst_residency *residency, enum hst_decision_cause cause)
-{
-    struct hst_decision record = {.cause = cause};
-    snprintf(record.component_id, sizeof record.component_id, "%s", residency->component->id);
-    snprintf(record.reason, sizeof record.reason, "nobody holds it, and %s; not used for %.0f s",
-             cause == HST_CAUSE_TTL ? "its time to live is over" : "the machine runs short of memory", hst_clock_ms_since(residency->idle_since_ns) / 1e3);
-    return record;
-}
-
-/* Take what is not pinned and not leased off the devices that reference it, and out of RAM. @return is it gone? */
-static bool give_back(struct hst_loader *loader, struct hst_residency *residency, enum hst_decision_cause cause, uint64_t *ret_freed_bytes)
+/* Take what is not pinned and not leased off the devices that reference it, and out of RAM; `record` says why. @return is it gone? */
+static bool give_back(struct hst_loader *loader, struct hst_residency *residency, struct hst_decision *record)
 {
     if (!hst_facts_evictable(loader, residency)) return false;
-    struct hst_decision record = decide(residency, cause);
+    snprintf(record->component_id, sizeof record->component_id, "%s", residency->component->id);
     for (size_t i = loader->loaded_count; i > 0; i--)
         if (loader->loaded[i - 1]->view.residency == residency) hst_loader_unload(loader, &loader->loaded[i - 1]->view, NULL, NULL);
-    if (hst_cache_evict(loader->config.cache, residency, ret_freed_bytes, NULL) < 0) return false;
-    record.bytes = *ret_freed_bytes;
-    hst_loader_note_eviction(loader, &record);
+    if (hst_cache_evict(loader->config.cache, residency, &record->bytes, NULL) < 0) return false;
+    hst_loader_note_eviction(loader, record);
     return true;
 }
 
@@ -50,9 +39,10 @@ static void on_time(uv_timer_t *timer)
     struct hst_loader *loader = timer->data;
     size_t cursor = 0;
     for (struct hst_residency *held; (held = hst_cache_next(loader->config.cache, &cursor));) {
-        uint64_t freed = 0;
-        if (hst_giveback_is_due(loader, held) && give_back(loader, held, HST_CAUSE_TTL, &freed)) cursor--;
-        loader->expired_bytes += freed;
+        struct hst_decision record = {.cause = HST_CAUSE_TTL, .reason = "its time to live is over"};
+        if (!hst_giveback_is_due(loader, held) || !give_back(loader, held, &record)) continue;
+        loader->expired_bytes += record.bytes;
+        cursor--;
     }
 }
 
@@ -71,9 +61,8 @@ static void queue_fini(struct queue *queue)
     free(queue->order);
 }
 
-static int fill_queue(const struct hst_loader *loader, struct queue *queue, struct hst_error *err)
+static int fill_queue(const struct hst_loader *loader, const struct hst_plan_policy *policy, struct queue *queue, struct hst_error *err)
 {
-    const struct hst_plan_policy *policy = loader->config.policy != NULL ? loader->config.policy : hst_plan_policy_default();
     size_t room = hst_cache_count(loader->config.cache) + 1, cursor = 0;
     queue->held = calloc(room, sizeof(struct hst_residency *));
     queue->candidates = calloc(room, sizeof *queue->candidates);
@@ -91,12 +80,17 @@ static int fill_queue(const struct hst_loader *loader, struct queue *queue, stru
 struct hst_given_back hst_giveback_run(struct hst_loader *loader, uint64_t wanted_bytes, size_t most)
 {
     HST_AUTO(queue_fini) struct queue queue = {0};
+    const struct hst_plan_policy *policy = loader->config.policy != NULL ? loader->config.policy : hst_plan_policy_default();
     struct hst_given_back gone = {0};
-    if (fill_queue(loader, &queue, NULL) < 0) return gone; /* the next look tries again */
+    if (fill_queue(loader, policy, &queue, NULL) < 0) return gone; /* the next look tries again */
     for (size_t i = 0; i < queue.count && gone.bytes < wanted_bytes && gone.components < most; i++) {
-        uint64_t freed = 0;
-        gone.components += give_back(loader, queue.held[queue.order[i]], HST_CAUSE_PRESSURE, &freed);
-        gone.bytes += freed;
+        const struct hst_plan_candidate *candidate = &queue.candidates[queue.order[i]];
+        struct hst_decision record = {.cause = HST_CAUSE_PRESSURE, .value = hst_plan_value(policy, candidate)};
+        snprintf(record.policy, sizeof record.policy, "%s", policy->name);
+        hst_plan_explain(policy, candidate, record.reason, sizeof record.reason);
+        if (!give_back(loader, queue.held[queue.order[i]], &record)) continue;
+        gone.components++;
+        gone.bytes += record.bytes;
     }
     return gone;
 }

@@ -67,6 +67,7 @@ struct hst_job_entry {
     size_t journal_count;          /**< of journal */
     size_t journal_room;           /**< of journal */
     size_t pending;                /**< operations that have not come back */
+    bool apart;                    /**< what the plan needs is set apart */
     size_t batch;                  /**< the one being loaded */
     uint64_t step_ns;              /**< when the running step began */
     struct hst_error failure;      /**< the first one of the running step */

@@ -91,19 +91,43 @@ static int come_back(struct hst_job_entry *job, const struct hst_journal_entry *
     return HST_OK;
 }
 
-static int bring_back_ram(struct comeback *comeback, struct hst_error *err)
+static int resume_ram(struct comeback *comeback, struct hst_error *err)
 {
-    snprintf(comeback->component_id, sizeof comeback->component_id, "%s", comeback->residency->component->id);
     struct hst_fill_listener listener = {.done = ram_came_back, .context = comeback};
     return hst_cache_resume(comeback->job->loader->config.cache, comeback->residency, listener, err);
+}
+
+static void lose_ram(struct hst_job_entry *job, struct hst_residency *residency, const char *why)
+{
+    regret(job, residency->component->id, why);
+    hst_cache_evict(job->loader->config.cache, residency, NULL, NULL);
+}
+
+/* What took its room has gone. */
+static void room_came_back(void *context)
+{
+    struct comeback *comeback = context;
+    struct hst_job_entry *job = comeback->job;
+    struct hst_error err = {0};
+    if (resume_ram(comeback, &err) == HST_OK) return;
+    lose_ram(job, comeback->residency, err.text);
+    free(comeback);
+    spend(job);
+    hst_journal_rollback(job);
+}
+
+static int bring_back_ram(struct comeback *comeback, struct hst_error *err)
+{
+    struct hst_cache *cache = comeback->job->loader->config.cache;
+    snprintf(comeback->component_id, sizeof comeback->component_id, "%s", comeback->residency->component->id);
+    return hst_cache_draining(cache) > 0 ? hst_cache_settle(cache, room_came_back, comeback, err) : resume_ram(comeback, err);
 }
 
 static int undo_ram_suspend(struct hst_job_entry *job, const struct hst_journal_entry *entry)
 {
     struct hst_error err = {0};
     if (come_back(job, entry, bring_back_ram, &err) == HST_OK) return HST_STEP_PENDING;
-    regret(job, entry->residency->component->id, err.text);
-    hst_cache_evict(job->loader->config.cache, entry->residency, NULL, NULL);
+    lose_ram(job, entry->residency, err.text);
     return HST_OK;
 }
 

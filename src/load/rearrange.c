@@ -116,12 +116,20 @@ static bool next(struct hst_rearranging *run)
     return false;
 }
 
+/* What was given back is not in use any more. */
+static void on_drained(void *context)
+{
+    end(context);
+}
+
 static void go_on(struct hst_rearranging *run)
 {
     while (run->model < run->model_count && !run->loader->draining)
         if (next(run)) return;
     bool compacts = run->compacts && !run->loader->draining;
     if (compacts && hst_cache_compact(run->loader->config.cache, on_compacted, run, NULL) == HST_OK) return;
+    struct hst_cache *cache = run->loader->config.cache;
+    if (hst_cache_draining(cache) > 0 && hst_cache_settle(cache, on_drained, run, NULL) == HST_OK) return;
     end(run);
 }
 

@@ -288,12 +288,10 @@ static int reserve_device(struct hst_job_entry *job, size_t index, struct hst_er
     return status;
 }
 
-static int allocate(struct hst_job_entry *job, struct hst_error *err)
+static int set_apart(struct hst_job_entry *job, struct hst_error *err)
 {
     size_t count = job->view.component_count;
-    if (job->view.dry) return hst_dryrun_look(job, err);
-    HST_TRY(hst_journal_reserve(job, job->loader->loaded_count + job->plan.ram_eviction_count + 3 * count, err));
-    HST_TRY(set_victims_aside(job, err));
+    job->apart = true;
     for (size_t i = 0; i < count; i++)
         HST_TRY(reserve_ram(job, i, err));
     for (size_t i = 0; job->view.device != NULL && i < count; i++)
@@ -301,6 +299,32 @@ static int allocate(struct hst_job_entry *job, struct hst_error *err)
     say(job, "%llu bytes of RAM and %llu of the device are set apart", (unsigned long long)job->plan.ram_bytes,
         (unsigned long long)job->plan.device_bytes);
     return job->pending > 0 ? HST_STEP_PENDING : HST_OK;
+}
+
+static void on_drained(void *context)
+{
+    hst_step_settle(context, HST_OK, NULL);
+}
+
+/* What was set aside is charged until the kernel has it back: whoever needs its bytes waits so long. */
+static int allocate_more(struct hst_job_entry *job, struct hst_error *err)
+{
+    struct hst_cache *cache = job->loader->config.cache;
+    if (job->apart) return HST_OK;
+    if (hst_cache_draining(cache) == 0 || hst_cache_fits(cache, job->plan.ram_bytes)) return set_apart(job, err);
+    HST_TRY(hst_cache_settle(cache, on_drained, job, err));
+    job->pending++;
+    return HST_STEP_PENDING;
+}
+
+static int allocate(struct hst_job_entry *job, struct hst_error *err)
+{
+    size_t count = job->view.component_count;
+    if (job->view.dry) return hst_dryrun_look(job, err);
+    job->apart = false;
+    HST_TRY(hst_journal_reserve(job, job->loader->loaded_count + job->plan.ram_eviction_count + 3 * count, err));
+    HST_TRY(set_victims_aside(job, err));
+    return allocate_more(job, err);
 }
 
 /* ---- load ---- */
@@ -397,7 +421,7 @@ static const struct {
     int (*run)(struct hst_job_entry *job, struct hst_error *err);
     int (*more)(struct hst_job_entry *job, struct hst_error *err);   /* or NULL */
     int (*commit)(struct hst_job_entry *job, struct hst_error *err); /* cannot fail; or NULL */
-} steps[] = {{validate, NULL, NULL}, {estimate, estimate, NULL}, {allocate, NULL, NULL}, {load_more, load_more, NULL}, {prepare_status, NULL, commit_status}};
+} steps[] = {{validate, NULL, NULL}, {estimate, estimate, NULL}, {allocate, allocate_more, NULL}, {load_more, load_more, NULL}, {prepare_status, NULL, commit_status}};
 
 static void end_record(struct hst_job_entry *job, const char *state)
 {

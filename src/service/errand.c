@@ -5,13 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-struct hst_errand *hst_errand_begin(struct hst_call *call, const struct hst_model *model)
+struct hst_errand *hst_errand_begin(const struct hst_call *call, const struct hst_model *model)
 {
     struct hst_errand *errand = calloc(1, sizeof *errand);
     if (errand == NULL) return NULL;
     errand->service = call->service;
     errand->ticket = call->ticket;
-    snprintf(errand->model_id, sizeof errand->model_id, "%s", model->id);
+    snprintf(errand->model_id, sizeof errand->model_id, "%s", model != NULL ? model->id : "");
     hst_list_append(&call->service->errands, &errand->node);
     return errand;
 }

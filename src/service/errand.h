@@ -13,8 +13,8 @@ struct hst_errand {
     char model_id[160];          /**< which model */
 };
 
-/** Begin one for a call; owned by the list until hst_errand_end. NULL without memory. */
-struct hst_errand *hst_errand_begin(struct hst_call *call, const struct hst_model *model);
+/** Begin one for a call, about a model or (NULL) none; owned by the list until hst_errand_end. NULL without memory. */
+struct hst_errand *hst_errand_begin(const struct hst_call *call, const struct hst_model *model);
 /** It is over. */
 void hst_errand_end(struct hst_errand *errand);
 #endif

@@ -1,4 +1,5 @@
 #include "base/cleanup.h"
+#include "service/errand.h"
 #include "service/fields.h"
 #include "service/internal.h"
 #include "service/jsonx.h"
@@ -93,10 +94,49 @@ static int evict(const struct hst_call *call, json_t **ret_data, struct hst_erro
     return HST_OK;
 }
 
+/* An answer that waits until the kernel has the memory. */
+struct answer {
+    struct hst_errand *errand;
+    json_t *data;
+};
+
+static void on_settled(void *context)
+{
+    HST_AUTO(hst_freep) struct answer *answer = context;
+    struct hst_errand *errand = answer->errand;
+    if (errand->service != NULL)
+        hst_call_ok(errand->service, errand->ticket, answer->data);
+    else
+        json_decref(answer->data);
+    hst_errand_end(errand);
+}
+
+/* @return will it be answered? */
+static bool answer_later(const struct hst_call *call, json_t *data)
+{
+    struct answer *answer = calloc(1, sizeof *answer);
+    struct hst_errand *errand = answer != NULL ? hst_errand_begin(call, NULL) : NULL;
+    if (errand != NULL) *answer = (struct answer){errand, data};
+    if (errand != NULL && hst_cache_settle(call->service->config.cache, on_settled, answer, NULL) == HST_OK) return true;
+    if (errand != NULL) hst_errand_end(errand);
+    free(answer);
+    return false;
+}
+
+static void evict_and_wait(struct hst_call *call)
+{
+    struct hst_error error = {0};
+    json_t *data = NULL;
+    if (evict(call, &data, &error) < 0)
+        hst_call_fail(call->service, call->ticket, &error, NULL);
+    else if (!answer_later(call, data))
+        hst_call_ok(call->service, call->ticket, data);
+}
+
 const struct hst_route hst_verbs_cache[] = {
     {"GET", "/api/model/cache", NULL, show},
     {"GET", "/api/model/cache/{component_id}", NULL, show},
-    {"DELETE", "/api/model/cache", NULL, evict},
-    {"DELETE", "/api/model/cache/{component_id}", NULL, evict},
+    {"DELETE", "/api/model/cache", evict_and_wait, NULL},
+    {"DELETE", "/api/model/cache/{component_id}", evict_and_wait, NULL},
     {NULL, NULL, NULL, NULL},
 };

@@ -143,9 +143,17 @@ static inline struct hst_job *tier_load(struct tier *tier, struct hst_model *mod
     return job;
 }
 
-/** Everything that a failed load must leave as it was, as text. */
-static inline void tier_snapshot(const struct tier *tier, char *out, size_t size)
+/** Run the loop until the kernel has what was given back. */
+static inline void tier_settle(struct tier *tier)
 {
+    while (hst_cache_draining(tier->cache) > 0)
+        uv_run(&tier->loop, UV_RUN_ONCE);
+}
+
+/** Everything that a failed load must leave as it was, as text. */
+static inline void tier_snapshot(struct tier *tier, char *out, size_t size)
+{
+    tier_settle(tier);
     struct hst_cache_stats stats = hst_cache_stats(tier->cache);
     int used = snprintf(out, size, "ram %llu count %llu device %llu\n", (unsigned long long)stats.used_bytes, (unsigned long long)stats.count,
                         (unsigned long long)tier->device->reserved_bytes);

@@ -118,6 +118,7 @@ def test_what_is_not_used_goes_when_its_time_is_over(small):
         small.data("POST", "/api/model/load", {"model_id": model})
     assert resident(small) == {"one", "two"}
     wait_until(lambda: resident(small) == {"two"})
+    assert [(row["component_id"].split(":")[0], row["cause"]) for row in small.data("GET", "/api/model/decisions")["decisions"]] == [("one", "ttl")]
     assert [row["model_id"] for row in small.data("GET", "/api/model/status/host:0")["loaded_components"]] == ["two"]
 
 

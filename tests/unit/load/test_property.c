@@ -318,7 +318,7 @@ static void check_charge(void)
     qsort(pages, page_count, sizeof pages[0], by_page);
     for (size_t i = 0; i < page_count; i++)
         charged += i == 0 || by_page(&pages[i], &pages[i - 1]) != 0 ? 4096 : 0;
-    uint64_t used = hst_cache_stats(world.cache).used_bytes, kept = 0;
+    uint64_t used = hst_cache_kept(world.cache), kept = 0;
     HST_LIST_FOREACH(node, &world.cache->regions) {
         const struct hst_region *region = hst_container_of(node, struct hst_region, node);
         kept += region->stuck_bytes;
@@ -477,10 +477,10 @@ static void unload(void)
 
 static void evict(void)
 {
-    uint64_t before = hst_cache_stats(world.cache).used_bytes, freed = 0;
+    uint64_t before = hst_cache_kept(world.cache), freed = 0;
     struct hst_residency *held = any_residency();
     if (held == NULL || hst_loader_busy(world.loader, held->component)) return;
-    if (hst_cache_evict(world.cache, held, &freed, NULL) == HST_OK) assert_int_equal(before - hst_cache_stats(world.cache).used_bytes, freed);
+    if (hst_cache_evict(world.cache, held, &freed, NULL) == HST_OK) assert_int_equal(before - hst_cache_kept(world.cache), freed);
 }
 
 static void pin(void)
@@ -630,7 +630,7 @@ static void end(void)
         assert_int_equal(hst_loader_unload(world.loader, &world.loader->loaded[0]->view, NULL, NULL), HST_OK);
     while (world.cache->by_key.count > 0)
         assert_int_equal(hst_cache_evict(world.cache, &world.cache->sorted[0]->view, NULL, NULL), HST_OK);
-    hst_keep_drain(world.cache->keep);
+    hst_drain_finish(world.cache);
     assert_int_equal(hst_cache_stats(world.cache).used_bytes, 0);
     assert_int_equal(world.device->reserved_bytes, 0);
     assert_true(hst_list_empty(&world.cache->regions));
