@@ -536,8 +536,6 @@ static uint64_t together_in(struct hst_claim *const *claims, size_t count, const
 {
     struct hst_uses uses = {0};
     uint64_t bytes = 0;
-    if (which == ALONE && count_refs(claims, count, region) == region->refs) return region->used.used_bytes + region->stuck_bytes;
-    if (which == ALONE && !hst_region_gives_back(region)) return 0;
     bool counted = count_uses(claims, count, region, &uses);
     for (size_t i = 0; counted && i + 1 < uses.count; i++) {
         const struct hst_edge *edge = &uses.edges[i];
@@ -547,6 +545,18 @@ static uint64_t together_in(struct hst_claim *const *claims, size_t count, const
     }
     hst_uses_fini(&uses);
     return bytes;
+}
+
+/* All of a region goes with its last claims; before that, what they alone name, where it can be given back in part. */
+static uint64_t freed_in(struct hst_claim *const *claims, size_t count, const struct hst_region *region)
+{
+    if (count_refs(claims, count, region) == region->refs) return region->used.used_bytes + region->stuck_bytes;
+    return hst_region_gives_back(region) ? together_in(claims, count, region, ALONE) : 0;
+}
+
+static uint64_t bytes_in(struct hst_claim *const *claims, size_t count, const struct hst_region *region, enum which which)
+{
+    return which == ALONE ? freed_in(claims, count, region) : together_in(claims, count, region, which);
 }
 
 static bool is_named_before(struct hst_claim *const *claims, size_t before, const struct hst_region *region)
@@ -561,7 +571,7 @@ static uint64_t sum_together(struct hst_claim *const *claims, size_t count, enum
     uint64_t bytes = 0;
     for (size_t i = 0; i < count; i++)
         for (size_t j = 0; j < claims[i]->region_count; j++)
-            if (!is_named_before(claims, i, claims[i]->regions[j])) bytes += together_in(claims, count, claims[i]->regions[j], which);
+            if (!is_named_before(claims, i, claims[i]->regions[j])) bytes += bytes_in(claims, count, claims[i]->regions[j], which);
     return bytes;
 }
 
