@@ -105,19 +105,12 @@ struct release {
     bool drop;
 };
 
-/* Can a range of it go before all of it does? A sealed memfd lets nobody make a hole, not even its owner (measured). */
-static bool may_part(const struct hst_region *region)
-{
-    if (hst_region_is_file(region) || region->dying) return true;
-    return region->memory.address == NULL || (region->kind == HST_BACKING_TMPFS_HUGE && !region->frozen);
-}
-
 static void give_back(void *context, uint64_t begin, uint64_t end)
 {
     const struct release *release = context;
     struct hst_region *region = release->region;
     hst_twins_forget(region, begin, end);
-    if (may_part(region))
+    if (region->dying || hst_region_gives_back(region))
         hst_drain_add(region, begin, end, release->drop);
     else
         region->stuck_bytes += end - begin;

@@ -67,10 +67,10 @@ static inline bool hst_region_is_file(const struct hst_region *region)
 {
     return region->path != NULL;
 }
-/** Can bytes of it be given back before all of it is? A sealed memfd cannot. */
+/** Can a range of it go before all of it does? A sealed memfd lets nobody make a hole, not even its owner (measured). */
 static inline bool hst_region_gives_back(const struct hst_region *region)
 {
-    return region->kind == HST_BACKING_PAGE_CACHE || region->kind == HST_BACKING_TMPFS_HUGE;
+    return hst_region_is_file(region) || region->memory.address == NULL || (region->kind == HST_BACKING_TMPFS_HUGE && !region->frozen);
 }
 /** Name a range once more, for which room was reserved in `used`: the tier is charged for what nobody had named. */
 void hst_region_use(struct hst_region *region, uint64_t begin, uint64_t end);

@@ -320,8 +320,8 @@ static int allocate_more(struct hst_job_entry *job, struct hst_error *err)
 static int allocate(struct hst_job_entry *job, struct hst_error *err)
 {
     size_t count = job->view.component_count;
+    job->apart = job->view.dry; /* which looks in its place, and sets nothing apart */
     if (job->view.dry) return hst_dryrun_look(job, err);
-    job->apart = false;
     HST_TRY(hst_journal_reserve(job, job->loader->loaded_count + job->plan.ram_eviction_count + 3 * count, err));
     HST_TRY(set_victims_aside(job, err));
     return allocate_more(job, err);
