@@ -3,6 +3,7 @@
 #include "tier.h"
 
 #include "base/cleanup.h"
+#include "cache/drain.h"
 #include "cache/keep.h"
 #include "load/internal.h"
 #include "os/process.h"
@@ -93,7 +94,7 @@ static void begin(const char *backing)
     struct hst_residency *held = hst_cache_find(tier->cache, &world.model->components[0]);
     uint64_t lease;
     assert_int_equal(hst_cache_lease(tier->cache, &held, 1, 1, "test", "host:0", &lease, &world.pipe_fd, NULL), 0);
-    hst_keep_drain(tier->cache->keep);
+    hst_drain_finish(tier->cache);
     hst_keeper_leave(world.keeper);
     end_tier();
     open_keeper();
@@ -153,7 +154,7 @@ static void check_all(void)
     hst_lease_end_all(cache);
     while (cache->by_key.count > 0)
         assert_int_equal(hst_cache_evict(cache, &cache->sorted[0]->view, NULL, NULL), 0);
-    hst_keep_drain(cache->keep);
+    hst_drain_finish(cache);
     assert_int_equal(hst_cache_stats(cache).used_bytes, 0);
     assert_true(hst_list_empty(&cache->regions));
 }
