@@ -1,6 +1,7 @@
 """A plan says what a load would do, and the load does just that: every figure of the one is compared with the other."""
 import os
 import re
+import threading
 import time
 
 import pytest
@@ -30,8 +31,12 @@ def library(tmp_path):
 
 
 def ram(daemon):
-    """The RAM tier."""
-    return daemon.data("GET", "/api/model/cache")
+    """The RAM tier, once what was evicted is back with the kernel."""
+    deadline = time.monotonic() + 20
+    while (cache := daemon.data("GET", "/api/model/cache"))["draining_bytes"] > 0:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return cache
 
 
 def plan_of(daemon, **wish):
@@ -279,3 +284,26 @@ def test_it_reads_like_an_explanation(start, library):
     assert daemon.cli("plan", "huge").returncode == 4 and "large:model holds 5.0 MiB, and would go" in daemon.cli("plan", "huge").stderr
     assert daemon.cli("plan").returncode == daemon.cli("plan", "one", "--decisions").returncode == 2
     assert daemon.cli("plan", "--decisions", "--json").stdout.startswith("{")
+
+
+def test_loads_that_overtake_each_other_never_exceed_the_budget(start, library):
+    daemon = start(library, ram="9M", HOIST_FORCE_BACKING="tmpfs_huge")
+    wishes = [{"model_id": name, "precision": precision} for name in ("one", "two", "small", "middle", "large") for precision in (None, "fp8")]
+    ended = []
+
+    def ask(number):
+        for i in range(12):
+            path = "/api/model/plan" if i % 3 == 2 else "/api/model/load"
+            ended.append(daemon.http("POST", path, wishes[(number * 7 + i * 3) % len(wishes)]))
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        status = daemon.data("GET", "/api/model/cache")
+        assert status["used_bytes"] <= status["budget_bytes"]
+    for thread in threads:
+        thread.join()
+    assert len(ended) == 72 and {status for status, _ in ended} <= {200, 507}, {status for status, _ in ended}
+    assert sum(status == 200 for status, _ in ended) >= 20
+    assert check(daemon, model_id="large")["components"]
