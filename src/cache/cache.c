@@ -318,13 +318,20 @@ bool hst_cache_is_coming(const struct hst_cache *cache, const struct hst_compone
     return hst_twins_coming(&wish) * HST_TWINS_COMING_SHARE > whole;
 }
 
-int hst_cache_reserve(struct hst_cache *cache, struct hst_component *component, struct hst_claim *claim, struct hst_residency **ret_residency,
-                      struct hst_error *err)
+/* One for what a claim names, in no table yet. */
+static int make_for(struct hst_cache *cache, struct hst_component *component, const struct hst_claim *claim, struct hst_resident **ret_resident, struct hst_error *err)
 {
     const char *precision = claim->recast != NULL ? claim->recast->precision : NULL;
     if (hst_cache_find_as(cache, component, precision) != NULL) return hst_error_set(err, HST_E_BUSY, "%s is held already", component->id);
-    struct hst_resident *resident = make(cache, component, claim->recast);
-    if (resident == NULL) return hst_error_nomem(err);
+    *ret_resident = make(cache, component, claim->recast);
+    return *ret_resident != NULL ? HST_OK : hst_error_nomem(err);
+}
+
+int hst_cache_reserve(struct hst_cache *cache, struct hst_component *component, struct hst_claim *claim, struct hst_residency **ret_residency,
+                      struct hst_error *err)
+{
+    struct hst_resident *resident;
+    HST_TRY(make_for(cache, component, claim, &resident, err));
     int status = insert_and_take(cache, resident, claim, err);
     if (status < 0) {
         free_resident(resident);
@@ -361,10 +368,8 @@ void hst_cache_show(struct hst_resident *resident)
 
 int hst_cache_enter(struct hst_cache *cache, struct hst_component *component, struct hst_claim *claim, struct hst_resident **ret_resident, struct hst_error *err)
 {
-    const char *precision = claim->recast != NULL ? claim->recast->precision : NULL;
-    if (hst_cache_find_as(cache, component, precision) != NULL) return hst_error_set(err, HST_E_BUSY, "%s is held already", component->id);
-    struct hst_resident *resident = make(cache, component, claim->recast);
-    if (resident == NULL) return hst_error_nomem(err);
+    struct hst_resident *resident;
+    HST_TRY(make_for(cache, component, claim, &resident, err));
     int status = insert(cache, resident, err);
     if (status < 0) {
         free_resident(resident);

@@ -486,16 +486,22 @@ struct hst_claim *hst_claim_ref(struct hst_claim *claim)
     return claim;
 }
 
+/* Before its bytes are given back, so that no item shows them then; what dies goes at once. */
+static void announce_end(struct hst_claim *claim, struct hst_cache *cache)
+{
+    bool forgotten = hst_keep_forget_now(cache, &claim->keep_id);
+    for (size_t i = 0; i < claim->region_count; i++) {
+        claim->regions[i]->dying = claim->regions[i]->refs == 1;
+        claim->regions[i]->frozen = claim->regions[i]->frozen || !forgotten;
+    }
+}
+
 uint64_t hst_claim_unref(struct hst_claim *claim)
 {
     if (claim == NULL || --claim->refs > 0) return 0;
     struct hst_cache *cache = claim->region_count > 0 ? claim->regions[0]->cache : NULL;
     uint64_t before = cache != NULL ? hst_cache_kept(cache) : 0;
-    bool forgotten = cache == NULL || hst_keep_forget_now(cache, &claim->keep_id);
-    for (size_t i = 0; i < claim->region_count; i++) {
-        claim->regions[i]->dying = claim->regions[i]->refs == 1;
-        claim->regions[i]->frozen = claim->regions[i]->frozen || !forgotten;
-    }
+    if (cache != NULL) announce_end(claim, cache);
     for (size_t i = claim->taken ? 0 : claim->own_count; i < claim->piece_count; i++) {
         const struct hst_piece *piece = &claim->pieces[i];
         hst_region_release(claim->regions[piece->region], piece->begin, piece->begin + piece->size_bytes, !piece->was_resident);

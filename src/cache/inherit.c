@@ -41,22 +41,31 @@ struct reading {
 
 /* ---- items ---- */
 
+/* The file that the record names, whatever was written to it since. */
+static bool is_file(const struct hst_keeper_item *item, const struct hst_record_region *record, struct hst_file_id *ret_id)
+{
+    if (item->fd_count != 1 || !hst_file_is_readable(item->fds[0]) || hst_file_identify(item->fds[0], ret_id, NULL) < 0) return false;
+    return ret_id->device == record->id.device && ret_id->inode == record->id.inode;
+}
+
+static bool take_file(struct hst_region *region, int fd, const struct hst_file_id *id)
+{
+    region->broken = !hst_file_id_equal(id, &region->id);
+    region->fd = fd;
+    region->leased = !region->broken && hst_filelease_take(fd);
+    return region->broken || hst_region_map(region, NULL) == HST_OK;
+}
+
 static bool find_file(struct reading *reading, struct hst_keeper_item *item, const struct hst_record_region *record, struct found *found)
 {
     struct hst_file_id id;
     const struct hst_model_file file = {.path = record->path, .id = record->id};
-    if (item->fd_count != 1 || !hst_file_is_readable(item->fds[0]) || hst_file_identify(item->fds[0], &id, NULL) < 0) return false;
-    if (id.device != record->id.device || id.inode != record->id.inode) return false;
+    if (!is_file(item, record, &id)) return false;
     found->region = hst_region_of_file(reading->cache, &file);
     if (found->region == NULL || found->region->size_bytes != record->size_bytes) return false;
-    if (found->region->fd >= 0) { /* one of an earlier region, which was about to go: the later one has the locks */
-        hst_keep_forget(reading->cache, &found->region->keep_id);
-        return true;
-    }
-    found->region->broken = !hst_file_id_equal(&id, &record->id);
-    found->region->fd = hst_steal_fd(&item->fds[0]);
-    found->region->leased = !found->region->broken && hst_filelease_take(found->region->fd);
-    return found->region->broken || hst_region_map(found->region, NULL) == HST_OK;
+    if (found->region->fd < 0) return take_file(found->region, hst_steal_fd(&item->fds[0]), &id);
+    hst_keep_forget(reading->cache, &found->region->keep_id); /* that of an earlier region, which was about to go: the later one has the locks */
+    return true;
 }
 
 static bool find_memory(struct reading *reading, struct hst_keeper_item *item, const struct hst_record_region *record, struct found *found)

@@ -75,11 +75,16 @@ static bool is_pair(int fd, int write_fd, const struct stat *st)
            st->st_dev == other.st_dev && st->st_ino == other.st_ino;
 }
 
-int hst_memfd_adopt(int fd, int write_fd, uint64_t size_bytes, bool huge, struct hst_memfd *ret_memfd, struct hst_error *err)
+static bool is_ours(int fd, int write_fd, uint64_t size_bytes)
 {
     struct stat st;
-    bool fits = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && size_bytes > 0 && (uint64_t)st.st_size == size_bytes;
-    if (!fits || !(write_fd > 0 ? is_pair(fd, write_fd, &st) : is_sealed(fd))) return hst_error_set(err, HST_E_PROTOCOL, "this is no memory that hoist has made");
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || size_bytes == 0 || (uint64_t)st.st_size != size_bytes) return false;
+    return write_fd > 0 ? is_pair(fd, write_fd, &st) : is_sealed(fd);
+}
+
+int hst_memfd_adopt(int fd, int write_fd, uint64_t size_bytes, bool huge, struct hst_memfd *ret_memfd, struct hst_error *err)
+{
+    if (!is_ours(fd, write_fd, size_bytes)) return hst_error_set(err, HST_E_PROTOCOL, "this is no memory that hoist has made");
     int protection = write_fd > 0 ? PROT_READ | PROT_WRITE : PROT_READ;
     void *address = hst_place_map(write_fd > 0 ? write_fd : fd, 0, size_bytes, protection, MAP_SHARED);
     if (address == NULL) return hst_file_errno(err, errno, "map", "memory that was kept");
