@@ -605,6 +605,7 @@ static void restart(void)
     if (!world.kept || roll(3) > 0) return;
     settle();
     turn(20);
+    hst_drain_finish(world.cache);
     size_t count = list_current(before);
     bool all = count == world.cache->by_key.count;
     uint64_t used = hst_cache_kept(world.cache);
