@@ -466,6 +466,7 @@ static void foresee(void)
     }
     uv_timer_stop(&world.loader->rearrange_timer);
     settle();
+    hst_drain_finish(world.cache);
     memset(world.loader->inject, 0, sizeof world.loader->inject);
     if (make_wish(&request, &role)) foresee_load(&request);
     hst_rearrange_share_soon(world.loader);
