@@ -469,7 +469,9 @@ void hst_cache_keep_for(struct hst_cache *cache, struct hst_residency *residency
 {
     (void)cache;
     residency->idle_since_ns = hst_clock_ns();
-    if (ttl_seconds >= 0) residency->ttl_seconds = ttl_seconds;
+    if (ttl_seconds < 0 || ttl_seconds == residency->ttl_seconds) return;
+    residency->ttl_seconds = ttl_seconds;
+    hst_keep_residency(hst_resident_of(residency));
 }
 
 /* Let the writer of a held file go on. */

@@ -434,6 +434,9 @@ static int attach(struct hst_inherited *inherited, struct hst_component *compone
     resident->keep_id = inherited->keep_id;
     resident->view.pinned = inherited->view.pinned;
     resident->view.fill_ns = inherited->view.fill_ns;
+    resident->view.read_bytes = inherited->view.read_bytes;
+    resident->view.warm_bytes = inherited->view.warm_bytes;
+    resident->view.ttl_seconds = inherited->view.ttl_seconds;
     hst_twins_note_all(cache, component, resident->claim, true);
     hst_lease_attach(cache, resident);
     return HST_OK;

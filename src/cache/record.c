@@ -117,6 +117,9 @@ void hst_record_write_residency(struct hst_strbuf *out, const struct hst_residen
     put(out, claim);
     put(out, residency->pinned);
     put(out, residency->fill_ns);
+    put(out, residency->read_bytes);
+    put(out, residency->warm_bytes);
+    put(out, (uint64_t)(residency->ttl_seconds + 1));
     seal(out);
 }
 
@@ -322,6 +325,9 @@ int hst_record_read_residency(const void *bytes, size_t length, struct hst_recor
     struct hst_record_residency record = {.claim = hst_cursor_u64(&cursor)};
     record.pinned = take(&cursor, 2);
     record.fill_ns = hst_cursor_u64(&cursor);
+    record.read_bytes = hst_cursor_u64(&cursor);
+    record.warm_bytes = hst_cursor_u64(&cursor);
+    record.ttl_seconds = (int64_t)take(&cursor, (uint64_t)UINT32_MAX + 2) - 1;
     HST_TRY(end(&cursor, err));
     *ret_record = record;
     return HST_OK;

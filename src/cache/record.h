@@ -59,6 +59,9 @@ struct hst_record_residency {
     uint64_t claim;   /**< id of the item */
     bool pinned;      /**< see hst_residency */
     uint64_t fill_ns; /**< see hst_residency */
+    uint64_t read_bytes; /**< see hst_residency */
+    uint64_t warm_bytes; /**< see hst_residency */
+    int64_t ttl_seconds; /**< see hst_residency */
 };
 
 /** What a lease has of a component. */
