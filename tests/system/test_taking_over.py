@@ -247,6 +247,22 @@ def test_a_file_that_was_written_meanwhile_is_not_taken_over(crash, library):
     client.end()
 
 
+@pytest.mark.parametrize("backing", ("page_cache", "memfd_huge"))
+def test_a_file_that_is_written_after_it_was_taken_over_is_let_go(crash, library, backing):
+    daemon = crash(backing)
+    for name in ("one", "two"):
+        daemon.data("POST", "/api/model/cache", {"model_id": name})
+    before = tier(daemon)
+    kill_and_start(daemon)
+    assert taken_over(daemon, before)
+    began = time.monotonic()
+    with open(library / "one.safetensors", "r+b") as file:  # whoever opens it to write waits until hoistd has let go
+        file.seek(-1, os.SEEK_END)
+        file.write(b"!")
+    assert time.monotonic() - began < 5
+    wait_until(lambda: [part["id"] for part in tier(daemon)["components"]] == ["two:model"])
+
+
 @pytest.mark.parametrize("backing", BACKINGS)
 def test_what_was_given_back_before_the_crash_stays_gone(crash, backing):
     daemon = crash(backing)
