@@ -310,7 +310,7 @@ static void on_drained(void *context)
 static int allocate_more(struct hst_job_entry *job, struct hst_error *err)
 {
     struct hst_cache *cache = job->loader->config.cache;
-    if (job->apart || job->view.dry) return HST_OK;
+    if (job->apart) return HST_OK;
     if (hst_cache_draining(cache) == 0 || hst_cache_fits(cache, job->plan.ram_bytes)) return set_apart(job, err);
     HST_TRY(hst_cache_settle(cache, on_drained, job, err));
     job->pending++;
