@@ -57,7 +57,7 @@ struct hst_job_entry {
     struct hst_list node;          /**< in loader->jobs */
     struct hst_part *parts;        /**< one a component; owned */
     bool pin;                      /**< as asked, or wished for the model */
-    bool background;               /**< as asked */
+    bool patient;               /**< as asked */
     int64_t ttl_seconds;           /**< as asked; -1 = nothing said */
     bool named;                    /**< its components were asked for by name */
     char precision[16];            /**< as asked; "" = as stored */
@@ -122,7 +122,7 @@ bool hst_job_touches(const struct hst_loader *loader, const struct hst_component
 void hst_job_hold(struct hst_job_entry *job, struct hst_part *part);
 /** Undo hst_job_hold. A residency whose file was changed meanwhile goes with it. @return is it still there? */
 bool hst_job_release(struct hst_job_entry *job, struct hst_part *part);
-/** Is it its turn: does no job that has begun work on its components, and, of one in the background, does no other load wait or run? */
+/** Is it its turn: does no job that has begun work on its components, and, of one that is patient, does no other load wait or run? */
 bool hst_job_may_start(const struct hst_job_entry *job);
 /** Tell the listener how it stands. */
 void hst_job_tell(const struct hst_job_entry *job);

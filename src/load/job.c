@@ -109,7 +109,7 @@ static struct hst_job_entry *make(struct hst_loader *loader, const struct hst_lo
     if (job == NULL) return NULL;
     hst_list_init(&job->node);
     job->loader = loader;
-    job->background = request->background;
+    job->patient = request->patient;
     job->named = request->roles != NULL;
     job->view.model = hst_model_ref(request->model);
     job->view.device = request->device;
@@ -227,10 +227,10 @@ void hst_job_tell_device(const struct hst_job_entry *job, const struct hst_compo
     if (listener->device_state != NULL && job->view.device != NULL) listener->device_state(listener->context, component, job->view.device, state);
 }
 
-/* Does a load go before those in the background: one that runs, or that somebody waits for? */
+/* Does a load go before those that are patient: one that runs, or that somebody waits for? */
 static bool goes_before(const struct hst_job_entry *job)
 {
-    return !job->view.dry && hst_job_active(job) && (job->view.state != HST_JOB_QUEUED || !job->background);
+    return !job->view.dry && hst_job_active(job) && (job->view.state != HST_JOB_QUEUED || !job->patient);
 }
 
 static bool is_alone(const struct hst_job_entry *job)
@@ -246,7 +246,7 @@ bool hst_job_may_start(const struct hst_job_entry *job)
 {
     for (size_t i = 0; i < job->view.component_count; i++)
         if (hst_job_touches(job->loader, job->view.components[i])) return false;
-    return !job->background || is_alone(job);
+    return !job->patient || is_alone(job);
 }
 
 /* The first job that waits and need not wait any more. */

@@ -88,7 +88,7 @@ struct hst_load_request {
     bool as_stored;                  /**< whatever precision is wished for the model (catalog/config.h), unless `precision` says one */
     bool keep;                       /**< is ttl_seconds said? */
     uint32_t ttl_seconds;            /**< what is loaded may go when it was not used for so long */
-    bool background;                 /**< it waits until no other load runs */
+    bool patient;                    /**< it begins when no other load waits or runs */
 };
 
 /** A job. Fields are read-only outside load/. Finished jobs are kept (limits.h says how many). */

@@ -92,7 +92,7 @@ struct hst_load_request hst_batch_request(const struct hst_selected *item, const
                                      .pin = wish->pin,
                                      .keep = wish->keep,
                                      .ttl_seconds = wish->ttl_seconds,
-                                     .background = wish->background};
+                                     .patient = wish->patient};
 }
 
 static int start_one(struct batch *batch, const struct hst_selected *item, const struct hst_batch_wish *wish, struct hst_job **ret_job, struct hst_error *err)

@@ -14,7 +14,7 @@ struct hst_batch_wish {
     bool wait;                      /**< answer at the end, not at once */
     bool keep;                      /**< is ttl_seconds said? */
     uint32_t ttl_seconds;           /**< it may go when it was not used for so long */
-    bool background;                /**< when no other load runs */
+    bool patient;                /**< when no other load runs */
 };
 /** Start them and see to it that the call is answered. On failure nothing runs and the call is not answered. */
 int hst_batch_start(const struct hst_call *call, const struct hst_selection *selection, const struct hst_batch_wish *wish, struct hst_error *err);

@@ -174,7 +174,7 @@ static int begin_preload(struct hst_call *call, struct hst_error *err)
 {
     static const char *const known[] = {"components", "precision", NULL};
     HST_AUTO(hst_selection_fini) struct hst_selection named = {0};
-    struct hst_batch_wish wish = {.background = true};
+    struct hst_batch_wish wish = {.patient = true};
     struct hst_model *model;
     HST_TRY(hst_select_model(call->service, call->params[0], &model, err));
     HST_TRY(hst_fields_check(call, known, err));
