@@ -1,4 +1,5 @@
 """How a model is to be kept: said once, kept over restarts, and followed by whoever loads it."""
+import sys
 import time
 
 import pytest
@@ -161,9 +162,11 @@ def test_loads_that_name_no_precision_have_the_wished_one(small, library):
     assert named["loaded_components"][0]["precision"] == "bf16"
     small.data("DELETE", "/api/model/unload")
     small.data("DELETE", "/api/model/cache")
-    from hoist import safetensors as through_hoist
-    weights = through_hoist.load_file(library / "one.safetensors")
-    assert {str(weight.dtype) for weight in weights.values()} == {"torch.float32"}, "a program that reads the file gets what is in it"
+    program = "import safetensors.torch, sys; print(safetensors.torch.load_file(sys.argv[1])['weight'].dtype)"
+    done = small.cli("exec", "--", sys.executable, "-c", program, library / "one.safetensors")
+    assert done.stdout.strip() == "torch.float32", done
+    held = next(row for row in small.data("GET", "/api/model/components")["components"] if row["model_id"] == "one")
+    assert [(row["tier"], row["precision"]) for row in held["residencies"]] == [("ram", "fp32")], "a program that reads the file gets what is in it"
 
 
 def test_models_are_brought_in_ahead_of_time(small):
