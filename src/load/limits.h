@@ -9,6 +9,8 @@
 #define HST_JOBS_ACTIVE_MAX 1024u
 /** Groups of components that share memory with each other, as far as a plan counts what they free together: beyond it each counts for itself. */
 #define HST_GROUPS_MAX 32u
+/** Models, devices and precisions, and kinds of work, of which it is known how long they take: some 700 bytes each. */
+#define HST_EXPERIENCES_MAX 4096u
 /** Threads that check files and talk to devices: one a component of a usual pipeline. */
 #define HST_LOAD_THREADS 4u
 /** Until what is known to lie in memory twice is shared: one load often follows another, and comparing bytes takes memory bandwidth. */

@@ -14,8 +14,10 @@
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
 #endif
-#define BLOCK UINT64_C(1048576) /* of one request: the disk streams, and the first is under way while memory for the next is made ready */
-enum { DEPTH = 32, PAGE = 4096, TRIES = 16 };
+/* Of one request: what a disk takes at once, and the first is under way while memory for the next is made ready. With 1 MiB, a machine whose processors
+ * are busy reads at two thirds of the speed (measured). */
+#define BLOCK UINT64_C(4194304)
+enum { DEPTH = 8, PAGE = 4096, TRIES = 16 };
 
 /* One ring, used by one thread at a time. */
 struct ring {

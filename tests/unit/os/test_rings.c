@@ -95,10 +95,10 @@ static int sweep(void (*begin)(enum fault_kind kind, int at))
         struct hst_rings *rings = NULL;
         begin(FAULT_RING, at);
         int status = hst_rings_new(1, &rings, NULL);
-        read_and_compare(rings, 4096, 20 * MIB);
+        read_and_compare(rings, 4096, 36 * MIB);
         failed = faults_end();
         assert_true(status == HST_OK || failed);
-        read_and_compare(rings, 0, 2 * MIB); /* and goes on */
+        read_and_compare(rings, 0, 8 * MIB); /* and goes on */
         hst_rings_free(rings);
         assert_int_equal(count_fds(), fds);
     }
