@@ -76,13 +76,13 @@ static struct hst_experience *find_or_add(struct hst_estimates *estimates, const
     return NULL;
 }
 
-static unsigned count_of(const struct hst_experience *known, enum hst_source source)
+static unsigned count_of(const struct hst_experience *known, enum hst_origin source)
 {
     return known != NULL ? known->speeds[source].large + known->speeds[source].small : 0;
 }
 
 /* @return the experience to trust for this source, or NULL */
-static const struct hst_experience *choose(const struct hst_experience *exact, const struct hst_experience *kind, enum hst_source source)
+static const struct hst_experience *choose(const struct hst_experience *exact, const struct hst_experience *kind, enum hst_origin source)
 {
     unsigned of_kind = count_of(kind, source), of_exact = count_of(exact, source);
     if (of_exact >= EXACT_LOADS || (of_exact > 0 && of_kind == 0)) return exact;
@@ -90,7 +90,7 @@ static const struct hst_experience *choose(const struct hst_experience *exact, c
 }
 
 /* What a part of the bytes takes. *error grows to that of what it was taken from. @return ms, or negative */
-static double expect_part(const struct hst_experience *known, enum hst_source source, uint64_t bytes, double *error)
+static double expect_part(const struct hst_experience *known, enum hst_origin source, uint64_t bytes, double *error)
 {
     if (bytes == 0) return 0;
     if (known == NULL) return -1;
@@ -114,10 +114,10 @@ struct hst_estimate hst_estimates_make(const struct hst_estimates *estimates, co
     make_keys(load, keys[0], keys[1]);
     const struct hst_experience *exact = hst_map_get_str(&estimates->by_key, keys[0]), *kind = hst_map_get_str(&estimates->by_key, keys[1]);
     uint64_t ram = load->from_ram ? load->bytes : 0, warm = (uint64_t)((double)(load->bytes - ram) * load->warm_share);
-    const uint64_t parts[HST_SOURCE_COUNT] = {load->bytes - ram - warm, warm, ram};
+    const uint64_t parts[HST_ORIGIN_COUNT] = {load->bytes - ram - warm, warm, ram};
     double ms = 0, error = 0;
-    for (int source = 0; source < HST_SOURCE_COUNT; source++) {
-        double part = expect_part(choose(exact, kind, (enum hst_source)source), (enum hst_source)source, parts[source], &error);
+    for (int source = 0; source < HST_ORIGIN_COUNT; source++) {
+        double part = expect_part(choose(exact, kind, (enum hst_origin)source), (enum hst_origin)source, parts[source], &error);
         if (part < 0) return estimate;
         ms += part;
     }
@@ -136,8 +136,8 @@ static void note_error(struct hst_experience *known, double error, const struct 
 /* A mixed load teaches no speed: which part took how long is not known. */
 static void teach(struct hst_experience *known, const struct hst_workload *load, const struct hst_estimate *estimate, double error)
 {
-    static const char *const names[HST_SOURCE_COUNT] = {"cold", "warm", "ram"};
-    for (int source = 0; source < HST_SOURCE_COUNT; source++)
+    static const char *const names[HST_ORIGIN_COUNT] = {"cold", "warm", "ram"};
+    for (int source = 0; source < HST_ORIGIN_COUNT; source++)
         if (strcmp(estimate->source, names[source]) == 0) hst_speed_learn(&known->speeds[source], load->bytes, estimate->measured_ms);
     note_error(known, error, estimate);
 }

@@ -8,11 +8,11 @@
 #include "base/map.h"
 
 /** Where bytes come from. */
-enum hst_source {
-    HST_SOURCE_COLD,  /**< a disk */
-    HST_SOURCE_WARM,  /**< the page cache */
-    HST_SOURCE_RAM,   /**< the RAM tier: only the device lacks them */
-    HST_SOURCE_COUNT, /**< number of sources */
+enum hst_origin {
+    HST_ORIGIN_COLD,  /**< a disk */
+    HST_ORIGIN_WARM,  /**< the page cache */
+    HST_ORIGIN_RAM,   /**< the RAM tier: only the device lacks them */
+    HST_ORIGIN_COUNT, /**< number of sources */
 };
 
 /** What was learnt of one kind of work. All zero = nothing yet. */
@@ -51,7 +51,7 @@ struct hst_estimate {
 
 /** What is known of a model on a device in a precision. */
 struct hst_experience {
-    struct hst_speed speeds[HST_SOURCE_COUNT]; /**< by source */
+    struct hst_speed speeds[HST_ORIGIN_COUNT]; /**< by source */
     double error;              /**< mean of |ln(measured / expected)|, the newest counting most */
     uint64_t loads;            /**< measured */
     struct hst_estimate last;  /**< of the newest */

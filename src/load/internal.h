@@ -68,6 +68,7 @@ struct hst_job_entry {
     size_t journal_room;           /**< of journal */
     size_t pending;                /**< operations that have not come back */
     bool apart;                    /**< what the plan needs is set apart */
+    double warm_share;             /**< of the model's files, what was in the page cache when the job looked; 0 = it has not */
     size_t batch;                  /**< the one being loaded */
     uint64_t step_ns;              /**< when the running step began */
     struct hst_error failure;      /**< the first one of the running step */
@@ -94,6 +95,7 @@ struct hst_loader {
     size_t dry_runs;                 /**< of jobs, those that only say what they would do */
     struct hst_plan_rates rates;     /**< measured */
     struct hst_decisions decisions;  /**< why what was evicted was evicted */
+    struct hst_estimates estimates;  /**< learnt from loads so far */
     int inject[HST_STEP_COUNT];      /**< status to fail with, once */
     bool draining;                   /**< being freed */
     struct hst_rearranging *rearranging; /**< a run under way (rearrange.c), or NULL */
@@ -170,6 +172,13 @@ struct hst_decision *hst_consequences_record(const struct hst_job_entry *job, co
 /* dryrun.c */
 /** In the place of a step that would change something: look what of the job's bytes is in the page cache. */
 int hst_dryrun_look(struct hst_job_entry *job, struct hst_error *err);
+/* forecast.c */
+/** How much of a model's files is in the page cache, 0 to 1. [worker] */
+double hst_forecast_look(const struct hst_model *model);
+/** Estimate what was planned. */
+void hst_forecast_make(struct hst_job_entry *job);
+/** The bytes are there: measure, and learn. */
+void hst_forecast_settle(struct hst_job_entry *job);
 
 /* journal.c */
 /** Undo the last entries, as far as that is done at once: what was reserved. Victims stay set aside. */

@@ -14,6 +14,7 @@
 #include "catalog/catalog.h"
 #include "device/device.h"
 #include "load/decisions.h"
+#include "load/estimates.h"
 #include "plan/expect.h"
 
 /** The engine: jobs, and the table of what is on which device. */
@@ -114,6 +115,7 @@ struct hst_job {
     uint64_t total_bytes;            /**< to bring into RAM */
     uint64_t done_bytes;             /**< brought in so far */
     uint64_t started_wall_ns;        /**< when queued */
+    struct hst_estimate estimate;    /**< made by the step estimate; measured once the step load is done */
     double loading_ms;               /**< total time once finished */
     const char *optimization_applied; /**< level in force */
     struct hst_error error;          /**< status 0 unless failed or cancelled */
@@ -216,6 +218,8 @@ void hst_loader_inherit_end(struct hst_loader *loader);
 struct hst_shortage hst_loader_shortage(const struct hst_loader *loader);
 /** Bytes that were given back because their time to live was over. */
 uint64_t hst_loader_expired_bytes(const struct hst_loader *loader);
+/** What is known of how long loads take. */
+const struct hst_estimates *hst_loader_estimates(const struct hst_loader *loader);
 /** Jobs that wait or run. */
 size_t hst_loader_active(const struct hst_loader *loader);
 /** Does a job work on this component, or has it set it aside? Then it is not to be evicted from outside. */

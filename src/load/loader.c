@@ -26,6 +26,11 @@ int hst_loader_new(const struct hst_loader_config *config, struct hst_loader **r
     return HST_OK;
 }
 
+const struct hst_estimates *hst_loader_estimates(const struct hst_loader *loader)
+{
+    return &loader->estimates;
+}
+
 static struct hst_job_entry *entry_of(struct hst_list *node)
 {
     return hst_container_of(node, struct hst_job_entry, node);
@@ -180,6 +185,7 @@ void hst_loader_free(struct hst_loader *loader)
     HST_LIST_FOREACH(node, &loader->jobs)
         hst_job_free(entry_of(node));
     hst_decisions_fini(&loader->decisions);
+    hst_estimates_fini(&loader->estimates);
     free(loader->loaded);
     free(loader);
 }

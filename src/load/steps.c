@@ -24,6 +24,7 @@ struct check {
     struct hst_job_entry *job;
     struct hst_reread *reread;
     struct hst_tensor_hashes *hashes;
+    double warm_share;
     int status;
     struct hst_error error;
 };
@@ -40,6 +41,7 @@ static void check_work(void *arg)
     struct check *check = arg;
     check->status = hst_reread_run(check->reread, &check->error);
     if (check->status == HST_OK) hst_tensor_hashes_read(check->hashes);
+    check->warm_share = hst_forecast_look(check->job->view.model);
 }
 
 /* From here to the end of the job its components have their tensors. */
@@ -61,6 +63,7 @@ static void check_done(void *arg)
     int status = check->status;
     if (status == HST_OK) status = hold_all(job, check->reread, &error);
     if (status == HST_OK) hst_tensor_hashes_note(check->hashes);
+    job->warm_share = check->warm_share;
     free_check(check);
     hst_step_settle(job, status, &error);
 }
@@ -162,6 +165,15 @@ static bool is_coming(const struct hst_job_entry *job)
     return false;
 }
 
+static void say_estimate(struct hst_job_entry *job)
+{
+    char expected[64] = "";
+    const struct hst_estimate *made = &job->view.estimate;
+    if (made->expected_ms >= 0) snprintf(expected, sizeof expected, ", %.1f ms and up to %.1f more", made->expected_ms, made->margin_ms);
+    say(job, "%llu bytes of RAM and %llu of the device, %zu evictions, %zu batches%s", (unsigned long long)job->plan.ram_bytes,
+        (unsigned long long)job->plan.device_bytes, job->plan.ram_eviction_count + job->plan.device_eviction_count, job->plan.batch_count, expected);
+}
+
 static int estimate(struct hst_job_entry *job, struct hst_error *err)
 {
     hst_plan_fini(&job->plan);
@@ -176,8 +188,8 @@ static int estimate(struct hst_job_entry *job, struct hst_error *err)
     HST_TRY(draft_all(job, err));
     HST_TRY(hst_facts_plan(job, &job->plan, &job->victims, err));
     if (strcmp(job->view.optimization_applied, "memory") == 0) one_by_one(job);
-    say(job, "%llu bytes of RAM and %llu of the device, %zu evictions, %zu batches", (unsigned long long)job->plan.ram_bytes,
-        (unsigned long long)job->plan.device_bytes, job->plan.ram_eviction_count + job->plan.device_eviction_count, job->plan.batch_count);
+    hst_forecast_make(job);
+    say_estimate(job);
     return HST_OK;
 }
 
@@ -329,6 +341,14 @@ static int allocate(struct hst_job_entry *job, struct hst_error *err)
 
 /* ---- load ---- */
 
+static void say_measured(struct hst_job_entry *job)
+{
+    char expected[64] = "";
+    const struct hst_estimate *made = &job->view.estimate;
+    if (made->expected_ms >= 0) snprintf(expected, sizeof expected, " (%.1f were expected)", made->expected_ms);
+    say(job, "%llu bytes read, the rest was there; %.1f ms%s", (unsigned long long)hst_plan_amount_total(&job->view.read), made->measured_ms, expected);
+}
+
 static int load_more(struct hst_job_entry *job, struct hst_error *err)
 {
     while (job->batch < job->plan.batch_count) {
@@ -336,7 +356,8 @@ static int load_more(struct hst_job_entry *job, struct hst_error *err)
         job->batch++;
         if (status != HST_OK) return status;
     }
-    say(job, "%llu bytes read, the rest was there", (unsigned long long)hst_plan_amount_total(&job->view.read));
+    hst_forecast_settle(job);
+    say_measured(job);
     return HST_OK;
 }
 

@@ -167,11 +167,17 @@ static void drain(struct pass *pass)
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 }
 
+/* Is there more to ask for? */
+static bool wants_more(const struct pass *pass)
+{
+    return pass->left > 0 && !pass->bad && !is_broken(pass);
+}
+
 /* @return did every byte come? */
 static bool run(struct pass *pass)
 {
-    while (!is_broken(pass) && (pass->flying > 0 || (pass->left > 0 && !pass->bad))) {
-        while (!pass->bad && !is_broken(pass) && pass->left > 0 && pass->flying < DEPTH && ask(pass))
+    while (!is_broken(pass) && (pass->flying > 0 || wants_more(pass))) {
+        while (wants_more(pass) && pass->flying < DEPTH && ask(pass))
             note(pass, io_uring_submit(&pass->ring->uring));
         note(pass, io_uring_submit_and_wait(&pass->ring->uring, 1));
         reap(pass);

@@ -3,6 +3,8 @@
 #include "metric/metric.h"
 #include "service/internal.h"
 
+#include <math.h>
+
 static void write_models(const struct hst_service *service, struct hst_strbuf *out)
 {
     uint64_t states[HST_MODEL_MISSING + 1] = {0};
@@ -99,6 +101,7 @@ static void write_devices(const struct hst_service *service, struct hst_strbuf *
 static void write_jobs(const struct hst_service *service, struct hst_strbuf *out)
 {
     const struct hst_service_counts *counts = &service->counts;
+    const struct hst_estimates *estimates = hst_loader_estimates(service->config.loader);
     double active = 0, leases = 0;
     size_t cursor = 0;
     for (const struct hst_job *job; (job = hst_loader_next_job(service->config.loader, &cursor));)
@@ -112,6 +115,8 @@ static void write_jobs(const struct hst_service *service, struct hst_strbuf *out
     hst_metric_sample(out, HST_METRIC_JOBS_TOTAL, "result", "failed", (double)counts->jobs_failed);
     hst_metric_sample(out, HST_METRIC_JOBS_TOTAL, "result", "cancelled", (double)counts->jobs_cancelled);
     hst_metric_single(out, HST_METRIC_JOB_SECONDS_TOTAL, counts->job_ms / 1e3);
+    hst_metric_single(out, HST_METRIC_LOAD_ESTIMATES_TOTAL, (double)estimates->count);
+    hst_metric_single(out, HST_METRIC_LOAD_ESTIMATE_ERROR_RATIO, exp(estimates->error) - 1);
     hst_metric_single(out, HST_METRIC_JOBS_ACTIVE, active);
 }
 

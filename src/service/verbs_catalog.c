@@ -81,6 +81,7 @@ static int show_model(const struct hst_call *call, json_t **ret_data, struct hst
     struct hst_model *model;
     HST_TRY(hst_select_model(call->service, call->params[0], &model, err));
     *ret_data = hst_view_model(call->service, model);
+    json_object_set_new(*ret_data, "loads", hst_view_loads(call->service, model));
     return HST_OK;
 }
 

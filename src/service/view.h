@@ -21,6 +21,10 @@ void hst_view_add_metadata(json_t *view, const struct hst_model *model);
 json_t *hst_view_component(const struct hst_service *service, const struct hst_component *component);
 /** Who holds a component: an array. */
 json_t *hst_view_holders(const struct hst_service *service, const struct hst_component *component);
+/** What the loads of a model took so far: an array, a row for each device and precision. */
+json_t *hst_view_loads(const struct hst_service *service, const struct hst_model *model);
+/** What a load was expected to take, and took; null before that is known. */
+json_t *hst_view_estimate(const struct hst_estimate *estimate);
 /** A load. */
 json_t *hst_view_job(const struct hst_job *job);
 /** What is on a device, its memory, and the jobs that run for it. */

@@ -115,6 +115,21 @@ static json_t *loaded_on(const struct hst_service *service, const struct hst_mod
     return devices;
 }
 
+json_t *hst_view_loads(const struct hst_service *service, const struct hst_model *model)
+{
+    json_t *loads = json_array();
+    size_t cursor = 0;
+    const struct hst_estimates *estimates = hst_loader_estimates(service->config.loader);
+    for (const struct hst_experience *known; (known = hst_estimates_next(estimates, model->id, &cursor));) {
+        json_t *row = hst_view_estimate(&known->last);
+        json_object_set_new(row, "device_id", hst_jsonx_text(known->device_id[0] != '\0' ? known->device_id : NULL));
+        json_object_set_new(row, "precision", hst_jsonx_text(known->precision[0] != '\0' ? known->precision : NULL));
+        json_object_set_new(row, "loads", hst_jsonx_size(known->loads));
+        json_array_append_new(loads, row);
+    }
+    return loads;
+}
+
 json_t *hst_view_model(const struct hst_service *service, const struct hst_model *model)
 {
     json_t *view = head_of(model), *components = json_array();

@@ -36,6 +36,20 @@ static double progress_of(const struct hst_job *job)
     return job->total_bytes > 0 ? (double)job->done_bytes / (double)job->total_bytes : 0;
 }
 
+/* Negative = not known. */
+static json_t *known_ms(double ms)
+{
+    return ms < 0 ? json_null() : hst_jsonx_ms(ms);
+}
+
+json_t *hst_view_estimate(const struct hst_estimate *estimate)
+{
+    if (estimate->source == NULL) return json_null();
+    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "source", estimate->source, "expected_ms", known_ms(estimate->expected_ms), "margin_ms",
+                     known_ms(estimate->margin_ms), "measured_ms", known_ms(estimate->measured_ms), "expected_bytes",
+                     hst_jsonx_size(estimate->expected_bytes), "measured_bytes", hst_jsonx_size(estimate->measured_bytes));
+}
+
 json_t *hst_view_job(const struct hst_job *job)
 {
     uint64_t bytes;
@@ -43,6 +57,7 @@ json_t *hst_view_job(const struct hst_job *job)
     json_t *view = json_pack("{s:s, s:s, s:s?, s:s, s:s, s:o, s:o, s:o}", "job_id", job->id, "model_id", job->model->id, "device_id",
                              job->device != NULL ? job->device->id : NULL, "state", hst_job_state_name(job->state), "step", hst_step_name(job->step),
                              "steps", steps_of(job), "loaded_components", loaded, "vram_usage_bytes", hst_jsonx_size(bytes));
+    json_object_set_new(view, "estimate", hst_view_estimate(&job->estimate));
     json_object_set_new(view, "loading_ms", hst_jsonx_ms(job->loading_ms));
     json_object_set_new(view, "optimization_applied", json_string(job->optimization_applied));
     json_object_set_new(view, "total_bytes", hst_jsonx_size(job->total_bytes));
