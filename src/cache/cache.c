@@ -129,7 +129,18 @@ struct hst_cache_stats hst_cache_stats(const struct hst_cache *cache)
 
 enum hst_backing hst_cache_copy_backing(const struct hst_cache *cache)
 {
-    return cache->tmpfs.write_dir >= 0 ? HST_BACKING_TMPFS_HUGE : HST_BACKING_MEMFD_HUGE;
+    return cache->trial.best;
+}
+
+double hst_cache_touch_cost(const struct hst_cache *cache, enum hst_backing backing)
+{
+    return cache->trial.touch_ms_per_gib[backing];
+}
+
+const char *hst_cache_reading(const struct hst_cache *cache, const char **ret_why_not)
+{
+    *ret_why_not = cache->reading.why_not[0] != '\0' ? cache->reading.why_not : NULL;
+    return hst_reading_method(&cache->reading, true);
 }
 
 static struct usage *find_usage(struct hst_cache *cache, const char *component_id)
@@ -512,7 +523,36 @@ static void on_break(uv_signal_t *signal, int number)
 /* Without it copies lie in memfds. */
 static void begin_tmpfs(struct hst_cache *cache)
 {
-    if (hst_tmpfs_new(cache->config.budget_bytes, &cache->tmpfs, NULL) == HST_OK) hst_keep_tmpfs(cache);
+    if (hst_tmpfs_new(cache->config.budget_bytes + HST_TRIAL_BYTES, &cache->tmpfs, NULL) == HST_OK) hst_keep_tmpfs(cache);
+}
+
+/* A trial on a thread. */
+struct trying {
+    struct hst_cache *cache;
+    struct hst_trial trial;
+};
+
+static void try_work(void *arg)
+{
+    struct trying *trying = arg;
+    struct hst_cache *cache = trying->cache;
+    hst_trial_run(cache->tmpfs.write_dir >= 0 ? &cache->tmpfs : NULL, &trying->trial);
+}
+
+static void try_done(void *arg)
+{
+    HST_AUTO(hst_freep) struct trying *trying = arg;
+    trying->cache->trial = trying->trial;
+}
+
+/* Until it is known, and without memory to find out, it is what it usually is. */
+static void start_trial(struct hst_cache *cache)
+{
+    cache->trial.best = cache->tmpfs.write_dir >= 0 ? HST_BACKING_TMPFS_HUGE : HST_BACKING_MEMFD_HUGE;
+    struct trying *trying = calloc(1, sizeof *trying);
+    if (trying == NULL) return;
+    trying->cache = cache;
+    if (hst_exec_submit(cache->exec, try_work, try_done, trying) < 0) free(trying);
 }
 
 /* Threads, and what they read with. What was started when this fails is ended by hst_cache_new. */
@@ -547,6 +587,7 @@ int hst_cache_new(const struct hst_cache_config *config, struct hst_cache **ret_
     }
     hst_inherit_all(cache);
     if (cache->tmpfs.write_dir < 0) begin_tmpfs(cache);
+    start_trial(cache);
     uv_signal_init(config->loop, &cache->break_signal);
     cache->break_signal.data = cache;
     uv_signal_start(&cache->break_signal, on_break, SIGIO);

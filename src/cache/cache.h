@@ -23,6 +23,7 @@ enum hst_backing {
     HST_BACKING_TMPFS_HUGE, /**< file on hoist's own tmpfs with huge pages */
     HST_BACKING_MEMFD_HUGE, /**< sealed memfd with huge pages */
     HST_BACKING_PAGES,      /**< sealed memfd with 4 KiB pages */
+    HST_BACKING_COUNT,      /**< number of kinds */
 };
 
 /** State of a residency; "absent" is having none. */
@@ -127,8 +128,12 @@ uint64_t hst_cache_draining(const struct hst_cache *cache);
 int hst_cache_settle(struct hst_cache *cache, void (*settled)(void *context), void *context, struct hst_error *err);
 /** Would so many bytes fit now, while what is draining is still in use? */
 bool hst_cache_fits(const struct hst_cache *cache, uint64_t bytes);
-/** What holds copies: a tmpfs of hoist's own where the kernel lets us have one, else memfds. */
+/** What holds copies: what was measured to be best (cache/trial.h), and before that a tmpfs of hoist's own where the kernel lets us have one, else memfds. */
 enum hst_backing hst_cache_copy_backing(const struct hst_cache *cache);
+/** What it costs a client to touch a fresh mapping of this kind, in ms a GiB, as measured at start; 0 = not known, or it cannot be had. */
+double hst_cache_touch_cost(const struct hst_cache *cache, enum hst_backing backing);
+/** How files are read that are not in memory: "io_uring", "threads" or "buffered". *ret_why_not = why not io_uring, or NULL. */
+const char *hst_cache_reading(const struct hst_cache *cache, const char **ret_why_not);
 /** Name of a backing as in the contract. */
 const char *hst_backing_name(enum hst_backing backing);
 /** What of memory a component would take, in detail (cache/claim.h). */

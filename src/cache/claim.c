@@ -278,7 +278,9 @@ static int build(struct draft *draft, struct hst_error *err)
 {
     struct hst_claim *claim = draft->claim;
     const struct hst_component *component = draft->component;
-    claim->kind = hst_backing_choose(component, claim->recast != NULL, draft->cache->config.force_backing);
+    const char *forced = draft->cache->config.force_backing;
+    claim->kind = hst_backing_choose(component, claim->recast != NULL, forced);
+    if (forced == NULL && claim->kind != HST_BACKING_PAGE_CACHE) claim->kind = hst_cache_copy_backing(draft->cache);
     for (size_t i = 0; i < component->tensor_count; i++)
         try_twin(draft, i);
     HST_TRY(hst_extents_of(component, draft->skip, hst_hold_page_size(), &draft->extents, err));

@@ -8,6 +8,7 @@
 #include "cache/lanes.h"
 #include "cache/limits.h"
 #include "cache/reading.h"
+#include "cache/trial.h"
 #include "cache/twins.h"
 
 /** A fill under way. */
@@ -53,6 +54,7 @@ struct hst_cache {
     bool compacting;                  /**< a region is being copied */
     uv_signal_t break_signal;         /**< SIGIO: somebody wants to write a held file */
     struct hst_tmpfs tmpfs;           /**< where copies go; write_dir -1 = there is none */
+    struct hst_trial trial;           /**< which memory of our own is best */
     struct hst_reading reading;       /**< how what is not in memory is read */
     struct hst_exec *drainer;         /**< gives memory back where there is no keep (drain.h) */
     struct hst_refetch *refetch;      /**< watches page cache that may not be locked */

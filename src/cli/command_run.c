@@ -1,4 +1,5 @@
 /* hoist exec, serve, doctor: programs on this machine. */
+#include "cli/disks.h"
 #include "cli/program.h"
 #include "cli/talk.h"
 #include "cli/term.h"
@@ -38,12 +39,6 @@ int hst_command_exec(const struct hst_arguments *arguments)
     return hst_program_become(program);
 }
 
-/* One line of the examination. `advice` NULL = all is well. */
-static void examine(json_t *checks, const char *name, const char *found, const char *advice)
-{
-    json_array_append_new(checks, json_pack("{s:s, s:b, s:s, s:s?}", "check", name, "ok", advice == NULL, "found", found, "advice", advice));
-}
-
 static void check_memlock(json_t *checks)
 {
     struct rlimit limit = {0};
@@ -51,26 +46,8 @@ static void check_memlock(json_t *checks)
     getrlimit(RLIMIT_MEMLOCK, &limit);
     bool limited = limit.rlim_cur != RLIM_INFINITY && geteuid() != 0;
     if (limited) hst_term_size((double)limit.rlim_cur, found);
-    examine(checks, "memory that may be locked", found,
+    hst_examine(checks, "memory that may be locked", found,
             limited ? "page cache cannot be held in place: set LimitMEMLOCK=infinity in the unit, or memlock in /etc/security/limits.conf" : NULL);
-}
-
-static void check_file(json_t *checks, const char *name, const char *path, const char *wanted, const char *advice)
-{
-    char text[256] = "not there";
-    FILE *file = fopen(path, "re");
-    if (file != NULL && fgets(text, sizeof text, file) != NULL) text[strcspn(text, "\n")] = '\0';
-    if (file != NULL) fclose(file);
-    examine(checks, name, text, strstr(text, wanted) != NULL ? NULL : advice);
-}
-
-static void check_copies(json_t *checks, const json_t *cache)
-{
-    bool huge = strcmp(hst_talk_text(cache, "copy_backing"), "tmpfs_huge") == 0;
-    if (huge) examine(checks, "copies of its own", "lie in a tmpfs with huge pages", NULL);
-    if (!huge)
-        check_file(checks, "copies of its own lie in memfds; huge pages for those", "/sys/kernel/mm/transparent_hugepage/shmem_enabled", "[advise]",
-                   "let the daemon's user have user namespaces, or: echo advise > /sys/kernel/mm/transparent_hugepage/shmem_enabled");
 }
 
 static void check_backings(json_t *checks, const json_t *cache)
@@ -79,20 +56,20 @@ static void check_backings(json_t *checks, const json_t *cache)
     json_t *component;
     json_array_foreach(json_object_get(cache, "components"), index, component)
         unlocked += json_is_false(json_object_get(json_object_get(component, "ram"), "locked"));
-    examine(checks, "components held in place", unlocked == 0 ? "all" : "some are not locked", unlocked == 0 ? NULL : "see memory that may be locked, for the daemon's user");
+    hst_examine(checks, "components held in place", unlocked == 0 ? "all" : "some are not locked", unlocked == 0 ? NULL : "see memory that may be locked, for the daemon's user");
 }
 
 static void check_scan(json_t *checks, const json_t *scan)
 {
     bool failed = hst_talk_number(scan, "errors") > 0;
-    examine(checks, "folders of models", failed ? "some could not be read" : "were read", failed ? "the daemon's log says which" : NULL);
+    hst_examine(checks, "folders of models", failed ? "some could not be read" : "were read", failed ? "the daemon's log says which" : NULL);
 }
 
 static void check_parsers(json_t *checks, const json_t *scan)
 {
     const char *sandbox = json_string_value(json_object_get(scan, "sandbox"));
     const char *advice = sandbox == NULL ? "start hoistd without --no-sandbox" : "this kernel lacks what is named missing; the others hold";
-    examine(checks, "parsers of model files", sandbox != NULL ? sandbox : "run in the daemon itself", sandbox != NULL && strstr(sandbox, "missing") == NULL ? NULL : advice);
+    hst_examine(checks, "parsers of model files", sandbox != NULL ? sandbox : "run in the daemon itself", sandbox != NULL && strstr(sandbox, "missing") == NULL ? NULL : advice);
 }
 
 static void check_daemon(const struct hst_arguments *arguments, json_t *checks)
@@ -101,12 +78,13 @@ static void check_daemon(const struct hst_arguments *arguments, json_t *checks)
     struct hoist_error error = {0};
     json_t *cache = NULL, *scan = NULL;
     int status = hst_talk_ask(&talk, "GET", "/api/model/cache", NULL, &cache, &error);
-    examine(checks, "daemon", status == 0 ? "answers" : error.message, status == 0 ? NULL : "start it: hoist serve --models DIR");
+    hst_examine(checks, "daemon", status == 0 ? "answers" : error.message, status == 0 ? NULL : "start it: hoist serve --models DIR");
     if (status == 0) check_backings(checks, cache);
-    if (status == 0) check_copies(checks, cache);
+    if (status == 0) hst_pages_examine(checks, cache);
     if (status == 0) status = hst_talk_ask(&talk, "GET", "/api/model/scan", NULL, &scan, &error);
     if (status == 0) check_scan(checks, scan);
     if (status == 0) check_parsers(checks, scan);
+    if (status == 0) hst_disks_examine(checks, cache, scan);
     json_decref(cache);
     json_decref(scan);
     hoist_error_clear(&error);

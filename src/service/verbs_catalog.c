@@ -104,10 +104,13 @@ static int list_components(const struct hst_call *call, json_t **ret_data, struc
 
 static int show_scan(const struct hst_call *call, json_t **ret_data, struct hst_error *err)
 {
+    size_t root_count;
+    const char *const *roots = hst_catalog_roots(call->service->config.catalog, &root_count);
     struct hst_scan_status scan = hst_catalog_scan_status(call->service->config.catalog);
     struct hst_hash_status hashing = hst_catalog_hash_status(call->service->config.catalog);
     (void)err;
     *ret_data = hst_view_scan(&scan);
+    json_object_set_new(*ret_data, "roots", hst_jsonx_texts(roots, root_count));
     json_object_set_new(*ret_data, "hashing", hst_view_hashing(&hashing));
     return HST_OK;
 }

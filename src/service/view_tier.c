@@ -112,6 +112,25 @@ json_t *hst_view_device(const struct hst_service *service, const struct hst_devi
                      jobs_for(service, device));
 }
 
+/* What was measured of memory for copies. */
+static json_t *copy_backings(const struct hst_cache *cache)
+{
+    json_t *rows = json_array();
+    for (int kind = HST_BACKING_TMPFS_HUGE; kind < HST_BACKING_COUNT; kind++) {
+        double cost = hst_cache_touch_cost(cache, (enum hst_backing)kind);
+        json_array_append_new(rows, json_pack("{s:s, s:o}", "backing", hst_backing_name((enum hst_backing)kind), "touch_ms_per_gib",
+                                              cost > 0 ? hst_jsonx_ms(cost) : json_null()));
+    }
+    return rows;
+}
+
+static json_t *reading_of(const struct hst_cache *cache)
+{
+    const char *why_not;
+    const char *method = hst_cache_reading(cache, &why_not);
+    return json_pack("{s:s, s:s?}", "method", method, "why_not_io_uring", why_not);
+}
+
 void hst_view_cache_totals(const struct hst_service *service, json_t *object)
 {
     struct hst_cache_stats stats = hst_cache_stats(service->config.cache);
@@ -128,6 +147,8 @@ void hst_view_cache_totals(const struct hst_service *service, json_t *object)
     json_object_set_new(object, "evictions", hst_jsonx_size(stats.evictions));
     json_object_set_new(object, "filled_bytes", hst_jsonx_size(stats.filled_bytes));
     json_object_set_new(object, "copy_backing", json_string(hst_backing_name(hst_cache_copy_backing(service->config.cache))));
+    json_object_set_new(object, "copy_backings", copy_backings(service->config.cache));
+    json_object_set_new(object, "reading", reading_of(service->config.cache));
     json_object_set_new(object, "refetched_bytes", hst_jsonx_size(stats.refetched_bytes));
     json_object_set_new(object, "total_components", hst_jsonx_size(stats.count));
 }

@@ -223,5 +223,6 @@ def test_doctor(daemon):
     checks = {row["check"]: row for row in json.loads(daemon.cli("doctor", "--json").stdout)}
     assert checks["daemon"]["ok"] and checks["folders of models"]["ok"]
     assert daemon.cli("doctor").stdout.startswith("ok   daemon: answers")
+    assert checks["copies of its own"]["found"].startswith("lie in ")
     alone = hoist("doctor")
     assert alone.returncode == 1 and alone.stdout.startswith("look daemon: ") and "hoist serve" in alone.stdout
