@@ -8,15 +8,8 @@ import sys
 import time
 
 import library
-from stage import (BUILD, GIB, MIB, Process, alternate, direct_read_seconds, drop_page_cache, empty, make_memory_present, median, memory_scan_seconds, read_once,
-                   torch_twin, warm, write_checkpoints, write_model)
-
-REPEATS = int(os.environ.get("REPEATS", "5"))
-
-
-def row(what, hoist, peer, goal, met, limit=None):
-    """One line of a table. `met` None = reported without a goal of this piece."""
-    return {"what": what, "hoist": hoist, "peer": peer, "limit": limit, "goal": goal, "met": met}
+from stage import (BUILD, GIB, MIB, REPEATS, Process, alternate, direct_read_seconds, disk_bytes_of, drop_page_cache, empty, held_bytes, make_memory_present,
+                   median, memory_of, memory_scan_seconds, read_once, row, torch_twin, warm, write_checkpoints, write_model)
 
 
 def attach_in_c(daemon, model):
@@ -51,61 +44,21 @@ def c1(stage):
             row("C1 does not depend on size: 16 MiB, 2,000 tensors", f"{small:.0f} us", f"1 GiB: {in_c:.0f} us", "equal", 0.5 <= small / in_c <= 2)]
 
 
-def eight(loader, path, socket=""):
-    """Bytes that eight processes have more than eight that have loaded nothing, each having read every byte."""
-    processes = [Process("hold", loader, path, socket) for _ in range(8)]
-    try:
-        for process in processes:
-            process.hear()
-        # Anew with all eight there: what interpreters and libraries share among themselves is then shared by eight in both figures.
-        before = sum(memory_of(process.process.pid) for process in processes)
-        for process in processes:
-            process.go()
-            process.hear()
-        return sum(memory_of(process.process.pid) for process in processes) - before
-    finally:
-        for process in processes:
-            process.end()
-
-
-def memory_of(pid):
-    """PSS and page tables of a process."""
-    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as rollup:
-        pss = next(int(line.split()[1]) for line in rollup if line.startswith("Pss:"))
-    with open(f"/proc/{pid}/status", encoding="ascii") as status:
-        return 1024 * (pss + next(int(line.split()[1]) for line in status if line.startswith("VmPTE:")))
-
-
 def c2(stage):
     """Eight processes use one model of S bytes: PSS and page tables of all, hoistd's share included."""
     daemon = stage.daemon("c2")
     size = stage.many.stat().st_size
     before = memory_of(daemon.process.pid)
     daemon.data("POST", "/api/model/load", {"model_id": "many"})
-    ours = hoistd_and_eight(stage, daemon, before) / size
+    ours = held_bytes("hoist", [stage.many] * 8, daemon, before) / size
     daemon.stop()
     rows = [row("C2 eight processes, one model", f"{ours:.3f} S", "", "<= 1.02 S", 0.98 <= ours <= 1.02, "1.000 S")]
     for peer in ("safetensors", "torch", "runai"):
         try:
-            rows.append(row(f"C2 the same by {peer}", "", f"{eight(peer, stage.many) / size:.3f} S", "", None))
+            rows.append(row(f"C2 the same by {peer}", "", f"{held_bytes(peer, [stage.many] * 8) / size:.3f} S", "", None))
         except RuntimeError as error:
             rows.append(row(f"C2 the same by {peer}", "", f"does not run here: {error}", "", None))
     return rows
-
-
-def hoistd_and_eight(stage, daemon, before):
-    """Bytes of eight clients and of hoistd, measured while all are there."""
-    processes = [Process("hold", "hoist", stage.many, daemon.socket) for _ in range(8)]
-    for process in processes:
-        process.hear()
-    empty_bytes = sum(memory_of(process.process.pid) for process in processes)
-    for process in processes:
-        process.go()
-        process.hear()
-    total = sum(memory_of(process.process.pid) for process in processes) - empty_bytes + memory_of(daemon.process.pid) - before
-    for process in processes:
-        process.end()
-    return total
 
 
 def c3(stage):
@@ -208,12 +161,6 @@ def c5_once(stage, daemon, count):
     for process in processes:
         process.end()
     return max(item["ended"] for item in found) - began, disk_bytes_of(daemon.process.pid) - before + sum(item["disk_bytes"] for item in found)
-
-
-def disk_bytes_of(pid):
-    """Bytes that a process made the disk read."""
-    with open(f"/proc/{pid}/io", encoding="ascii") as io:
-        return next(int(line.split()[1]) for line in io if line.startswith("read_bytes"))
 
 
 def c5(stage):

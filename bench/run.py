@@ -8,8 +8,11 @@ import os
 import pathlib
 import sys
 
-from cases import CASES
+import cases
+import pipelines
 from stage import ROOT, Stage, describe_machine
+
+GROUPS = {"cpu": cases.CASES, "pipelines": pipelines.CASES}  # a page of results for each
 
 
 def as_markdown(rows, machine, when):
@@ -21,24 +24,36 @@ def as_markdown(rows, machine, when):
     return "\n".join(lines) + "\n"
 
 
-def main(names):
-    """Measure, print, write."""
-    stage = Stage(pathlib.Path(os.environ.get("BENCH_DATA", ROOT / "build" / "bench-data")))
+def measure(stage, group, names):
+    """Measure the cases of a page, print it, and keep it. Returns whether a goal was missed."""
     machine, when = describe_machine(), datetime.date.today().isoformat()
     rows = []
     for name in names:
-        print(f"{name}: {CASES[name].__doc__}", flush=True)
+        print(f"{name}: {GROUPS[group][name].__doc__}", flush=True)
         try:
-            rows += CASES[name](stage)
+            rows += GROUPS[group][name](stage)
         finally:
             stage.close()
     page = as_markdown(rows, machine, when)
     print(page)
-    target = ROOT / "bench" / "results" / f"{when}-cpu"
+    target = ROOT / "bench" / "results" / f"{when}-{group}"
     target.with_suffix(".md").write_text(page, encoding="utf-8")
     target.with_suffix(".json").write_text(json.dumps({"when": when, "machine": machine, "rows": rows}, indent=1) + "\n", encoding="utf-8")
     return any(row["met"] is False for row in rows)
 
 
+def main(asked):
+    """Measure what is asked for, or all; a page for each group."""
+    stage = Stage(pathlib.Path(os.environ.get("BENCH_DATA", ROOT / "build" / "bench-data")))
+    unknown = [name for name in asked if not any(name in names for names in GROUPS.values())]
+    if unknown:
+        sys.exit(f"run.py: no such case: {' '.join(unknown)}; there are {' '.join(name for names in GROUPS.values() for name in names)}")
+    missed = False
+    for group, names in GROUPS.items():
+        chosen = [name for name in names if name in asked or not asked]
+        missed |= bool(chosen) and measure(stage, group, chosen)
+    return missed
+
+
 if __name__ == "__main__":
-    sys.exit(main([name.lower() for name in sys.argv[1:]] or list(CASES)))
+    sys.exit(main([name.lower() for name in sys.argv[1:]]))

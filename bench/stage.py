@@ -1,4 +1,5 @@
 """What the benchmarks share: model files, a hoistd, measured processes, the state of the page cache, and the machine's own limits."""
+import functools
 import json
 import math
 import mmap
@@ -20,6 +21,7 @@ from own_daemon import Daemon  # noqa: E402
 MADV_POPULATE_WRITE = 23
 MIB = 1 << 20
 GIB = 1 << 30
+REPEATS = int(os.environ.get("REPEATS", "5"))
 CHILD = str(ROOT / "bench" / "child.py")
 
 
@@ -73,7 +75,7 @@ def torch_twin(path):
 
 
 def write_torch(path):
-    """The same tensors as torch.save writes them."""
+    """The same tensors as torch.save writes them. Returns the path of the safetensors file."""
     import safetensors.torch
     import torch
 
@@ -81,6 +83,7 @@ def write_torch(path):
     twin.parent.mkdir(exist_ok=True)
     if not twin.exists():
         torch.save(safetensors.torch.load_file(path), twin)
+    return path
 
 
 def drop_page_cache(*paths):
@@ -99,11 +102,11 @@ def warm(path):
 
 
 class Process:
-    """A measured process."""
+    """A measured process. `program` = what Python runs, `under` = a command that starts it."""
 
-    def __init__(self, action, loader, path, socket="", **environment):
-        command = [sys.executable, CHILD, action, loader, str(path), socket]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **environment})
+    def __init__(self, *arguments, program=CHILD, under=(), **environment):
+        command = [*under, sys.executable, program, *arguments]
+        self.process = subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **environment})
 
     def hear(self):
         """Its next line."""
@@ -125,14 +128,51 @@ class Process:
         self.process.stdout.close()
 
 
-def read_once(loader, path, socket=""):
+def read_once(loader, path, socket="", **environment):
     """A fresh process reads every byte once."""
-    process = Process("read", loader, path, socket)
+    process = Process("read", loader, path, socket, **environment)
     process.hear()
     process.go()
     found = process.hear()
     process.end()
     return found
+
+
+def memory_of(pid):
+    """PSS and page tables of a process."""
+    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as rollup:
+        pss = next(int(line.split()[1]) for line in rollup if line.startswith("Pss:"))
+    with open(f"/proc/{pid}/status", encoding="ascii") as status:
+        return 1024 * (pss + next(int(line.split()[1]) for line in status if line.startswith("VmPTE:")))
+
+
+def disk_bytes_of(pid):
+    """Bytes that a process made the disk read."""
+    with open(f"/proc/{pid}/io", encoding="ascii") as io:
+        return next(int(line.split()[1]) for line in io if line.startswith("read_bytes"))
+
+
+def held_bytes(loader, paths, daemon=None, before=0):
+    """Bytes that processes which have each read every byte of a file have more than as many that loaded nothing; of hoistd, what it has more than `before`."""
+    processes = [Process("hold", loader, path, daemon.socket if daemon else "") for path in paths]
+    try:
+        for process in processes:
+            process.hear()
+        # With all of them there: what interpreters and libraries share among themselves is then shared by as many in both figures.
+        empty_bytes = sum(memory_of(process.process.pid) for process in processes)
+        for process in processes:
+            process.go()
+            process.hear()
+        total = sum(memory_of(process.process.pid) for process in processes) - empty_bytes
+        return total + (memory_of(daemon.process.pid) - before if daemon else 0)
+    finally:
+        for process in processes:
+            process.end()
+
+
+def row(what, hoist, peer, goal, met, limit=None):
+    """One line of a table. `met` None = reported without a goal of this piece."""
+    return {"what": what, "hoist": hoist, "peer": peer, "limit": limit, "goal": goal, "met": met}
 
 
 def median(values):
@@ -187,20 +227,34 @@ class Stage:
     def __init__(self, folder):
         self.models = folder / "models"
         self.models.mkdir(parents=True, exist_ok=True)
-        self.many = write_model(self.models / "many.safetensors", 2000, GIB)
-        self.small = write_model(self.models / "small.safetensors", 2000, 16 * MIB)
-        self.big = write_model(self.models / "big.safetensors", 200, 2 * GIB)
-        for path in (self.many, self.big):
-            write_torch(path)
         self.folder = folder
         self.daemons = []
+
+    @functools.cached_property
+    def many(self):
+        """1 GiB in 2,000 tensors, and the same as torch.save writes it."""
+        return write_torch(write_model(self.models / "many.safetensors", 2000, GIB))
+
+    @functools.cached_property
+    def small(self):
+        """16 MiB in 2,000 tensors."""
+        return write_model(self.models / "small.safetensors", 2000, 16 * MIB)
+
+    @functools.cached_property
+    def big(self):
+        """2 GiB in 200 tensors, and the same as torch.save writes it."""
+        return write_torch(write_model(self.models / "big.safetensors", 200, 2 * GIB))
+
+    def write_all(self):
+        """Write what is missing of them. Returns their folder."""
+        return (self.many, self.small, self.big)[0].parent
 
     def daemon(self, name, models=None, **options):
         """A hoistd over the models that hashes nothing unasked: what it reads and computes is what is measured."""
         folder = self.folder / name
         subprocess.run(["rm", "-rf", folder], check=True)
         folder.mkdir()
-        self.daemons.append(Daemon(folder, models or self.models, "--no-workers", "--hash", "off", ram=options.pop("ram", "12G"), **options))
+        self.daemons.append(Daemon(folder, models or self.write_all(), "--no-workers", "--hash", "off", ram=options.pop("ram", "12G"), **options))
         return self.daemons[-1]
 
     def close(self):
