@@ -9,7 +9,7 @@ import time
 
 import library
 from stage import (BUILD, GIB, MIB, REPEATS, Process, alternate, direct_read_seconds, disk_bytes_of, drop_page_cache, empty, held_bytes, make_memory_present,
-                   median, memory_of, memory_scan_seconds, read_once, row, torch_twin, warm, write_checkpoints, write_model)
+                   median, memory_of_hoist, memory_scan_seconds, read_once, row, torch_twin, warm, write_checkpoints, write_model)
 
 
 def attach_in_c(daemon, model):
@@ -48,7 +48,7 @@ def c2(stage):
     """Eight processes use one model of S bytes: PSS and page tables of all, hoistd's share included."""
     daemon = stage.daemon("c2")
     size = stage.many.stat().st_size
-    before = memory_of(daemon.process.pid)
+    before = memory_of_hoist(daemon)
     daemon.data("POST", "/api/model/load", {"model_id": "many"})
     ours = held_bytes("hoist", [stage.many] * 8, daemon, before) / size
     daemon.stop()

@@ -9,7 +9,7 @@ import time
 import numpy
 
 from stage import (BUILD, MIB, REPEATS, ROOT, Process, alternate, direct_read_seconds, disk_bytes_of, drop_page_cache, empty, held_bytes,
-                   make_memory_present, median, memory_of, read_once, row, warm, write_torch)
+                   make_memory_present, median, memory_of, memory_of_hoist, read_once, row, warm, write_torch)
 
 from checkpoint_files import union_bytes, write_checkpoints  # of tests/python
 
@@ -48,7 +48,7 @@ def union_of(stage, paths, unique, cache, backing):
     for path in paths:
         assert daemon.cli("hash", path.stem).returncode == 0
     drop_page_cache(*paths)
-    before = memory_of(daemon.process.pid)
+    before = memory_of_hoist(daemon)
     cache(daemon, [path.stem for path in paths])
     charged = daemon.data("GET", "/api/model/cache")["used_bytes"]
     held = held_bytes("hoist", paths, daemon, before)
@@ -192,7 +192,7 @@ class Pipeline:
     def several(self, way, state, precision, count):
         """([what each says], seconds until all are done, bytes the disk read, bytes of memory that all have more than before)."""
         self.ready(state, precision, way)
-        read_before, memory_before = disk_bytes_of(self.daemon.process.pid), memory_of(self.daemon.process.pid)
+        read_before, memory_before = disk_bytes_of(self.daemon.process.pid), memory_of_hoist(self.daemon)
         programs = [self.program(way, precision) for _ in range(count)]
         for program in programs:
             program.hear()
@@ -201,7 +201,7 @@ class Pipeline:
         for program in programs:
             program.go()
         said = [program.hear() for program in programs]
-        memory = sum(memory_of(pid) for pid in [self.daemon.process.pid, *(program.process.pid for program in programs)]) - memory_before
+        memory = memory_of_hoist(self.daemon) + sum(memory_of(program.process.pid) for program in programs) - memory_before
         for program in programs:
             program.end()
         read = disk_bytes_of(self.daemon.process.pid) - read_before + sum(one["disk_bytes"] for one in said)

@@ -152,8 +152,13 @@ def disk_bytes_of(pid):
         return next(int(line.split()[1]) for line in io if line.startswith("read_bytes"))
 
 
+def memory_of_hoist(daemon):
+    """PSS and page tables of hoistd and of its keeper, which maps what it keeps, too."""
+    return memory_of(daemon.process.pid) + memory_of(daemon.keeper())
+
+
 def held_bytes(loader, paths, daemon=None, before=0):
-    """Bytes that processes which have each read every byte of a file have more than as many that loaded nothing; of hoistd, what it has more than `before`."""
+    """Bytes that processes which have each read every byte of a file have more than as many that loaded nothing; of hoist, what it has more than `before`."""
     processes = [Process("hold", loader, path, daemon.socket if daemon else "") for path in paths]
     try:
         for process in processes:
@@ -164,7 +169,7 @@ def held_bytes(loader, paths, daemon=None, before=0):
             process.go()
             process.hear()
         total = sum(memory_of(process.process.pid) for process in processes) - empty_bytes
-        return total + (memory_of(daemon.process.pid) - before if daemon else 0)
+        return total + (memory_of_hoist(daemon) - before if daemon else 0)
     finally:
         for process in processes:
             process.end()

@@ -87,6 +87,10 @@ class Daemon:
         environment = {**os.environ, "HOIST_SOCKET": self.socket}
         return subprocess.run([str(HOIST), *map(str, arguments)], env=environment, capture_output=True, text=True, timeout=120, check=False, **options)
 
+    def keeper(self):
+        """Process id of the keeper that it has reached last."""
+        return int(re.findall(r"hoist-keeper \((\d+)\) runs", self.log_path.read_text(encoding="utf-8"))[-1])
+
     def stop(self, number=signal.SIGTERM):
         """End it. Returns the exit status."""
         self.process.send_signal(number)

@@ -1,7 +1,6 @@
 """hoist-keeper: who starts it, whom it outlives, and when it frees."""
 import os
 import pathlib
-import re
 import signal
 import socket
 import subprocess
@@ -30,11 +29,6 @@ def wait_until(holds, seconds=10):
         time.sleep(0.01)
 
 
-def keeper_of(daemon):
-    """Process id of the keeper that the daemon has reached last."""
-    return int(re.findall(r"hoist-keeper \((\d+)\) runs", daemon.log_path.read_text(encoding="utf-8"))[-1])
-
-
 def free_kept(daemon):
     """Run `hoistd --free-kept` on its state."""
     return subprocess.run([HOISTD, "--free-kept", "--state", daemon.folder / "state"], capture_output=True, text=True, check=False)
@@ -51,29 +45,29 @@ def daemon(start, one_model):
 
 
 def test_it_outlives_a_hoistd_that_is_killed_and_ends_with_one_that_stops(daemon):
-    pid = keeper_of(daemon)
+    pid = daemon.keeper()
     for _ in range(5):
         daemon.stop(signal.SIGKILL)
         assert is_running(pid)
         daemon.start()
-        assert keeper_of(daemon) == pid
+        assert daemon.keeper() == pid
     assert daemon.stop() == 0
     assert not is_running(pid)
 
 
 def test_an_upgrade_leaves_it(daemon):
-    pid = keeper_of(daemon)
+    pid = daemon.keeper()
     assert daemon.stop(signal.SIGUSR2) == 75
     assert is_running(pid)
     daemon.start()
-    assert keeper_of(daemon) == pid
+    assert daemon.keeper() == pid
     assert daemon.stop(signal.SIGINT) == 0
     assert not is_running(pid)
 
 
 def test_it_ends_when_no_hoistd_comes(start, one_model):
     daemon = start(one_model, "--no-workers", HOIST_KEEPER_SECONDS="1")
-    pid = keeper_of(daemon)
+    pid = daemon.keeper()
     time.sleep(1.5)
     assert is_running(pid)
     daemon.stop(signal.SIGKILL)
@@ -81,7 +75,7 @@ def test_it_ends_when_no_hoistd_comes(start, one_model):
 
 
 def test_another_takes_its_place_when_it_is_killed(daemon):
-    first = keeper_of(daemon)
+    first = daemon.keeper()
     os.kill(first, signal.SIGKILL)
     wait_until(lambda: keepers_of(daemon) and keepers_of(daemon) != [first])
     assert daemon.data("POST", "/api/model/load", {"model_id": "one"})["model_id"] == "one"
@@ -99,7 +93,7 @@ def keepers_of(daemon):
 
 
 def test_it_is_small_and_holds_nothing_of_hoistd(daemon):
-    pid = keeper_of(daemon)
+    pid = daemon.keeper()
     status = dict(line.split(":\t", 1) for line in pathlib.Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines())
     assert status["Threads"] == "1" and os.getsid(pid) == pid
     if "HOIST_SANITIZED" not in os.environ:
@@ -124,7 +118,7 @@ def test_who_reads_the_output_of_a_killed_hoistd_sees_its_end(one_model, tmp_pat
 
 
 def test_what_is_kept_can_be_freed_by_hand_but_not_under_a_running_hoistd(daemon):
-    pid = keeper_of(daemon)
+    pid = daemon.keeper()
     refused = free_kept(daemon)
     assert refused.returncode == 1 and "another daemon is running" in refused.stderr
     assert is_running(pid)
@@ -133,11 +127,11 @@ def test_what_is_kept_can_be_freed_by_hand_but_not_under_a_running_hoistd(daemon
     wait_until(lambda: not is_running(pid), 3)  # it says so once all is free, and ends right after
     assert "no memory was kept" in free_kept(daemon).stdout
     daemon.start()
-    assert keeper_of(daemon) != pid
+    assert daemon.keeper() != pid
 
 
 def test_who_wants_none_gets_none_and_ends_the_one_before(daemon):
-    pid = keeper_of(daemon)
+    pid = daemon.keeper()
     daemon.stop(signal.SIGKILL)
     daemon.command.append("--no-keeper")
     daemon.start()
@@ -160,6 +154,6 @@ def test_systemd_may_have_started_it(start, one_model, tmp_path):
         listener.listen()
         keeper = subprocess.Popen(["bash", "-c", f"exec {KEEPER} 3<&{listener.fileno()}"], pass_fds=[listener.fileno()])
     daemon = start(one_model, "--no-workers", "--state", str(state), HOIST_KEEPER_SECONDS="20")
-    assert keeper_of(daemon) == keeper.pid and not keepers_of(daemon)
+    assert daemon.keeper() == keeper.pid and not keepers_of(daemon)
     assert daemon.stop() == 0
     assert keeper.wait(timeout=5) == 0

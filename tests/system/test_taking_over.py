@@ -153,9 +153,8 @@ def test_page_cache_stays_locked_while_no_hoistd_runs(crash, library):
     before = {name: daemon.data("POST", "/api/model/cache", {"model_id": name}) and tier(daemon) for name in ("one", "two")}
     if not all(part["locked"] for part in before["two"]["components"]):
         pytest.skip("the page cache may not be locked here")
-    from test_keeper import keeper_of
 
-    keeper = keeper_of(daemon)
+    keeper = daemon.keeper()
     wait_until(lambda: locked_kb(keeper) >= 31 * 1024)
     daemon.stop(signal.SIGKILL)
     for name in ("one", "two"):
@@ -278,9 +277,9 @@ def test_a_new_keeper_is_told_everything(crash):
     daemon = crash("page_cache")
     client = Client(daemon, "one")
     before = tier(daemon)
-    from test_keeper import keeper_of, keepers_of
+    from test_keeper import keepers_of
 
-    first = keeper_of(daemon)
+    first = daemon.keeper()
     os.kill(first, signal.SIGKILL)
     wait_until(lambda: keepers_of(daemon) and keepers_of(daemon) != [first])
     wait_until(lambda: locked_kb(keepers_of(daemon)[0]) >= 23 * 1024)
