@@ -168,6 +168,7 @@ void hst_cache_touch(struct hst_cache *cache, const struct hst_component *compon
     cache->stats.misses += !hit;
     if (hit) residency->last_used_seq = ++cache->next_seq;
     if (hit) residency->idle_since_ns = hst_clock_ns();
+    if (hit) residency->ahead = false;
     if (usage == NULL) return; /* out of memory: the counts are too low, nothing else */
     int64_t now = hst_clock_wall_ns();
     double idle_s = usage->counts.last_used_wall_ns > 0 ? (double)(now - usage->counts.last_used_wall_ns) / 1e9 : 0;
@@ -175,6 +176,20 @@ void hst_cache_touch(struct hst_cache *cache, const struct hst_component *compon
     usage->counts.misses += !hit;
     usage->counts.heat = hst_cache_cool(usage->counts.heat, idle_s) + 1;
     usage->counts.last_used_wall_ns = now;
+}
+
+void hst_cache_foresee(struct hst_cache *cache, struct hst_residency *residency)
+{
+    (void)cache;
+    residency->ahead = true;
+}
+
+void hst_cache_recall(struct hst_cache *cache, const struct hst_component *component, double heat, int64_t last_used_wall_ns)
+{
+    struct usage *usage = find_usage(cache, component->id);
+    if (usage == NULL || usage->counts.last_used_wall_ns > 0 || last_used_wall_ns > hst_clock_wall_ns()) return;
+    usage->counts.heat = fmax(0, heat);
+    usage->counts.last_used_wall_ns = last_used_wall_ns;
 }
 
 struct hst_usage hst_cache_usage(const struct hst_cache *cache, const struct hst_component *component)

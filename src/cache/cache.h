@@ -62,6 +62,7 @@ struct hst_residency {
     unsigned leases;                 /**< leases that include it */
     unsigned device_refs;            /**< devices that reference it (hst_cache_ref) */
     bool pinned;                     /**< never evicted to make room */
+    bool ahead;                      /**< brought in before anybody asked for it: until it is used, it goes first */
     bool stale;                      /**< its file is being written or was replaced: no new lease, gone with the last one */
     uint64_t fill_ns;                /**< how long the fill took: what evicting it would cost */
     uint64_t read_bytes;             /**< that the fill read from files */
@@ -177,6 +178,10 @@ struct hst_usage {
 double hst_cache_cool(double heat, double idle_s);
 /** Count a hit (`residency` is the component's) or a miss (NULL) and mark as just used. */
 void hst_cache_touch(struct hst_cache *cache, const struct hst_component *component, struct hst_residency *residency);
+/** It was brought in before anybody asked for it. */
+void hst_cache_foresee(struct hst_cache *cache, struct hst_residency *residency);
+/** Know again how a component was used before a restart: its heat and last use; what is counted already stays. */
+void hst_cache_recall(struct hst_cache *cache, const struct hst_component *component, double heat, int64_t last_used_wall_ns);
 /** The counts of a component. */
 struct hst_usage hst_cache_usage(const struct hst_cache *cache, const struct hst_component *component);
 /** Is so much of a component that is held on its way into memory for others, in equal tensors, that it is better drafted when they have it? */

@@ -86,6 +86,11 @@ bool hst_catalog_was_corrupt(const struct hst_catalog *catalog)
     return catalog->db != NULL && hst_db_was_corrupt(catalog->db);
 }
 
+struct hst_db *hst_catalog_database(const struct hst_catalog *catalog)
+{
+    return catalog->db;
+}
+
 struct hst_model *hst_catalog_find(const struct hst_catalog *catalog, const char *id)
 {
     struct hst_entry *entry = hst_map_get_str(&catalog->by_id, id);

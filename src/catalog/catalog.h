@@ -8,6 +8,7 @@
 
 /** The catalog. */
 struct hst_catalog;
+struct hst_db;
 
 /** Figures of a scan. */
 struct hst_scan_status {
@@ -101,6 +102,8 @@ const char *const *hst_catalog_roots(const struct hst_catalog *catalog, size_t *
 size_t hst_catalog_count(const struct hst_catalog *catalog);
 /** Was what it remembered corrupt? It is set aside then, and ids are given anew. */
 bool hst_catalog_was_corrupt(const struct hst_catalog *catalog);
+/** Its database, for what else is remembered over a restart; NULL without one. Borrowed. */
+struct hst_db *hst_catalog_database(const struct hst_catalog *catalog);
 /** Hash this model now, before all others and not in the background; again when that failed. Known hashes stay. HST_E_FILE_MISSING. */
 int hst_catalog_hash(struct hst_catalog *catalog, struct hst_model *model, struct hst_error *err);
 /** The background, if there is one, takes care of this model before all others: it is in memory, where its equals are worth finding. */

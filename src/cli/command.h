@@ -45,6 +45,9 @@ enum hst_option_id {
     HST_OPTION_NO_PIN,    /**< --no-pin */
     HST_OPTION_TTL,       /**< --ttl SECONDS */
     HST_OPTION_PRIORITY,  /**< --priority N */
+    HST_OPTION_PATTERNS,  /**< --patterns */
+    HST_OPTION_REORGANIZE, /**< --reorganize */
+    HST_OPTION_DROP_IDLE, /**< --drop-idle SECONDS */
     HST_OPTION_COUNT,     /**< how many */
 };
 

@@ -1,4 +1,5 @@
 /* hoist cache, load, pin, unpin, unload, evict: what is where. */
+#include "cli/patterns.h"
 #include "cli/talk.h"
 #include "cli/term.h"
 
@@ -51,6 +52,8 @@ int hst_command_load(const struct hst_arguments *arguments)
 
 int hst_command_cache(const struct hst_arguments *arguments)
 {
+    if (hst_patterns_asked(arguments)) return hst_patterns_run(arguments);
+    if (arguments->count == 0) return hst_term_usage("hoist cache needs a MODEL, --patterns or --reorganize");
     return run_job(arguments, "caching failed", "/api/model/cache", hst_talk_load(arguments));
 }
 

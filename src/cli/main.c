@@ -34,6 +34,9 @@ const struct hst_option hst_options[HST_OPTION_COUNT] = {
     [HST_OPTION_PRIORITY] = {"priority", "N", "-10 to 10: each step doubles what it is worth when somebody has to go"},
     [HST_OPTION_OVERWRITE] = {"overwrite", NULL, "a file that is there may be replaced"},
     [HST_OPTION_DECISIONS] = {"decisions", NULL, "say why what was evicted was evicted, newest first"},
+    [HST_OPTION_PATTERNS] = {"patterns", NULL, "say what was used when and after what, and what is expected next"},
+    [HST_OPTION_REORGANIZE] = {"reorganize", NULL, "put RAM in order: share equal tensors, close holes, load what is expected next"},
+    [HST_OPTION_DROP_IDLE] = {"drop-idle", "SECONDS", "with --reorganize: drop what was idle for so long and is not expected"},
 };
 
 const struct hst_command hst_commands[] = {
@@ -54,7 +57,9 @@ const struct hst_command hst_commands[] = {
      BIT(DEEP), 1, 1, hst_command_verify},
     {"hash", "MODEL", "say the hashes of a model", "Those that are not known yet are computed now: SHA-256, AutoV1, AutoV2, AutoV3, CRC-32, the tensor hash of modelspec, BLAKE3 where its library is.", 0, 1,
      1, hst_command_hash},
-    {"cache", "MODEL", "bring a model into RAM", "", LOADING & ~BIT(DEVICE), 1, 1, hst_command_cache},
+    {"cache", "[MODEL]", "bring a model into RAM, or look at how RAM is used",
+     "With --patterns or --reorganize no MODEL is named. Predictions are right or wrong, and hoist counts both: hoistd loads ahead only while that saves more than it wastes (see its --predict).",
+     (LOADING & ~BIT(DEVICE)) | BIT(PATTERNS) | BIT(REORGANIZE) | BIT(DROP_IDLE), 0, 1, hst_command_cache},
     {"evict", "MODEL", "free the RAM of a model", "What is in use stays, and is named.", BIT(COMPONENT) | BIT(ALL), 0, 1, hst_command_evict},
     {"load", "MODEL", "load a model to a device", "Five steps: validate, estimate, allocate, load, status. When one fails, everything is as it was before.", LOADING | BIT(TTL) | BIT(DRY_RUN), 1, 1,
      hst_command_load},

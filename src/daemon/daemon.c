@@ -247,14 +247,26 @@ static void stop_loader(struct daemon *daemon)
     hst_loader_free(daemon->loader);
 }
 
+static int read_switch(const struct hst_settings *settings, const char *key, bool *ret_on, struct hst_error *err)
+{
+    const char *text = hst_settings_get(settings, key);
+    if (hst_settings_is_switch(text, ret_on)) return HST_OK;
+    return hst_error_set(err, HST_E_CONFIG, "%s is on or off, not '%s'", key, text);
+}
+
 static int start_service(struct daemon *daemon, struct hst_error *err)
 {
+    bool predict = false, restore = false;
+    HST_TRY(read_switch(daemon->settings, "predict", &predict, err));
+    HST_TRY(read_switch(daemon->settings, "restore", &restore, err));
     return hst_service_new(&(struct hst_service_config){.loop = &daemon->loop,
                                                         .catalog = daemon->catalog,
                                                         .cache = daemon->cache,
                                                         .loader = daemon->loader,
                                                         .devices = daemon->devices,
                                                         .device_count = daemon->device_count,
+                                                        .predict = predict,
+                                                        .restore = restore,
                                                         .slot = &daemon->slot},
                            &daemon->service, err);
 }

@@ -133,7 +133,7 @@ static size_t gather_ram(const struct hst_loader *loader, struct gathering *gath
         gathering->victims.ram[count] = residency;
         gathering->ram[count] = hst_facts_candidate(loader, residency->component, hst_cache_together(&residency, 1), residency->last_used_seq, residency->fill_ns);
         gathering->ram[count].memory = (unsigned)count + 1;
-        gathering->ram[count++].expired = hst_giveback_is_due(loader, residency);
+        gathering->ram[count++].expired = residency->ahead || hst_giveback_is_due(loader, residency);
     }
     group_ram(gathering, count);
     return count;
@@ -188,10 +188,10 @@ static int plan(struct hst_job_entry *job, struct gathering *gathering, struct h
     gather_items(job, gathering->items);
     struct hst_plan_facts facts = {.items = gathering->items,
                                    .item_count = job->view.component_count,
-                                   .ram = {hst_cache_limit(loader->config.cache), stats.used_bytes - stats.draining_bytes, gathering->ram, gather_ram(loader, gathering)},
+                                   .ram = {hst_cache_limit(loader->config.cache), stats.used_bytes - stats.draining_bytes, gathering->ram, job->view.ahead ? 0 : gather_ram(loader, gathering)},
                                    .policy = loader->config.policy};
     if (device != NULL)
-        facts.device = (struct hst_plan_room){device->budget_bytes, device->reserved_bytes, gathering->device, gather_device(job, gathering)};
+        facts.device = (struct hst_plan_room){device->budget_bytes, device->reserved_bytes, gathering->device, job->view.ahead ? 0 : gather_device(job, gathering)};
     int status = hst_plan_make(&facts, ret_plan, err);
     if (status == HST_E_OUT_OF_RAM && facts.ram.budget_bytes < stats.budget_bytes) blame_machine(&stats, err);
     HST_TRY(status);

@@ -141,6 +141,14 @@ bool hst_inherit_touches(const struct hst_loader *loader, const struct hst_compo
 /** Run the loop until nothing is on its way. */
 void hst_inherit_drain(struct hst_loader *loader);
 
+/* background.c */
+/** A job begins: those in the background that bring in nothing it wants are cancelled. */
+void hst_background_give_way(struct hst_loader *loader, const struct hst_job_entry *job);
+/** Is one of them being cancelled, and does the job need what it has reserved? That comes back soon; until then the job does not begin. */
+bool hst_background_is_in_the_way(const struct hst_loader *loader, const struct hst_job_entry *job);
+/** May one for the background begin now? */
+int hst_background_check(const struct hst_loader *loader, const struct hst_load_request *request, struct hst_error *err);
+
 /* cast.c */
 /** Can what is stored become the precision that is asked for? */
 int hst_cast_check(const struct hst_job_entry *job, struct hst_error *err);

@@ -119,6 +119,8 @@ static struct hst_job_entry *make(struct hst_loader *loader, const struct hst_lo
     job->view.started_wall_ns = (uint64_t)hst_clock_wall_ns();
     job->step_ns = hst_clock_ns();
     take_wishes(job, request);
+    job->view.ahead = request->ahead;
+    job->view.precision = job->precision;
     for (size_t i = 0; i < HST_STEP_COUNT; i++)
         job->view.steps[i].state = "pending";
     return job;
@@ -246,6 +248,7 @@ bool hst_job_may_start(const struct hst_job_entry *job)
 {
     for (size_t i = 0; i < job->view.component_count; i++)
         if (hst_job_touches(job->loader, job->view.components[i])) return false;
+    if (hst_background_is_in_the_way(job->loader, job)) return false;
     return !job->patient || is_alone(job);
 }
 

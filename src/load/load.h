@@ -90,6 +90,7 @@ struct hst_load_request {
     bool keep;                       /**< is ttl_seconds said? */
     uint32_t ttl_seconds;            /**< what is loaded may go when it was not used for so long */
     bool patient;                    /**< it begins when no other load waits or runs */
+    bool ahead;                      /**< nobody waits for it: into free memory only, given up when a load that somebody waits for begins, and no use */
 };
 
 /** A job. Fields are read-only outside load/. Finished jobs are kept (limits.h says how many). */
@@ -118,6 +119,9 @@ struct hst_job {
     struct hst_estimate estimate;    /**< made by the step estimate; measured once the step load is done */
     double loading_ms;               /**< total time once finished */
     const char *optimization_applied; /**< level in force */
+    const char *precision;           /**< asked for; "" = as stored */
+    bool ahead;                      /**< as in the request */
+    double overtaken_ms;             /**< of one ahead: after so long somebody asked for the same, and it went on; 0 = nobody did */
     struct hst_error error;          /**< status 0 unless failed or cancelled */
 };
 
@@ -167,7 +171,7 @@ typedef void (*hst_job_fn)(void *context, const struct hst_job *job);
 int hst_loader_new(const struct hst_loader_config *config, struct hst_loader **ret_loader, struct hst_error *err);
 /** Cancel and undo what runs, unload everything, free. NULL is fine. Runs the loop until that is done. */
 void hst_loader_free(struct hst_loader *loader);
-/** Queue a job; *ret_job is borrowed and valid until it is forgotten. `ended` may run before this returns. */
+/** Queue a job; HST_E_BUSY when it is one ahead while others wait or run. *ret_job is borrowed and valid until it is forgotten. `ended` may run before this returns. */
 int hst_loader_start(struct hst_loader *loader, const struct hst_load_request *request, hst_job_fn ended, void *context,
                      struct hst_job **ret_job, struct hst_error *err);
 /** Go the way of a load up to where it would change anything: files are looked at, tensors compared with what is in memory, and all is planned by the
@@ -220,6 +224,8 @@ struct hst_shortage hst_loader_shortage(const struct hst_loader *loader);
 uint64_t hst_loader_expired_bytes(const struct hst_loader *loader);
 /** What is known of how long loads take. */
 const struct hst_estimates *hst_loader_estimates(const struct hst_loader *loader);
+/** Bytes that a job had to bring into RAM, by its plan; 0 = all was there, or it did not come so far. */
+uint64_t hst_loader_read_bytes(const struct hst_job *job);
 /** Jobs that wait or run. */
 size_t hst_loader_active(const struct hst_loader *loader);
 /** Does a job work on this component, or has it set it aside? Then it is not to be evicted from outside. */

@@ -54,6 +54,7 @@ int hst_loader_start(struct hst_loader *loader, const struct hst_load_request *r
     if (loader->draining) return hst_error_set(err, HST_E_SHUTTING_DOWN, "the daemon is stopping");
     if (request->also_count > 0) return hst_error_set(err, HST_E_INVALID_ARGUMENT, "a load is of one model: the others are loaded by jobs of their own");
     if (loader->active >= HST_JOBS_ACTIVE_MAX) return hst_error_set(err, HST_E_BUSY, "%zu jobs are waiting already", loader->active);
+    HST_TRY(hst_background_check(loader, request, err));
     HST_TRY(hst_job_new(loader, request, &job, err));
     forget_old(loader);
     snprintf(job->view.id, sizeof job->view.id, "job-%llu", (unsigned long long)++loader->next_job);
@@ -64,6 +65,7 @@ int hst_loader_start(struct hst_loader *loader, const struct hst_load_request *r
     loader->active++;
     *ret_job = &job->view;
     hst_job_tell(job);
+    hst_background_give_way(loader, job);
     hst_step_start(job);
     return HST_OK;
 }

@@ -241,7 +241,7 @@ static int reserve_ram(struct hst_job_entry *job, size_t index, struct hst_error
     struct hst_part *part = &job->parts[index];
     struct hst_residency *held = hst_cache_find_as(cache, job->view.components[index], job->view.precisions[index]);
     if (held != NULL && held->stale) return hst_error_set(err, HST_E_FILE_CHANGED, "the file of %s is being written", held->component->id);
-    if (job->view.replans == 0) hst_cache_touch(cache, job->view.components[index], held);
+    if (job->view.replans == 0 && !job->view.ahead) hst_cache_touch(cache, job->view.components[index], held);
     part->residency = held;
     if (held != NULL) {
         job->view.shared[index] = true;

@@ -28,7 +28,7 @@
 /** Predictions that are open at once: beyond that memory was full long before. */
 #define HST_LEDGER_OPEN_MAX 64u
 /** Predictions that must have come to an end before they are believed or not (tuned). */
-#define HST_LEDGER_LEAST 3.0
+#define HST_LEDGER_LEAST 2.0
 /** Part of the evidence that is left after each end: some 20 predictions count (tuned). */
 #define HST_LEDGER_KEEP 0.95
 /** Evidence counts half after so long, weekends included: what was true before the holidays has to prove itself again. */

@@ -29,6 +29,9 @@ struct hst_service_progress {
 struct hst_validations;
 struct hst_service_rearranging;
 struct hst_conversions;
+struct hst_recorder;
+struct hst_preload;
+struct hst_service_optimizing;
 
 /** The service. */
 struct hst_service {
@@ -50,6 +53,9 @@ struct hst_service {
     struct hst_conversions *conversions; /**< of models into files (conversions.c); NULL until the first */
     struct hst_exec *comparing; /**< the thread that compares models (comparisons.c); NULL until the first */
     struct hst_service_rearranging *rearranging; /**< somebody waits for memory to be rearranged (verbs_rearrange.c), or NULL */
+    struct hst_service_optimizing *optimizing; /**< somebody waits for memory to be put in order (verbs_patterns.c), or NULL */
+    struct hst_recorder *recorder; /**< keeps what is learned from use (recorder.c) */
+    struct hst_preload *preload; /**< fills free memory ahead (preload.c) */
     bool scan_again;           /**< a scan was asked for while one ran */
 };
 
@@ -61,6 +67,8 @@ void hst_batch_orphan_all(struct hst_service *service);
 void hst_errands_orphan_all(struct hst_service *service);
 /** Whoever waits for memory to be rearranged is nobody's any more. */
 void hst_rearranging_orphan(struct hst_service *service);
+/** Whoever waits for memory to be put in order is nobody's any more. */
+void hst_optimizing_orphan(struct hst_service *service);
 /** Opens that wait are nobody's any more. */
 void hst_open_fail_all(struct hst_service *service, const struct hst_error *error);
 #endif

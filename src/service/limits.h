@@ -39,4 +39,18 @@
 #define HST_CONVERSION_THREADS 1u
 /** Conversions that may wait or run, or are remembered: each takes some kilobytes. */
 #define HST_CONVERSIONS_MAX 64u
+/** From the first change of what is learned to its writing: what a kill may cost, and no more writes than that on a busy day. */
+#define HST_RECORDER_MS 2000u
+/** From the last thing that happened to a look at what could be brought in ahead: who has just loaded something may load the next at once. */
+#define HST_PRELOAD_QUIET_MS 250u
+/** Between two looks when nothing happens: an hour begins, memory became free elsewhere. */
+#define HST_PRELOAD_TICK_MS 60000u
+/** This part (1/N) of the machine's memory is left free by what is brought in ahead. */
+#define HST_PRELOAD_LEAVE 20u
+/** Speed of a disk about which nothing is known yet. */
+#define HST_PRELOAD_BYTES_PER_S 1e9
+/** Models shown by GET /api/model/cache/patterns when nobody says how many. */
+#define HST_PATTERNS_SHOWN 50u
+/** Longest idle time that can be asked for: a year. */
+#define HST_OPTIMIZE_IDLE_MAX 31536000u
 #endif

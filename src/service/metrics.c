@@ -2,6 +2,9 @@
 
 #include "metric/metric.h"
 #include "service/internal.h"
+#include "service/recorder.h"
+
+#include <math.h>
 
 #include <math.h>
 
@@ -72,6 +75,27 @@ static void write_shortage(const struct hst_service *service, struct hst_strbuf 
     hst_metric_sample(out, HST_METRIC_GIVEN_BACK_BYTES_TOTAL, "reason", "ttl", (double)hst_loader_expired_bytes(service->config.loader));
 }
 
+static double or_nan(double share)
+{
+    return share < 0 ? (double)NAN : share;
+}
+
+static void write_predictions(const struct hst_service *service, struct hst_strbuf *out)
+{
+    const struct hst_ledger *ledger = hst_recorder_ledger(service->recorder);
+    const struct hst_ledger_score *score = &ledger->score;
+    hst_metric_single(out, HST_METRIC_PREDICTION_ON, service->config.predict && ledger->state == HST_LEDGER_IS_ON);
+    hst_metric_single(out, HST_METRIC_PREDICTION_PRECISION, or_nan(hst_ledger_precision(ledger)));
+    hst_metric_single(out, HST_METRIC_PREDICTION_RECALL, or_nan(hst_ledger_recall(ledger)));
+    hst_metric_begin(out, HST_METRIC_PREDICTIONS_TOTAL);
+    hst_metric_sample(out, HST_METRIC_PREDICTIONS_TOTAL, "result", "right", (double)score->hits);
+    hst_metric_sample(out, HST_METRIC_PREDICTIONS_TOTAL, "result", "wrong", (double)score->misses);
+    hst_metric_single(out, HST_METRIC_PREDICTION_LOADS_TOTAL, (double)score->loaded);
+    hst_metric_single(out, HST_METRIC_PREDICTION_SAVED_SECONDS_TOTAL, score->saved_s);
+    hst_metric_single(out, HST_METRIC_PREDICTION_WASTED_SECONDS_TOTAL, score->wasted_s);
+    hst_metric_single(out, HST_METRIC_PREDICTION_WASTED_BYTES_TOTAL, (double)score->wasted_bytes);
+}
+
 static double count_loaded(const struct hst_service *service, const struct hst_device *device)
 {
     double count = 0;
@@ -140,6 +164,7 @@ void hst_metrics_write(const struct hst_service *service, struct hst_strbuf *out
     write_cache(service, out);
     write_evictions(service, out);
     write_shortage(service, out);
+    write_predictions(service, out);
     write_devices(service, out);
     write_jobs(service, out);
     write_requests(service, out);

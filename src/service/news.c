@@ -5,6 +5,8 @@
 #include "service/internal.h"
 #include "service/jsonx.h"
 #include "service/plans.h"
+#include "service/preload.h"
+#include "service/recorder.h"
 #include "service/view.h"
 #include "service/view_hash.h"
 
@@ -29,6 +31,7 @@ static void on_scan(void *context, const struct hst_scan_status *status)
     hst_service_publish(service, "scan.progress", hst_view_scan(status));
     bool is_done = strcmp(status->state, "done") == 0, has_ended = is_done || strcmp(status->state, "cancelled") == 0;
     if (is_done) hst_loader_inherit_end(service->config.loader);
+    if (has_ended) hst_preload_scanned(service->preload);
     if (!has_ended || !service->scan_again) return;
     service->scan_again = false;
     hst_catalog_scan(service->config.catalog, NULL);
@@ -67,6 +70,8 @@ static void on_cache_state(void *context, const struct hst_component *component,
     struct hst_service *service = ((struct hst_service_slot *)context)->service;
     if (service == NULL) return;
     hst_index_forget(service, component);
+    hst_recorder_mark(service->recorder);
+    hst_preload_wake(service->preload);
     publish_state(service, component, "ram", NULL, state);
 }
 
@@ -88,6 +93,7 @@ static bool is_worth_telling(struct hst_service *service, const struct hst_job *
 
 static void count(struct hst_service_counts *counts, const struct hst_job *job)
 {
+    if (job->ahead) return; /* nobody asked for it */
     counts->jobs_failed += job->state == HST_JOB_FAILED;
     counts->jobs_cancelled += job->state == HST_JOB_CANCELLED;
     if (job->state != HST_JOB_DONE) return;
@@ -100,6 +106,8 @@ static void on_progress(void *context, const struct hst_job *job)
     struct hst_service *service = ((struct hst_service_slot *)context)->service;
     if (service == NULL) return;
     count(&service->counts, job);
+    hst_recorder_job(service->recorder, job);
+    if (job->state > HST_JOB_ROLLING_BACK) hst_preload_wake(service->preload);
     hst_catalog_hash_hold(service->config.catalog, hst_loader_active(service->config.loader) > 0);
     if (job->state == HST_JOB_DONE) hst_catalog_hash_first(service->config.catalog, job->model);
     if (is_worth_telling(service, job)) hst_service_publish(service, "job.progress", hst_view_job(job));

@@ -5,7 +5,10 @@
 #include "service/index.h"
 #include "service/internal.h"
 #include "service/jsonx.h"
+#include "service/preload.h"
+#include "service/recorder.h"
 #include "service/select.h"
+#include "service/usekey.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -171,12 +174,16 @@ static bool is_ready(const struct open *open, const struct target *target)
 
 static void touch(const struct open *open, const struct target *target)
 {
+    char key[HST_PATTERN_KEY_MAX];
     const struct hst_service_config *config = &open->service->config;
     for (size_t i = 0; i < target->count; i++) {
         struct hst_loaded *loaded = open->device != NULL ? hst_loader_find(config->loader, target->components[i], open->device) : NULL;
         hst_cache_touch(config->cache, target->components[i], hst_cache_find(config->cache, target->components[i]));
         if (loaded != NULL) hst_loader_touch(config->loader, loaded);
     }
+    hst_usekey_write(key, target->model, target->components, target->count, NULL);
+    hst_recorder_use(open->service->recorder, key, 0);
+    hst_preload_wake(open->service->preload);
 }
 
 /* Load first. `ended` may have run when this returns. */

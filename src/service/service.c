@@ -6,6 +6,8 @@
 #include "service/index.h"
 #include "service/internal.h"
 #include "service/plans.h"
+#include "service/preload.h"
+#include "service/recorder.h"
 #include "service/validations.h"
 #include "service/verbs.h"
 
@@ -21,6 +23,7 @@ static int add_verbs(struct hst_service *service, struct hst_error *err)
         hst_verbs_relations,
         hst_verbs_hash,
         hst_verbs_load,
+        hst_verbs_patterns, /* before those of single components */
         hst_verbs_cache,
         hst_verbs_memory,
         hst_verbs_rearrange,
@@ -48,6 +51,8 @@ int hst_service_new(const struct hst_service_config *config, struct hst_service 
     uv_random(NULL, NULL, &random, sizeof random, 0, NULL);
     snprintf(service->instance, sizeof service->instance, "%016llx", (unsigned long long)random);
     int status = add_verbs(service, err);
+    if (status == HST_OK) status = hst_recorder_new(service, &service->recorder, err);
+    if (status == HST_OK) status = hst_preload_new(service, &service->preload, err);
     if (status < 0) {
         hst_service_free(service);
         return status;
@@ -67,13 +72,17 @@ void hst_service_free(struct hst_service *service)
     struct hst_error stopping = {0};
     if (service == NULL) return;
     if (service->config.slot != NULL) service->config.slot->service = NULL;
+    hst_preload_stop(service->preload);
     hst_error_set(&stopping, HST_E_SHUTTING_DOWN, "the daemon is stopping");
     hst_batch_orphan_all(service);
     hst_plans_orphan_all(service);
     hst_errands_orphan_all(service);
     hst_rearranging_orphan(service);
+    hst_optimizing_orphan(service);
     hst_open_fail_all(service, &stopping);
     hst_call_fail_all(service, &stopping);
+    hst_recorder_free(service->recorder);
+    hst_preload_free(service->preload);
     hst_validations_free(service);
     hst_conversions_free(service);
     hst_comparisons_free(service);

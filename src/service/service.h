@@ -55,6 +55,8 @@ struct hst_service_config {
     struct hst_device *const *devices; /**< devices */
     size_t device_count;         /**< of devices */
     const char *url;             /**< for /health and messages; may be NULL */
+    bool predict;                /**< bring in what is probably used next */
+    bool restore;                /**< bring back after a restart what was in RAM */
     struct hst_service_slot *slot; /**< filled with the new service; may be NULL */
 };
 

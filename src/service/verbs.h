@@ -18,6 +18,8 @@ extern const struct hst_route hst_verbs_metadata[];
 extern const struct hst_route hst_verbs_load[];
 /** The RAM tier (verbs_cache.c). */
 extern const struct hst_route hst_verbs_cache[];
+/** What is known of use, and memory put in order by it (verbs_patterns.c). */
+extern const struct hst_route hst_verbs_patterns[];
 /** Memory and devices (verbs_memory.c). */
 extern const struct hst_route hst_verbs_memory[];
 /** Making better use of memory in use (verbs_rearrange.c). */

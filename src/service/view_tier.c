@@ -67,6 +67,7 @@ json_t *hst_view_job(const struct hst_job *job)
     json_object_set_new(view, "warm_bytes", hst_jsonx_size(job->read.warm_bytes));
     json_object_set_new(view, "ram_bytes", hst_jsonx_size(job->plan->ram_bytes));
     json_object_set_new(view, "replans", hst_jsonx_size(job->replans));
+    json_object_set_new(view, "background", json_boolean(job->ahead));
     json_object_set_new(view, "started_at", hst_jsonx_time((int64_t)job->started_wall_ns));
     json_object_set_new(view, "error", job->error.status < 0 ? hst_error_json(&job->error, NULL) : json_null());
     return view;

@@ -23,6 +23,7 @@ static const char schema[] =
     "CREATE TABLE IF NOT EXISTS contents (id TEXT PRIMARY KEY, data_bytes INTEGER, tensor_count INTEGER, since_generation INTEGER,"
     " digest BLOB NOT NULL, sketch BLOB NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS configs (id TEXT PRIMARY KEY, pin INTEGER, ttl_seconds INTEGER, priority INTEGER, precision TEXT) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS notes (area TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (area, key)) WITHOUT ROWID;"
     /* The key of tensors' hashes; those that were made without one are made again. */
     "CREATE TABLE IF NOT EXISTS secrets (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"
     "DELETE FROM hashes WHERE NOT EXISTS (SELECT 1 FROM secrets);"

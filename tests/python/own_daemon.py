@@ -29,6 +29,9 @@ class Daemon:
                         "--listen", "127.0.0.1:0", "--ram", ram, "--python", sys.executable, *flags]
         if "--hash" not in flags:  # files that are hashed are open, whenever the machine has time for it
             self.command += ["--hash", "off"]
+        for background in ("--predict", "--restore"):  # what is loaded ahead would be counted where a test counts
+            if background not in flags:
+                self.command += [background, "off"]
         self.environment = {"HOIST_KEEPER_SECONDS": "3", **os.environ, **environment}  # what is killed leaves no keeper for long
         self.log_path = folder / "hoistd.log"
         self.prepare = prepare or {}  # further arguments of Popen

@@ -2,6 +2,7 @@
 #include "cmocka_all.h"
 #include "store/db_config.h"
 #include "store/db_hashes.h"
+#include "store/db_notes.h"
 
 #include <sqlite3.h>
 #include <stdio.h>
@@ -191,6 +192,31 @@ static void wishes_come_back_and_nonsense_says_nothing(void **state)
     hst_db_close(db);
 }
 
+static int join_note(void *context, const struct hst_db_note *note)
+{
+    strcat(context, note->key);
+    strcat(context, "=");
+    strcat(context, note->value);
+    strcat(context, " ");
+    return 0;
+}
+
+static void notes_come_back_by_area_and_can_be_taken_out(void **state)
+{
+    struct hst_db *db;
+    char found[64] = "";
+    const struct hst_db_note first[] = {{"use", "b", "2"}, {"use", "a", "1"}, {"other", "a", "9"}, {"use", "c", "3"}}, second[] = {{"use", "b", NULL}, {"use", "c", "4"}};
+    (void)state;
+    hst_db_open(path, &db, NULL);
+    assert_int_equal(hst_db_put_notes(db, first, 4, NULL), 0);
+    assert_int_equal(hst_db_put_notes(db, second, 2, NULL), 0);
+    hst_db_close(db);
+    hst_db_open(path, &db, NULL);
+    assert_int_equal(hst_db_each_note(db, "use", join_note, found, NULL), 0);
+    assert_string_equal(found, "a=1 c=4 ");
+    hst_db_close(db);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -200,6 +226,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(hashes_of_tensors_come_back, begin, end),
         cmocka_unit_test_setup_teardown(contents_come_back_and_short_digests_do_not, begin, end),
         cmocka_unit_test_setup_teardown(wishes_come_back_and_nonsense_says_nothing, begin, end),
+        cmocka_unit_test_setup_teardown(notes_come_back_by_area_and_can_be_taken_out, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
