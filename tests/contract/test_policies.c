@@ -1,9 +1,9 @@
 /* What every eviction policy does alike: it orders candidates, whole and without contradiction, and the plan takes no more than it needs. */
 #include "cmocka_all.h"
-#include "os/clock.h"
 #include "plan/plan.h"
 
 #include <stdio.h>
+#include <time.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,6 +53,14 @@ static void what_is_expired_goes_first_and_what_is_dear_to_the_user_last(void **
     }
 }
 
+/* Time of this thread alone: what else the machine does is not the planner's. */
+static uint64_t processor_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
 static void ten_thousand_are_planned_in_ten_milliseconds(void **state)
 {
     enum { MANY = 10000 };
@@ -70,9 +78,10 @@ static void ten_thousand_are_planned_in_ten_milliseconds(void **state)
         struct hst_plan plan = {0};
         uint64_t best = UINT64_MAX;
         for (int i = 0; i < 5; i++) {
-            uint64_t start = hst_clock_ns();
+            uint64_t start = processor_ns();
             assert_int_equal(hst_plan_make(&facts, &plan, NULL), 0);
-            best = hst_clock_ns() - start < best ? hst_clock_ns() - start : best;
+            uint64_t took = processor_ns() - start;
+            best = took < best ? took : best;
             hst_plan_fini(&plan);
         }
         print_message("%s: %.1f ms\n", policies[p], (double)best / 1e6);
