@@ -552,7 +552,7 @@ static uint64_t together_in(struct hst_claim *const *claims, size_t count, const
         if (edge->count > 0) bytes += end - edge->at - others;
     }
     hst_uses_fini(&uses);
-    return bytes;
+    return counted || which != FRESH ? bytes : UINT64_MAX;
 }
 
 /* All of a region goes with its last claims; before that, what they alone name, where it can be given back in part. */
@@ -579,7 +579,8 @@ static uint64_t sum_together(struct hst_claim *const *claims, size_t count, enum
     uint64_t bytes = 0;
     for (size_t i = 0; i < count; i++)
         for (size_t j = 0; j < claims[i]->region_count; j++)
-            if (!is_named_before(claims, i, claims[i]->regions[j])) bytes += bytes_in(claims, count, claims[i]->regions[j], which);
+            if (!is_named_before(claims, i, claims[i]->regions[j]) && !hst_checked_add(bytes, bytes_in(claims, count, claims[i]->regions[j], which), &bytes))
+                return UINT64_MAX;
     return bytes;
 }
 

@@ -80,7 +80,7 @@ int hst_claim_publish(struct hst_claim *claim, struct hst_error *err);
 struct hst_claim *hst_claim_ref(struct hst_claim *claim);
 /** Bytes of it that nothing else names. */
 uint64_t hst_claim_exclusive(const struct hst_claim *claim);
-/** What taking all of these would charge now: what several of them name, once. 0 also without memory to count it. */
+/** What taking all of these would charge now: what several of them name, once. UINT64_MAX without memory to count it. */
 uint64_t hst_claim_cost_together(struct hst_claim *const *claims, size_t count);
 /** Is this tensor of the component brought in from its file? Else its twin is there. */
 bool hst_claim_reads(const struct hst_claim *claim, size_t tensor);

@@ -42,7 +42,11 @@ static int add_unload(struct hst_victims *victims, struct hst_plan *plan, struct
     if (grown == NULL) return hst_error_nomem(err);
     plan->device_evictions = grown;
     struct hst_plan_eviction *eviction = &grown[plan->device_eviction_count];
-    *eviction = (struct hst_plan_eviction){.candidate = next_candidate(victims), .device_id = loaded->view.device->id, .bytes = loaded->view.device_bytes, .value = with->value, .follows = true};
+    *eviction = (struct hst_plan_eviction){.candidate = next_candidate(victims),
+                                           .device_id = loaded->view.device->id,
+                                           .bytes = loaded->view.device_bytes,
+                                           .value = with->value,
+                                           .follows = true};
     eviction->component_id = strdup(with->component_id);
     if (eviction->component_id == NULL) return hst_error_nomem(err);
     snprintf(eviction->reason, sizeof eviction->reason, "the device uses it in RAM, which goes");

@@ -13,16 +13,16 @@ struct drafts {
     uint64_t cost;
 };
 
-static uint64_t cost_of(struct drafts *drafts, const struct hst_cache *cache, const struct hst_component *component, struct hst_claim *claim)
+static int add_cost(struct drafts *drafts, struct hst_claim *claim, uint64_t *ret_bytes, struct hst_error *err)
 {
-    if (claim == NULL) return hst_cache_cost(cache, component, NULL);
     uint64_t before = drafts->cost;
     drafts->claims[drafts->count++] = claim;
     drafts->cost = hst_claim_cost_together(drafts->claims, drafts->count);
-    return drafts->cost - before;
+    *ret_bytes = drafts->cost - before;
+    return drafts->cost < UINT64_MAX ? HST_OK : hst_error_nomem(err);
 }
 
-static void look_at_ram(struct hst_outlook *outlook, const struct hst_job_entry *job, size_t index, struct drafts *drafts)
+static int look_at_ram(struct hst_outlook *outlook, const struct hst_job_entry *job, size_t index, struct drafts *drafts, struct hst_error *err)
 {
     const struct hst_cache *cache = job->loader->config.cache;
     const struct hst_component *component = job->view.components[index];
@@ -30,11 +30,14 @@ static void look_at_ram(struct hst_outlook *outlook, const struct hst_job_entry 
     const struct hst_residency *held = hst_cache_find_as(cache, component, job->view.precisions[index]);
     outlook->held = held != NULL;
     outlook->arriving = held != NULL && held->state == HST_RESIDENCY_CACHING;
-    if (held != NULL) return;
+    if (held != NULL) return HST_OK;
     outlook->converts = job->parts[index].recast != NULL;
-    outlook->ram_bytes = cost_of(drafts, cache, component, claim);
-    outlook->read_bytes = claim != NULL ? hst_claim_read_bytes(claim, component) : component->size_bytes;
-    outlook->shared_bytes = claim != NULL ? claim->size_bytes - hst_claim_cost(claim) : 0;
+    outlook->ram_bytes = hst_cache_cost(cache, component, NULL);
+    outlook->read_bytes = component->size_bytes;
+    if (claim == NULL) return HST_OK;
+    outlook->read_bytes = hst_claim_read_bytes(claim, component);
+    outlook->shared_bytes = claim->size_bytes - hst_claim_cost(claim);
+    return add_cost(drafts, claim, &outlook->ram_bytes, err);
 }
 
 static int name_sharer(struct hst_outlook *outlook, const char *component_id, struct hst_error *err)
@@ -59,7 +62,7 @@ static int look_at(struct hst_job_entry *job, size_t index, struct drafts *draft
 {
     struct hst_outlook *outlook = &job->view.outlooks[index];
     const struct hst_device *device = job->view.device;
-    look_at_ram(outlook, job, index, drafts);
+    HST_TRY(look_at_ram(outlook, job, index, drafts, err));
     outlook->loaded = device != NULL && hst_loaded_find(job->loader, job->view.components[index], device, job->view.precisions[index]) != NULL;
     outlook->device_bytes = device != NULL && !outlook->loaded ? job->view.sizes[index] : 0;
     if (!job->view.dry || outlook->shared_bytes == 0) return HST_OK;

@@ -25,6 +25,21 @@ static int load_unfailing(struct tier *tier, struct hst_model *model)
     return status;
 }
 
+static void on_planned(void *context, const struct hst_job *job)
+{
+    *(int *)context = job->error.status;
+    if (job->error.status == HST_OK) assert_true(job->plan->ram_bytes >= 2 * MIB && job->read.cold_bytes + job->read.warm_bytes >= 2 * MIB);
+}
+
+static int plan_once(struct tier *tier, struct hst_model *model)
+{
+    struct hst_load_request request = {.model = model, .device = tier->device};
+    int planned = 1, status = hst_loader_dry_run(tier->loader, &request, on_planned, &planned, NULL);
+    while (status == HST_OK && planned == 1)
+        uv_run(&tier->loop, UV_RUN_ONCE);
+    return status == HST_OK ? planned : status;
+}
+
 static int probe_once(struct tier *tier, struct hst_model *model)
 {
     struct hst_model *again = NULL;
@@ -79,6 +94,14 @@ static void a_load_does_without_io_uring(void **state)
     assert_true(sweep("tmpfs_huge", FAULT_RING, load_unfailing) > 3);
 }
 
+static void every_call_of_a_dry_run(void **state)
+{
+    (void)state;
+    assert_true(sweep("page_cache", FAULT_ALLOCATION, plan_once) > 10);
+    assert_true(sweep("tmpfs_huge", FAULT_ALLOCATION, plan_once) > 10);
+    assert_true(sweep("page_cache", FAULT_CALL, plan_once) > 1);
+}
+
 static void every_call_of_reading_a_model_file(void **state)
 {
     (void)state;
@@ -91,6 +114,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_allocation_of_a_load),
         cmocka_unit_test(every_system_call_of_a_load),
+        cmocka_unit_test(every_call_of_a_dry_run),
         cmocka_unit_test(a_load_does_without_io_uring),
         cmocka_unit_test(every_call_of_reading_a_model_file),
     };
