@@ -99,25 +99,12 @@ static void print_reorganized(const json_t *done)
     print_predictions(json_object_get(done, "predictions"));
 }
 
-static int ask(const struct hst_arguments *arguments, const char *what, const char *method, const char *path, json_t *body, void (*print)(const json_t *data))
-{
-    json_t *data;
-    int code = hst_talk(arguments, what, method, path, body, &data);
-    if (code != HST_EXIT_DONE) return code;
-    if (hst_given(arguments, HST_OPTION_JSON))
-        hst_term_json(data);
-    else
-        print(data);
-    json_decref(data);
-    return HST_EXIT_DONE;
-}
-
 static int reorganize(const struct hst_arguments *arguments)
 {
     const char *idle = arguments->values[HST_OPTION_DROP_IDLE];
     json_t *body = json_object();
     if (idle != NULL) json_object_set_new(body, "drop_idle_seconds", json_integer(strtoll(idle, NULL, 10)));
-    return ask(arguments, "reorganizing failed", "POST", "/api/model/cache/optimize", body, print_reorganized);
+    return hst_talk_show(arguments, "reorganizing failed", "POST", "/api/model/cache/optimize", body, print_reorganized);
 }
 
 bool hst_patterns_asked(const struct hst_arguments *arguments)
@@ -138,5 +125,5 @@ int hst_patterns_run(const struct hst_arguments *arguments)
     if (idle != NULL && !reorganizes) return hst_term_usage("--drop-idle goes with --reorganize");
     if (idle != NULL && !is_seconds(idle))
         return hst_term_usage("--drop-idle takes a number of seconds, not '%s'", idle);
-    return shows ? ask(arguments, "showing what is known of use failed", "GET", "/api/model/cache/patterns", NULL, print_patterns) : reorganize(arguments);
+    return shows ? hst_talk_show(arguments, "showing what is known of use failed", "GET", "/api/model/cache/patterns", NULL, print_patterns) : reorganize(arguments);
 }

@@ -186,24 +186,10 @@ static void print_decisions(const json_t *data)
     if (json_array_size(json_object_get(data, "decisions")) == 0) puts("nothing was evicted since the daemon began");
 }
 
-/* Ask, and print it for people or as JSON. */
-static int show(const struct hst_arguments *arguments, const char *what, const char *method, const char *path, json_t *body, void (*print)(const json_t *data))
-{
-    json_t *data;
-    int code = hst_talk(arguments, what, method, path, body, &data);
-    if (code != HST_EXIT_DONE) return code;
-    if (hst_given(arguments, HST_OPTION_JSON))
-        hst_term_json(data);
-    else
-        print(data);
-    json_decref(data);
-    return HST_EXIT_DONE;
-}
-
 int hst_command_plan(const struct hst_arguments *arguments)
 {
     bool decisions = hst_given(arguments, HST_OPTION_DECISIONS);
     if (decisions == (arguments->count > 0)) return hst_term_usage("%s", decisions ? "name a MODEL or give --decisions, not both" : "hoist plan needs a MODEL, or --decisions");
-    if (decisions) return show(arguments, "listing decisions failed", "GET", "/api/model/decisions", NULL, print_decisions);
-    return show(arguments, "planning failed", "POST", "/api/model/plan", hst_talk_load(arguments), print_plan);
+    if (decisions) return hst_talk_show(arguments, "listing decisions failed", "GET", "/api/model/decisions", NULL, print_decisions);
+    return hst_talk_show(arguments, "planning failed", "POST", "/api/model/plan", hst_talk_load(arguments), print_plan);
 }

@@ -84,6 +84,19 @@ int hst_talk(const struct hst_arguments *arguments, const char *what, const char
     return code;
 }
 
+int hst_talk_show(const struct hst_arguments *arguments, const char *what, const char *method, const char *path, json_t *body, void (*print)(const json_t *data))
+{
+    json_t *data;
+    int code = hst_talk(arguments, what, method, path, body, &data);
+    if (code != HST_EXIT_DONE) return code;
+    if (hst_given(arguments, HST_OPTION_JSON))
+        hst_term_json(data);
+    else
+        print(data);
+    json_decref(data);
+    return HST_EXIT_DONE;
+}
+
 json_t *hst_talk_wish(const struct hst_arguments *arguments)
 {
     json_t *body = json_object(), *roles = json_array();

@@ -13,6 +13,8 @@ struct hst_talk {
 int hst_talk_ask(struct hst_talk *talk, const char *method, const char *path, json_t *body, json_t **ret_data, struct hoist_error *error);
 /** hst_talk_ask, with failures reported as `what`. @return exit code */
 int hst_talk(const struct hst_arguments *arguments, const char *what, const char *method, const char *path, json_t *body, json_t **ret_data);
+/** hst_talk, and the answer printed: as JSON with --json, else by `print`. @return exit code */
+int hst_talk_show(const struct hst_arguments *arguments, const char *what, const char *method, const char *path, json_t *body, void (*print)(const json_t *data));
 /** Start a job (`body` with wait=false), show its progress, wait for its end. *ret_job is owned by the caller. @return exit code */
 int hst_talk_job(const struct hst_arguments *arguments, const char *what, const char *path, json_t *body, json_t **ret_job);
 /** Ask for `path` again until what runs there has ended, and show its progress: under its own step, or under `step` (may be NULL). *data is replaced by the newest
