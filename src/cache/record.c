@@ -10,10 +10,13 @@
 
 uint64_t hst_record_checksum(const void *bytes, size_t length)
 {
-    const uint8_t *byte = bytes;
     uint64_t sum = UINT64_C(14695981039346656037);
-    for (size_t i = 0; i < length; i++)
-        sum = (sum ^ byte[i]) * UINT64_C(1099511628211); /* FNV-1a */
+    for (size_t at = 0; at < length; at += sizeof(uint64_t)) { /* FNV-1a, eight bytes at a time: 100,000 tensors are 6 MB */
+        uint64_t word = 0;
+        memcpy(&word, (const char *)bytes + at, length - at < sizeof word ? length - at : sizeof word);
+        sum = (sum ^ le64toh(word)) * UINT64_C(1099511628211);
+        sum ^= sum >> 32;
+    }
     return sum;
 }
 
