@@ -6,6 +6,7 @@
  * speed of the disk that the model lies on, and what every load takes besides. */
 #include "cache/cache.h"
 #include "plan/plan.h"
+#include "policies/bound.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -357,7 +358,7 @@ static void evict_arc(int wanted, double now)
     }
 }
 
-/* Clairvoyant, greedy: whose next use is farthest by what it costs a byte. No order of evictions that knows the future need be better by much, but it is no bound. */
+/* Clairvoyant, greedy: whose next use is farthest by what it costs a byte. No order of evictions that knows the future need be better by much, but it is no bound (bound.h has one). */
 static double score_future(int model)
 {
     int next = state.entries[model].next;
@@ -441,6 +442,26 @@ static double compulsory(void)
     return seconds;
 }
 
+static double moment(int at, bool in_requests)
+{
+    return in_requests ? at : trace.requests[at].time;
+}
+
+/* @return seconds of loading that no cache of this size can do without, time counted in seconds or in requests: both hold */
+static double least_seconds(double capacity, bool in_requests)
+{
+    static struct bound_interval intervals[REQUESTS_MAX];
+    size_t count = 0;
+    double seconds = 0;
+    for (int i = 0; i < trace.count; i++) {
+        const struct model *model = &trace.models[trace.requests[i].model];
+        seconds += model->cost;
+        if (trace.next[i] == REQUESTS_MAX || model->bytes > capacity) continue;
+        intervals[count++] = (struct bound_interval){model->bytes, moment(trace.next[i], in_requests) - moment(i, in_requests), model->cost};
+    }
+    return seconds - bound_saved(intervals, count, capacity, moment(trace.count - 1, in_requests) - moment(0, in_requests));
+}
+
 static void report(size_t family, const char *seed)
 {
     static const double shares[] = {0.05, 0.1, 0.2, 0.4};
@@ -452,6 +473,8 @@ static void report(size_t family, const char *seed)
             double hit_rate, seconds = run(shares[s] * total, policies[p].evict, &hit_rate);
             printf("%s %s %.2f %s %.1f %.4f\n", families[family].name, seed, shares[s], policies[p].name, seconds, hit_rate);
         }
+        double bound = fmax(least_seconds(shares[s] * total, false), least_seconds(shares[s] * total, true));
+        printf("%s %s %.2f bound %.1f 0\n", families[family].name, seed, shares[s], bound);
         printf("%s %s %.2f infinite %.1f 0\n", families[family].name, seed, shares[s], compulsory());
     }
 }

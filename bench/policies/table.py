@@ -4,7 +4,7 @@ import json
 import pathlib
 import sys
 
-PEERS = ["cost", "lru", "lfu", "gdsf", "s3fifo", "arc", "clairvoyant", "infinite"]
+PEERS = ["cost", "lru", "lfu", "gdsf", "s3fifo", "arc", "clairvoyant", "bound", "infinite"]
 
 
 def read(lines):
@@ -30,6 +30,7 @@ def page(runs):
              "| trace | " + " | ".join(PEERS) + " |", "|---" * (len(PEERS) + 1) + "|"]
     for family in families + [None]:
         lines.append(f"| {family or '**all**'} | " + " | ".join(f"{total(runs, policy, family):.3f}" for policy in PEERS) + " |")
+    lines += ["", "`clairvoyant` knows the future and is greedy; below `bound` no cache can be (PFOO-L, bench/policies/bound.h); `infinite` loads each once."]
     ratio = runs[worst]["cost"] / runs[worst]["lru"]
     lines += ["", f"Worst single trace of `cost` against LRU: {ratio:.3f} ({worst[0]}, seed {worst[1]}, cache {worst[2]:.0%})."]
     return "\n".join(lines) + "\n", total(runs, "cost"), ratio

@@ -31,3 +31,9 @@ def test_cost_is_never_more_than_a_little_worse_than_lru(runs):
 def test_nobody_beats_who_knows_the_future_in_all(runs):
     assert all(table.total(runs, "clairvoyant") < table.total(runs, policy) for policy in ("cost", "lru", "lfu", "gdsf", "s3fifo", "arc"))
     assert all(run["infinite"] <= run[policy] + 0.1 for run in runs.values() for policy in table.PEERS)
+
+
+def test_nobody_is_below_the_bound_and_it_says_more_than_that_each_is_loaded_once(runs):
+    for key, run in runs.items():
+        assert all(run["infinite"] - 0.1 <= run["bound"] <= run[policy] + 0.1 for policy in table.PEERS if policy not in ("bound", "infinite")), key
+    assert table.total(runs, "bound") > 5 * table.total(runs, "infinite")
