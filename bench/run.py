@@ -24,21 +24,26 @@ def as_markdown(rows, machine, when):
     return "\n".join(lines) + "\n"
 
 
+def keep(group, rows, machine, when):
+    """Write what there is of a page. Returns it."""
+    page, target = as_markdown(rows, machine, when), ROOT / "bench" / "results" / f"{when}-{group}"
+    target.with_suffix(".md").write_text(page, encoding="utf-8")
+    target.with_suffix(".json").write_text(json.dumps({"when": when, "machine": machine, "rows": rows}, indent=1) + "\n", encoding="utf-8")
+    return page
+
+
 def measure(stage, group, names):
-    """Measure the cases of a page, print it, and keep it. Returns whether a goal was missed."""
+    """Measure the cases of a page and print it; what is measured is kept, whatever happens to the rest. Returns whether a goal was missed."""
     machine, when = describe_machine(), datetime.date.today().isoformat()
-    rows = []
+    rows, page = [], ""
     for name in names:
         print(f"{name}: {GROUPS[group][name].__doc__}", flush=True)
         try:
             rows += GROUPS[group][name](stage)
         finally:
             stage.close()
-    page = as_markdown(rows, machine, when)
+        page = keep(group, rows, machine, when)
     print(page)
-    target = ROOT / "bench" / "results" / f"{when}-{group}"
-    target.with_suffix(".md").write_text(page, encoding="utf-8")
-    target.with_suffix(".json").write_text(json.dumps({"when": when, "machine": machine, "rows": rows}, indent=1) + "\n", encoding="utf-8")
     return any(row["met"] is False for row in rows)
 
 

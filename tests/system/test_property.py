@@ -121,15 +121,22 @@ class Machine:
         return self.daemon.data("GET", "/api/model/cache")
 
     def need(self, name, precision):
-        """Most bytes that all in use take, with one more model."""
+        """Most bytes that all in use take, with one more model. While a model is loaded, hoistd evicts no other form of it."""
         used = {(holder.weights, holder.precision) for holder in self.holders} | {(self.weights[model], kind) for model, kind in self.pinned}
-        return sum(weights.size(kind) + SLACK for weights, kind in used | {(self.weights[name], precision)})
+        forms = next((part["residencies"] for part in self.tier()["components"] if part["model_id"] == name), [])
+        return sum(weights.size(kind) + SLACK for weights, kind in used | {(self.weights[name], precision)}) + sum(form["bytes"] for form in forms if form["tier"] == "ram")
 
     def judge(self, name, precision, code):
         """A refusal is right only when there is no room that nobody uses."""
         assert code in ("out_of_ram", "out_of_device_memory"), (name, precision, code)
-        assert self.need(name, precision) > BUDGET, f"{name} in {precision} was refused though there is room: {self.need(name, precision)}"
+        assert self.need(name, precision) > BUDGET, f"{name} in {precision} was refused though there is room: all in use is {self.need(name, precision)}; {self.show()}"
         self.refused += 1
+
+    def show(self):
+        """What hoistd says of its memory, for whoever reads of a failure."""
+        parts = [(part["component_id"], part["residencies"], part["leases"], part["pinned"]) for part in self.tier()["components"]]
+        return {"in use": [(holder.name, holder.precision) for holder in self.holders], "pinned": self.pinned, "parts": parts,
+                "memory": self.daemon.data("GET", "/api/memory/status")}
 
     def pick(self):
         """A model and a precision."""
