@@ -37,10 +37,20 @@ void hst_forecast_make(struct hst_job_entry *job)
     job->view.estimate.expected_bytes = job->plan.ram_bytes;
 }
 
+/* Where the bytes came from in the end: the look before was at whole files, and a while ago. */
+static void note_origin(struct hst_job_entry *job, struct hst_workload *load)
+{
+    const struct hst_plan_amount *read = &job->view.read;
+    uint64_t plain = read->warm_bytes + read->cold_bytes;
+    if (plain > 0) load->warm_share = (double)read->warm_bytes / (double)plain;
+    job->view.estimate.source = hst_estimates_make(&job->loader->estimates, load).source;
+}
+
 void hst_forecast_settle(struct hst_job_entry *job)
 {
     struct hst_workload load = workload_of(job, job->plan.ram_bytes, job->plan.device_bytes);
     struct hst_estimate *estimate = &job->view.estimate;
+    note_origin(job, &load);
     estimate->measured_ms = hst_clock_ms_since(job->step_ns);
     for (size_t i = 0; i < job->journal_count; i++)
         if (job->journal[i].kind == HST_UNDO_RAM_RESERVE) estimate->measured_bytes += job->parts[job->journal[i].part].residency->charged_bytes;
