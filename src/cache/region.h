@@ -28,7 +28,7 @@ struct hst_region {
     struct hst_file_id id;             /**< a file: which; of memory of our own all zero */
     char *path;                        /**< a file: where; owned */
     int fd;                            /**< a file: read-only; -1 = not open yet */
-    int direct_fd;                     /**< a file: reads past the page cache; -1 = does not */
+    _Atomic(int) direct_fd;            /**< a file: reads past the page cache; -1 = does not. Set once, perhaps while others fill from it */
     bool leased;                       /**< a file: a read lease warns before somebody writes it */
     bool broken;                       /**< a file: somebody writes it: nothing of it is handed out any more */
     _Atomic(bool) unlocked;            /**< a file: some page could not be locked */

@@ -49,9 +49,9 @@ static bool make_key(const struct hst_component *component, const struct hst_rec
 
 static struct hst_mark *first_of(const struct hst_twin_wish *wish, size_t tensor)
 {
-    uint8_t key[sizeof((struct hst_content){0}.key)];
+    uint8_t key[sizeof((struct hst_twin_set){0}.key)];
     if (!make_key(wish->component, wish->recast, tensor, key)) return NULL;
-    const struct hst_content *content = hst_map_get(&wish->cache->by_content, key, sizeof key);
+    const struct hst_twin_set *content = hst_map_get(&wish->cache->by_content, key, sizeof key);
     return content != NULL ? content->first : NULL;
 }
 
@@ -96,9 +96,9 @@ uint64_t hst_twins_coming(const struct hst_twin_wish *wish)
 
 /* ---- noting places ---- */
 
-static struct hst_content *content_of(struct hst_cache *cache, const uint8_t *key)
+static struct hst_twin_set *content_of(struct hst_cache *cache, const uint8_t *key)
 {
-    struct hst_content *content = hst_map_get(&cache->by_content, key, sizeof content->key);
+    struct hst_twin_set *content = hst_map_get(&cache->by_content, key, sizeof content->key);
     if (content != NULL) return content;
     content = calloc(1, sizeof *content);
     if (content == NULL) return NULL;
@@ -108,7 +108,7 @@ static struct hst_content *content_of(struct hst_cache *cache, const uint8_t *ke
     return NULL;
 }
 
-static void drop_if_empty(struct hst_cache *cache, struct hst_content *content)
+static void drop_if_empty(struct hst_cache *cache, struct hst_twin_set *content)
 {
     if (content->count > 0) return;
     hst_map_remove(&cache->by_content, content->key, sizeof content->key);
@@ -116,7 +116,7 @@ static void drop_if_empty(struct hst_cache *cache, struct hst_content *content)
 }
 
 /* Behind the others, unless there are enough. */
-static void append(struct hst_content *content, struct hst_region *region, uint64_t offset, uint64_t size_bytes, bool filled)
+static void append(struct hst_twin_set *content, struct hst_region *region, uint64_t offset, uint64_t size_bytes, bool filled)
 {
     struct hst_mark **link = &content->first;
     for (; *link != NULL; link = &(*link)->equal) {
@@ -133,11 +133,11 @@ static void append(struct hst_content *content, struct hst_region *region, uint6
 
 void hst_twins_note_all(struct hst_cache *cache, const struct hst_component *component, const struct hst_claim *claim, bool filled)
 {
-    uint8_t key[sizeof((struct hst_content){0}.key)];
+    uint8_t key[sizeof((struct hst_twin_set){0}.key)];
     for (size_t i = 0; i < component->tensor_count; i++) {
         const struct hst_placement *spot = &claim->spots[i];
         if (!make_key(component, claim->recast, i, key)) continue;
-        struct hst_content *content = content_of(cache, key);
+        struct hst_twin_set *content = content_of(cache, key);
         if (content == NULL) return;
         append(content, claim->regions[spot->segment], spot->offset, hst_recast_bytes(claim->recast, component, i), filled);
         drop_if_empty(cache, content);
@@ -146,7 +146,7 @@ void hst_twins_note_all(struct hst_cache *cache, const struct hst_component *com
 
 static void forget(struct hst_mark *mark)
 {
-    struct hst_content *content = mark->content;
+    struct hst_twin_set *content = mark->content;
     struct hst_mark **link = &content->first;
     while (*link != mark)
         link = &(*link)->equal;

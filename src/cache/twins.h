@@ -9,7 +9,7 @@ struct hst_claim;
 struct hst_recast;
 
 /** A content that is in memory somewhere: the places in order of their coming. */
-struct hst_content {
+struct hst_twin_set {
     struct hst_mark *first; /**< of its places; each in a region's list, too */
     size_t count;           /**< of places */
     uint8_t key[HST_TENSOR_HASH_BYTES + sizeof(uint64_t)]; /**< hash and size */
@@ -19,7 +19,7 @@ struct hst_content {
 struct hst_mark {
     struct hst_mark *next;       /**< in its region */
     struct hst_mark *equal;      /**< the next place of the same content */
-    struct hst_content *content; /**< which */
+    struct hst_twin_set *content; /**< which */
     struct hst_region *region;   /**< where */
     uint64_t offset;             /**< first byte in it */
     uint64_t size_bytes;         /**< how many */

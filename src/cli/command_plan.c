@@ -137,13 +137,13 @@ static void print_batches(const json_t *plan, const char *device)
 
 static void print_totals(const json_t *plan, const char *device)
 {
-    char before[HST_TERM_TEXT], after[HST_TERM_TEXT], budget[HST_TERM_TEXT], time[HST_TERM_TEXT], reserved[HST_TERM_TEXT];
+    char before[HST_TERM_TEXT], after[HST_TERM_TEXT], budget[HST_TERM_TEXT], time[HST_TERM_TEXT], more[HST_TERM_TEXT], reserved[HST_TERM_TEXT];
     double used = hst_talk_number(plan, "ram_used_bytes");
     double then = used + hst_talk_number(plan, "ram_bytes") - hst_talk_number(plan, "evicted_bytes");
     printf("RAM: %s of %s now, %s then", hst_term_size(used, before), size_of(plan, "ram_budget_bytes", budget), hst_term_size(then, after));
     if (hst_talk_number(plan, "device_bytes") > 0) printf("; %s: %s more", device, size_of(plan, "device_bytes", reserved));
     if (json_is_number(json_object_get(plan, "expected_ms")))
-        printf("\nexpected: %s\n", hst_term_ms(hst_talk_number(plan, "expected_ms"), time));
+        printf("\nexpected: %s, and up to %s more\n", hst_term_ms(hst_talk_number(plan, "expected_ms"), time), hst_term_ms(hst_talk_number(plan, "margin_ms"), more));
     else
         puts("\nexpected: not known, for nothing like it was measured yet");
 }

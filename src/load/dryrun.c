@@ -75,7 +75,7 @@ static void work(void *arg)
     hst_closep(&fd);
 }
 
-static void add_amount(const struct hst_outlook *outlook, struct hst_plan_amount *amount)
+static void add_amount(const struct hst_outlook *outlook, struct hst_amount *amount)
 {
     if (outlook->converts) {
         amount->converted_bytes += outlook->read_bytes;
@@ -95,7 +95,7 @@ static void expect(struct hst_job_entry *job)
         outlook->warm_bytes = all ? outlook->read_bytes : hst_min_u64(outlook->warm_bytes, outlook->read_bytes);
         add_amount(outlook, &job->view.read);
     }
-    job->view.expected_ms = hst_plan_expect(&job->loader->rates, &job->view.read);
+    hst_forecast_make(job);
 }
 
 static void done(void *arg)

@@ -18,6 +18,11 @@ double hst_forecast_look(const struct hst_model *model)
     return bytes > 0 && warm < bytes ? (double)warm / (double)bytes : bytes > 0;
 }
 
+uint64_t hst_amount_total(const struct hst_amount *amount)
+{
+    return amount->cold_bytes + amount->warm_bytes + amount->converted_bytes;
+}
+
 static struct hst_workload workload_of(const struct hst_job_entry *job, uint64_t ram_bytes, uint64_t device_bytes)
 {
     const struct hst_model *model = job->view.model;
@@ -30,20 +35,20 @@ static struct hst_workload workload_of(const struct hst_job_entry *job, uint64_t
                                  .from_ram = ram_bytes == 0};
 }
 
+/* Where the bytes come from, once that was looked at: the first look was at whole files, and a while ago. */
+static void note_origin(const struct hst_job_entry *job, struct hst_workload *load)
+{
+    const struct hst_amount *read = &job->view.read;
+    uint64_t plain = read->warm_bytes + read->cold_bytes;
+    if (plain > 0) load->warm_share = (double)read->warm_bytes / (double)plain;
+}
+
 void hst_forecast_make(struct hst_job_entry *job)
 {
     struct hst_workload load = workload_of(job, job->plan.ram_bytes, job->plan.device_bytes);
+    note_origin(job, &load);
     job->view.estimate = hst_estimates_make(&job->loader->estimates, &load);
     job->view.estimate.expected_bytes = job->plan.ram_bytes;
-}
-
-/* Where the bytes came from in the end: the look before was at whole files, and a while ago. */
-static void note_origin(struct hst_job_entry *job, struct hst_workload *load)
-{
-    const struct hst_plan_amount *read = &job->view.read;
-    uint64_t plain = read->warm_bytes + read->cold_bytes;
-    if (plain > 0) load->warm_share = (double)read->warm_bytes / (double)plain;
-    job->view.estimate.source = hst_estimates_make(&job->loader->estimates, load).source;
 }
 
 void hst_forecast_settle(struct hst_job_entry *job)
@@ -51,6 +56,7 @@ void hst_forecast_settle(struct hst_job_entry *job)
     struct hst_workload load = workload_of(job, job->plan.ram_bytes, job->plan.device_bytes);
     struct hst_estimate *estimate = &job->view.estimate;
     note_origin(job, &load);
+    estimate->source = hst_estimates_make(&job->loader->estimates, &load).source;
     estimate->measured_ms = hst_clock_ms_since(job->step_ns);
     for (size_t i = 0; i < job->journal_count; i++)
         if (job->journal[i].kind == HST_UNDO_RAM_RESERVE) estimate->measured_bytes += job->parts[job->journal[i].part].residency->charged_bytes;

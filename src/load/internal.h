@@ -93,7 +93,6 @@ struct hst_loader {
     size_t loaded_count;             /**< of loaded */
     size_t loaded_room;              /**< of loaded */
     size_t dry_runs;                 /**< of jobs, those that only say what they would do */
-    struct hst_plan_rates rates;     /**< measured */
     struct hst_decisions decisions;  /**< why what was evicted was evicted */
     struct hst_estimates estimates;  /**< learnt from loads so far */
     int inject[HST_STEP_COUNT];      /**< status to fail with, once */

@@ -114,7 +114,6 @@ static struct hst_job_entry *make(struct hst_loader *loader, const struct hst_lo
     job->view.model = hst_model_ref(request->model);
     job->view.device = request->device;
     job->view.plan = &job->plan;
-    job->view.expected_ms = -1;
     job->view.optimization_applied = find_level(request->optimization_level);
     job->view.started_wall_ns = (uint64_t)hst_clock_wall_ns();
     job->step_ns = hst_clock_ns();

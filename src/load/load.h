@@ -15,7 +15,6 @@
 #include "device/device.h"
 #include "load/decisions.h"
 #include "load/estimates.h"
-#include "plan/expect.h"
 
 /** The engine: jobs, and the table of what is on which device. */
 struct hst_loader;
@@ -93,6 +92,16 @@ struct hst_load_request {
     bool ahead;                      /**< nobody waits for it: into free memory only, given up when a load that somebody waits for begins, and no use */
 };
 
+/** Bytes by the way they come into RAM. */
+struct hst_amount {
+    uint64_t cold_bytes;      /**< read from disk */
+    uint64_t warm_bytes;      /**< in the page cache already */
+    uint64_t converted_bytes; /**< read from either, and turned into another type */
+};
+
+/** Bytes of all kinds. */
+uint64_t hst_amount_total(const struct hst_amount *amount);
+
 /** A job. Fields are read-only outside load/. Finished jobs are kept (limits.h says how many). */
 struct hst_job {
     char id[24];                     /**< "job-1" ... */
@@ -110,8 +119,7 @@ struct hst_job {
     bool dry;                        /**< it only says what it would do */
     struct hst_outlook *outlooks;    /**< per component: what is planned; owned array; from the end of estimate on */
     const struct hst_plan *plan;     /**< what is planned; from the end of estimate on */
-    struct hst_plan_amount read;     /**< what was read; of a dry run: what would be */
-    double expected_ms;              /**< of a dry run: what it would take; negative = not known */
+    struct hst_amount read;     /**< what was read; of a dry run: what would be */
     unsigned replans;                /**< how often there was less room than planned with, and it planned again */
     uint64_t total_bytes;            /**< to bring into RAM */
     uint64_t done_bytes;             /**< brought in so far */

@@ -346,7 +346,7 @@ static void say_measured(struct hst_job_entry *job)
     char expected[64] = "";
     const struct hst_estimate *made = &job->view.estimate;
     if (made->expected_ms >= 0) snprintf(expected, sizeof expected, " (%.1f were expected)", made->expected_ms);
-    say(job, "%llu bytes read, the rest was there; %.1f ms%s", (unsigned long long)hst_plan_amount_total(&job->view.read), made->measured_ms, expected);
+    say(job, "%llu bytes read, the rest was there; %.1f ms%s", (unsigned long long)hst_amount_total(&job->view.read), made->measured_ms, expected);
 }
 
 static int load_more(struct hst_job_entry *job, struct hst_error *err)
@@ -472,19 +472,8 @@ static void check_end(struct hst_job_entry *job)
     *inject = HST_OK;
 }
 
-/* How long this took is how long the next one will take. */
-static void learn(const struct hst_job_entry *job)
-{
-    const struct hst_step_record *steps_of = job->view.steps;
-    double reading_ms = steps_of[HST_STEP_LOAD].ms, all_ms = 0;
-    for (size_t i = 0; i < HST_STEP_COUNT; i++)
-        all_ms += steps_of[i].ms;
-    hst_plan_learn(&job->loader->rates, &job->view.read, reading_ms, all_ms - reading_ms);
-}
-
 static void succeed(struct hst_job_entry *job)
 {
-    if (!job->view.dry) learn(job);
     job->view.step = job->view.dry ? HST_STEP_ALLOCATE : HST_STEP_STATUS;
     job->view.state = HST_JOB_DONE;
     hst_job_end(job);

@@ -57,7 +57,7 @@ static void on_fill_progress(void *context, uint64_t done_bytes, uint64_t total_
 }
 
 /* What came in, and how: for the job's figures, and for estimates. */
-static void count_read(struct hst_plan_amount *read, const struct hst_residency *residency)
+static void count_read(struct hst_amount *read, const struct hst_residency *residency)
 {
     bool converted = residency->recast != NULL;
     read->converted_bytes += converted ? residency->read_bytes : 0;

@@ -25,6 +25,11 @@ json_t *hst_jsonx_ms(double ms)
     return json_real(round(ms * 1000) / 1000);
 }
 
+json_t *hst_jsonx_known_ms(double ms)
+{
+    return ms < 0 ? json_null() : hst_jsonx_ms(ms);
+}
+
 json_t *hst_jsonx_time(int64_t wall_ns)
 {
     char text[32];

@@ -11,6 +11,8 @@ json_t *hst_jsonx_text(const char *text);
 json_t *hst_jsonx_size(uint64_t value);
 /** Milliseconds, to the microsecond. */
 json_t *hst_jsonx_ms(double ms);
+/** The same; null when it is negative, which is: not known. */
+json_t *hst_jsonx_known_ms(double ms);
 /** A wall-clock time (RFC 3339 UTC); null for 0 = never. */
 json_t *hst_jsonx_time(int64_t wall_ns);
 /** An array of texts. */

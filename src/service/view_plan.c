@@ -109,7 +109,8 @@ json_t *hst_view_plan(const struct hst_service *service, const struct hst_job *j
     json_object_set_new(view, "evicted_bytes", hst_jsonx_size(sums.evicted));
     json_object_set_new(view, "ram_used_bytes", hst_jsonx_size(stats.used_bytes));
     json_object_set_new(view, "ram_budget_bytes", hst_jsonx_size(stats.budget_bytes));
-    json_object_set_new(view, "expected_ms", job->expected_ms < 0 ? json_null() : hst_jsonx_ms(job->expected_ms));
+    json_object_set_new(view, "expected_ms", hst_jsonx_known_ms(job->estimate.expected_ms));
+    json_object_set_new(view, "margin_ms", hst_jsonx_known_ms(job->estimate.margin_ms));
     return view;
 }
 

@@ -36,17 +36,11 @@ static double progress_of(const struct hst_job *job)
     return job->total_bytes > 0 ? (double)job->done_bytes / (double)job->total_bytes : 0;
 }
 
-/* Negative = not known. */
-static json_t *known_ms(double ms)
-{
-    return ms < 0 ? json_null() : hst_jsonx_ms(ms);
-}
-
 json_t *hst_view_estimate(const struct hst_estimate *estimate)
 {
     if (estimate->source == NULL) return json_null();
-    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "source", estimate->source, "expected_ms", known_ms(estimate->expected_ms), "margin_ms",
-                     known_ms(estimate->margin_ms), "measured_ms", known_ms(estimate->measured_ms), "expected_bytes",
+    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "source", estimate->source, "expected_ms", hst_jsonx_known_ms(estimate->expected_ms), "margin_ms",
+                     hst_jsonx_known_ms(estimate->margin_ms), "measured_ms", hst_jsonx_known_ms(estimate->measured_ms), "expected_bytes",
                      hst_jsonx_size(estimate->expected_bytes), "measured_bytes", hst_jsonx_size(estimate->measured_bytes));
 }
 
@@ -63,7 +57,7 @@ json_t *hst_view_job(const struct hst_job *job)
     json_object_set_new(view, "total_bytes", hst_jsonx_size(job->total_bytes));
     json_object_set_new(view, "done_bytes", hst_jsonx_size(job->done_bytes));
     json_object_set_new(view, "progress", hst_jsonx_ms(progress_of(job)));
-    json_object_set_new(view, "read_bytes", hst_jsonx_size(hst_plan_amount_total(&job->read)));
+    json_object_set_new(view, "read_bytes", hst_jsonx_size(hst_amount_total(&job->read)));
     json_object_set_new(view, "warm_bytes", hst_jsonx_size(job->read.warm_bytes));
     json_object_set_new(view, "ram_bytes", hst_jsonx_size(job->plan->ram_bytes));
     json_object_set_new(view, "replans", hst_jsonx_size(job->replans));

@@ -8,7 +8,7 @@
 #include "backend/host/host.h"
 #include "cache/drain.h"
 #include "cache/keep.h"
-#include "catalog/catalog.h"
+#include "catalog/internal.h"
 #include "cmocka_all.h"
 #include "convert/convert.h"
 #include "load/internal.h"
@@ -397,7 +397,7 @@ static void on_foreseen(void *context, const struct hst_job *job)
     (void)context;
     foreseen.ended = true;
     foreseen.status = job->error.status;
-    foreseen.read = hst_plan_amount_total(&job->read);
+    foreseen.read = hst_amount_total(&job->read);
     foreseen.ram = plan->ram_bytes;
     foreseen.device = plan->device_bytes;
     foreseen.freed = sum_of(plan->ram_evictions, plan->ram_eviction_count);
@@ -458,7 +458,7 @@ static void foresee(void)
     struct hst_load_request request;
     const char *role;
     settle();
-    while (is_hashing())
+    while (is_hashing() || world.catalog->writing_hashes) /* what is written between the two, the load knows alone */
         turn(1);
     for (int i = 0; i < 5; i++) { /* what is hashed is written on a thread */
         usleep(2000);
