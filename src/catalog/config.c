@@ -16,8 +16,10 @@ const struct hst_model_config *hst_config_of(const struct hst_catalog *catalog, 
 
 struct hst_model *hst_config_next_pinned(const struct hst_catalog *catalog, size_t *cursor)
 {
-    for (struct hst_model *model; catalog != NULL && (model = hst_catalog_next(catalog, cursor)) != NULL;)
-        if (hst_config_of(catalog, model->id)->pin == HST_PIN_YES) return model;
+    for (struct hst_model *model; catalog != NULL && (model = hst_catalog_next(catalog, cursor)) != NULL;) {
+        const struct hst_entry *entry = hst_map_get_str(&catalog->by_id, model->id);
+        if (entry->config.pin == HST_PIN_YES || entry->pinning) return model;
+    }
     return NULL;
 }
 
@@ -75,7 +77,7 @@ static void finish(void *arg)
     struct job *job = arg;
     struct hst_catalog *catalog = job->catalog;
     struct hst_entry *entry = catalog->stopping ? NULL : hst_map_get_str(&catalog->by_id, job->model->id);
-    if (entry != NULL) entry->configuring = false;
+    if (entry != NULL) entry->configuring = entry->pinning = false;
     if (job->status == HST_OK && entry == NULL) job->status = hst_error_set(&job->error, HST_E_SHUTTING_DOWN, "the daemon is stopping");
     if (job->status == HST_OK) entry->config = job->config;
     job->done(job->context, job->status < 0 ? &job->error : NULL);
@@ -96,5 +98,6 @@ int hst_config_set(struct hst_catalog *catalog, const char *model_id, const stru
         return hst_error_nomem(err);
     }
     entry->configuring = true;
+    entry->pinning = config->pin == HST_PIN_YES;
     return HST_OK;
 }

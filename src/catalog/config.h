@@ -32,7 +32,7 @@ typedef void (*hst_config_fn)(void *context, const struct hst_error *err);
 
 /** The wish for a model: never NULL, also for one that nobody knows and without a catalog (NULL). Borrowed until the next wish for it. */
 const struct hst_model_config *hst_config_of(const struct hst_catalog *catalog, const char *model_id);
-/** The next model that is pinned by a wish: start with *cursor = 0. @return borrowed, NULL at the end */
+/** The next model that is pinned by a wish, or by one that is being written: start with *cursor = 0. @return borrowed, NULL at the end */
 struct hst_model *hst_config_next_pinned(const struct hst_catalog *catalog, size_t *cursor);
 /** Write a wish; it holds when `done` is told. HST_E_MODEL_NOT_FOUND; HST_E_BUSY while another one for the same model is being written. */
 int hst_config_set(struct hst_catalog *catalog, const char *model_id, const struct hst_model_config *config, hst_config_fn done, void *context,

@@ -39,7 +39,8 @@ struct hst_entry {
     uint64_t generation;     /**< of the content */
     struct hst_override_list said; /**< by the user */
     struct hst_model_config config; /**< wished by the user */
-    bool configuring;        /**< the wish is being written to the database */
+    bool configuring;        /**< another wish is being written to the database */
+    bool pinning;            /**< and it pins the model */
     unsigned long revision;  /**< counts what was written to its files or said of it through hoist */
     unsigned long settled;   /**< number of the scan during which that happened: what its walk saw may be older */
     bool annotating;         /**< something is being written to its files */

@@ -1,4 +1,5 @@
 """How a model is to be kept: said once, kept over restarts, and followed by whoever loads it."""
+import concurrent.futures
 import sys
 import time
 
@@ -111,6 +112,16 @@ def test_more_than_the_budget_is_not_pinned(small):
     assert refused["code"] == "out_of_ram" and 12 * MIB <= refused["details"]["required_bytes"] < 13 * MIB, "one is not in RAM yet, two is pinned there"
     small.data("POST", "/api/model/cache", {"model_id": "two", "pin": False})
     put(small, "three", pin=True)
+
+
+def test_two_pins_at_once_do_not_exceed_the_budget_together(start, library):
+    daemon = start(library, ram="6M")
+    for _ in range(5):
+        with concurrent.futures.ThreadPoolExecutor(3) as pool:
+            answers = list(pool.map(lambda model: daemon.http("PUT", f"/api/models/{model}/config", {"pin": True})[0], ("one", "two", "three")))
+        assert sorted(answers) == [200, 507, 507]
+        for model in ("one", "two", "three"):
+            put(daemon, model, pin=None)
 
 
 def test_what_is_not_used_goes_when_its_time_is_over(small):
