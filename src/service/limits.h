@@ -43,6 +43,8 @@
 #define HST_RECORDER_MS 2000u
 /** From the last thing that happened to a look at what could be brought in ahead: who has just loaded something may load the next at once. */
 #define HST_PRELOAD_QUIET_MS 250u
+/** Until it is looked again whether memory that was let go is free by now. */
+#define HST_PRELOAD_AGAIN_MS 500u
 /** Between two looks when nothing happens: an hour begins, memory became free elsewhere. */
 #define HST_PRELOAD_TICK_MS 60000u
 /** This part (1/N) of the machine's memory is left free by what is brought in ahead. */

@@ -153,12 +153,27 @@ static bool restore_one(struct hst_preload *preload, const struct hst_resident_n
                                                        .precision = note->precision, .pin = note->pinned});
 }
 
-/* @return has something begun? */
+static void set_timer(struct hst_preload *preload, unsigned ms);
+
+/* Would it fit once memory that was let go is the kernel's again, or the machine has enough of it? Then it keeps its place. */
+static bool fits_later(const struct hst_service *service, const struct hst_resident_note *note)
+{
+    struct hst_cache_stats stats = hst_cache_stats(service->config.cache);
+    if (note->component == NULL || note->held != NULL) return false;
+    bool frees = stats.draining_bytes > 0 || hst_loader_shortage(service->config.loader).is_short;
+    return frees && stats.used_bytes - stats.draining_bytes + note->component->ram_bytes <= stats.budget_bytes;
+}
+
+/* @return has something begun, or is there something to wait for? */
 static bool restore_next(struct hst_preload *preload)
 {
     while (json_array_size(preload->pending) > 0) {
         struct hst_resident_note note = hst_residents_read(preload->service, json_array_get(preload->pending, 0));
         if (restore_one(preload, &note)) return true;
+        if (fits_later(preload->service, &note)) {
+            set_timer(preload, HST_PRELOAD_AGAIN_MS);
+            return true;
+        }
         json_array_remove(preload->pending, 0);
     }
     return false;
@@ -219,8 +234,6 @@ size_t hst_preload_all(struct hst_preload *preload)
 }
 
 /* ---- when ---- */
-
-static void set_timer(struct hst_preload *preload, unsigned ms);
 
 static void on_time(uv_timer_t *timer)
 {
