@@ -160,6 +160,14 @@ double hst_cache_cool(double heat, double idle_s)
     return idle_s > 0 ? heat * exp2(-idle_s / HST_HEAT_HALF_SECONDS) : heat;
 }
 
+/* The next hoistd shall know it, too. */
+static void set_ahead(struct hst_residency *residency, bool ahead)
+{
+    if (residency->ahead == ahead) return;
+    residency->ahead = ahead;
+    hst_keep_residency(hst_resident_of(residency));
+}
+
 void hst_cache_touch(struct hst_cache *cache, const struct hst_component *component, struct hst_residency *residency)
 {
     struct usage *usage = find_usage(cache, component->id);
@@ -168,7 +176,7 @@ void hst_cache_touch(struct hst_cache *cache, const struct hst_component *compon
     cache->stats.misses += !hit;
     if (hit) residency->last_used_seq = ++cache->next_seq;
     if (hit) residency->idle_since_ns = hst_clock_ns();
-    if (hit) residency->ahead = false;
+    if (hit) set_ahead(residency, false);
     if (usage == NULL) return; /* out of memory: the counts are too low, nothing else */
     int64_t now = hst_clock_wall_ns();
     double idle_s = usage->counts.last_used_wall_ns > 0 ? (double)(now - usage->counts.last_used_wall_ns) / 1e9 : 0;
@@ -181,7 +189,7 @@ void hst_cache_touch(struct hst_cache *cache, const struct hst_component *compon
 void hst_cache_foresee(struct hst_cache *cache, struct hst_residency *residency)
 {
     (void)cache;
-    residency->ahead = true;
+    set_ahead(residency, true);
 }
 
 void hst_cache_recall(struct hst_cache *cache, const struct hst_component *component, double heat, int64_t last_used_wall_ns)

@@ -433,6 +433,7 @@ static int attach(struct hst_inherited *inherited, struct hst_component *compone
     hst_claim_ref(inherited->claim); /* free_inherited lets go of its own */
     resident->keep_id = inherited->keep_id;
     resident->view.pinned = inherited->view.pinned;
+    resident->view.ahead = inherited->view.ahead;
     resident->view.fill_ns = inherited->view.fill_ns;
     resident->view.read_bytes = inherited->view.read_bytes;
     resident->view.warm_bytes = inherited->view.warm_bytes;

@@ -119,6 +119,7 @@ void hst_record_write_residency(struct hst_strbuf *out, const struct hst_residen
     put(out, HST_RECORD_VERSION);
     put(out, claim);
     put(out, residency->pinned);
+    put(out, residency->ahead);
     put(out, residency->fill_ns);
     put(out, residency->read_bytes);
     put(out, residency->warm_bytes);
@@ -327,6 +328,7 @@ int hst_record_read_residency(const void *bytes, size_t length, struct hst_recor
     begin(&cursor, bytes, length);
     struct hst_record_residency record = {.claim = hst_cursor_u64(&cursor)};
     record.pinned = take(&cursor, 2);
+    record.ahead = take(&cursor, 2);
     record.fill_ns = hst_cursor_u64(&cursor);
     record.read_bytes = hst_cursor_u64(&cursor);
     record.warm_bytes = hst_cursor_u64(&cursor);

@@ -58,6 +58,7 @@ struct hst_record_claim {
 struct hst_record_residency {
     uint64_t claim;   /**< id of the item */
     bool pinned;      /**< see hst_residency */
+    bool ahead;       /**< see hst_residency */
     uint64_t fill_ns; /**< see hst_residency */
     uint64_t read_bytes; /**< see hst_residency */
     uint64_t warm_bytes; /**< see hst_residency */

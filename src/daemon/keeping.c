@@ -50,7 +50,7 @@ void hst_keeping_report(const struct hst_cache *cache)
 {
     struct hst_inheritance taken = hst_cache_inheritance(cache);
     if (taken.residencies + taken.leases > 0)
-        hst_log(HST_LOG_INFO, "keeper", "%zu components and %zu leases from before, %llu bytes", taken.residencies, taken.leases, (unsigned long long)taken.bytes);
+        hst_log(HST_LOG_INFO, "keeper", "taken over from before: components %zu, leases %zu, %llu bytes", taken.residencies, taken.leases, (unsigned long long)taken.bytes);
 }
 
 /* @return 1 when there was something to free */

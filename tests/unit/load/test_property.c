@@ -491,6 +491,8 @@ static void pin(void)
 {
     struct hst_residency *held = any_residency();
     if (held != NULL) hst_cache_pin(world.cache, held, roll(3) == 0);
+    held = any_residency();
+    if (held != NULL && roll(6) == 0) hst_cache_foresee(world.cache, held);
 }
 
 static void lease(void)
@@ -579,14 +581,14 @@ static bool is_current(const struct hst_residency *held)
     return hst_catalog_find(world.catalog, held->component->model->id) == held->component->model;
 }
 
-/* What must be there again: "KEY pinned ttl read" of each. */
+/* What must be there again: "KEY pinned ahead ttl read" of each. */
 static size_t list_current(char (*out)[128])
 {
     size_t count = 0;
     for (size_t i = 0; i < world.cache->by_key.count; i++) {
         const struct hst_resident *resident = world.cache->sorted[i];
         const struct hst_residency *view = &resident->view;
-        if (is_current(view)) snprintf(out[count++], sizeof out[0], "%s %d %lld %llu", resident->key, view->pinned, (long long)view->ttl_seconds, (unsigned long long)view->read_bytes);
+        if (is_current(view)) snprintf(out[count++], sizeof out[0], "%s %d %d %lld %llu", resident->key, view->pinned, view->ahead, (long long)view->ttl_seconds, (unsigned long long)view->read_bytes);
     }
     return count;
 }
