@@ -76,8 +76,8 @@ static void close_region(struct hst_region *region)
     hst_hold_unmap(&region->hold);
     if (region->leased) hst_filelease_release(region->fd);
     hst_closep(&region->fd);
-    HST_AUTO(hst_closep) int direct_fd = region->direct_fd;
-    region->direct_fd = -1;
+    int direct_fd = region->direct_fd;
+    hst_closep(&direct_fd);
 }
 
 static void work(void *arg)
