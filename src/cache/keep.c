@@ -100,9 +100,62 @@ void hst_keep_lease(struct hst_lease *lease)
     hst_record_lease_fini(&record);
 }
 
+/* ---- letting go of items: what a keeper that does not answer still has is memory that nobody is charged for, so it is asked again ---- */
+
+/* An item on its way out. */
+struct forgetting {
+    struct hst_keep *keep;
+    uint64_t id;
+    bool gone;
+};
+
+static void forget_work(void *arg)
+{
+    struct forgetting *forgetting = arg;
+    struct hst_keeper *keeper = forgetting->keep->keeper;
+    forgetting->gone = hst_keeper_drop_now(keeper, forgetting->id, NULL) == HST_OK || !hst_keeper_status(keeper).connected;
+}
+
+static void on_time(uv_timer_t *timer);
+
+static void owe(struct hst_keep *keep, uint64_t id)
+{
+    uint64_t *grown = keep->cache->stopping ? NULL : reallocarray(keep->owed, keep->owed_count + 1, sizeof *grown);
+    if (grown == NULL) return; /* it goes with hoistd */
+    keep->owed = grown;
+    keep->owed[keep->owed_count++] = id;
+    uv_timer_start(&keep->timer, on_time, HST_KEEP_RETRY_MS, 0);
+}
+
+static void forget_done(void *arg)
+{
+    const struct forgetting *forgetting = arg;
+    if (!forgetting->gone) owe(forgetting->keep, forgetting->id);
+    free(arg);
+}
+
+static void forget(struct hst_keep *keep, uint64_t id)
+{
+    struct forgetting *forgetting = malloc(sizeof *forgetting);
+    if (forgetting != NULL) *forgetting = (struct forgetting){keep, id, false};
+    if (forgetting != NULL && hst_exec_submit(keep->exec, forget_work, forget_done, forgetting) == HST_OK) return;
+    free(forgetting);
+    owe(keep, id);
+}
+
+static void on_time(uv_timer_t *timer)
+{
+    struct hst_keep *keep = timer->data;
+    HST_AUTO(hst_freep) uint64_t *owed = hst_steal(&keep->owed);
+    size_t count = keep->owed_count;
+    keep->owed_count = 0;
+    for (size_t i = 0; i < count; i++)
+        forget(keep, owed[i]);
+}
+
 void hst_keep_forget(struct hst_cache *cache, uint64_t *id)
 {
-    if (cache->keep != NULL && *id > 0) (void)hst_keeper_drop(cache->keep->keeper, *id, NULL, NULL);
+    if (cache->keep != NULL && *id > 0) forget(cache->keep, *id);
     *id = 0;
 }
 
@@ -112,7 +165,7 @@ bool hst_keep_forget_now(struct hst_cache *cache, uint64_t *id)
     uint64_t item = *id;
     *id = 0;
     if (keep == NULL || item == 0 || hst_keeper_drop_now(keep->keeper, item, NULL) == HST_OK) return true;
-    (void)hst_keeper_drop(keep->keeper, item, NULL, NULL); /* once it answers again */
+    forget(keep, item);
     return !hst_keeper_status(keep->keeper).connected;
 }
 
@@ -288,9 +341,17 @@ int hst_keep_new(struct hst_cache *cache, struct hst_keeper *keeper, struct hst_
         free(keep);
         return status;
     }
+    uv_timer_init(cache->config.loop, &keep->timer);
+    keep->timer.data = keep;
+    uv_unref((uv_handle_t *)&keep->timer);
     hst_keeper_listen(keeper, &(struct hst_keeper_listener){.fresh = on_fresh, .context = keep});
     *ret_keep = keep;
     return HST_OK;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    ((struct hst_keep *)handle->data)->closed = true;
 }
 
 void hst_keep_free(struct hst_keep *keep)
@@ -298,5 +359,9 @@ void hst_keep_free(struct hst_keep *keep)
     if (keep == NULL) return;
     hst_keeper_listen(keep->keeper, &(struct hst_keeper_listener){0});
     hst_exec_free(keep->exec);
+    uv_close((uv_handle_t *)&keep->timer, on_closed);
+    while (!keep->closed)
+        uv_run(keep->cache->config.loop, UV_RUN_ONCE);
+    free(keep->owed);
     free(keep);
 }

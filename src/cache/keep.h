@@ -22,6 +22,10 @@ struct hst_keep {
     struct hst_exec *exec;      /**< one thread: locks, unlocks and drops, in the order of the calls */
     struct hst_list waiting;    /**< residencies of the hoistd before whose components are not there yet (inherit.h) */
     uint64_t tmpfs_id;          /**< item of the tmpfs; 0 = none */
+    uint64_t *owed;             /**< items that a keeper which did not answer is still to let go of; owned */
+    size_t owed_count;          /**< of owed */
+    uv_timer_t timer;           /**< until it is asked again */
+    bool closed;                /**< the timer is */
     struct hst_inheritance inheritance; /**< what was taken over */
 };
 

@@ -25,6 +25,8 @@
 #define HST_RECAST_BYTES UINT64_C(524288)
 /** Where a converted tensor begins: a cache line, and what vector instructions want. */
 #define HST_RECAST_ALIGNMENT UINT64_C(64)
+/** Until a hoist-keeper that did not answer is asked again to let go of something: it may be stopped, or wait for a disk. */
+#define HST_KEEP_RETRY_MS 1000u
 /** Between two looks at page cache that may not be locked: what the kernel takes in a second is soon read again. */
 #define HST_REFETCH_MS 1000u
 #endif

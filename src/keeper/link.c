@@ -162,7 +162,7 @@ int hst_keeper_put(struct hst_keeper *keeper, const struct hst_keeper_item *item
 static int ask_for_range(struct hst_keeper *keeper, enum hst_keeper_verb verb, uint64_t id, const struct hst_keeper_range *range, bool *ret_locked, struct hst_error *err)
 {
     struct hst_keeper_frame frame = {.verb = verb, .id = id, .offset = range->offset, .size_bytes = range->size_bytes};
-    HST_TRY(ask(keeper, &frame, NULL, HST_KEEPER_LOCK_MS, err));
+    HST_TRY(ask(keeper, &frame, NULL, verb == HST_KEEPER_LOCK ? HST_KEEPER_LOCK_MS : HST_KEEPER_ANSWER_MS, err)); /* unlocking reads nothing */
     *ret_locked = (frame.flags & HST_KEEPER_LOCKED) != 0;
     return HST_OK;
 }

@@ -288,6 +288,32 @@ def test_a_new_keeper_is_told_everything(crash):
     client.end()
 
 
+@pytest.mark.parametrize("backing", ("page_cache", "tmpfs_huge", "memfd_huge"))
+def test_a_keeper_that_does_not_answer_holds_nobody_up_and_nothing_back(crash, backing):
+    daemon = crash(backing)
+    keeper, free = daemon.keeper(), kept_bytes(daemon)
+    daemon.data("POST", "/api/model/cache", {"model_id": "one"})
+    os.kill(keeper, signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        daemon.data("DELETE", "/api/model/cache")
+        daemon.data("POST", "/api/model/cache", {"model_id": "two"})
+        assert time.monotonic() - began < 5
+        client = Client(daemon, "two")
+    finally:
+        os.kill(keeper, signal.SIGCONT)
+    client.end()
+    daemon.data("DELETE", "/api/model/unload")
+    daemon.data("DELETE", "/api/model/cache")
+    assert tier(daemon)["used_bytes"] == 0
+    wait_until(lambda: kept_bytes(daemon) < free + 4 * MIB and locked_kb(keeper) == 0)
+    client = Client(daemon, "one")
+    before = tier(daemon)
+    kill_and_start(daemon)
+    assert taken_over(daemon, before) and client.hash() == client.first
+    client.end()
+
+
 def locked_kb(pid):
     """KiB that a process has locked."""
     lines = pathlib.Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
