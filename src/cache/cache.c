@@ -361,6 +361,11 @@ static int make_for(struct hst_cache *cache, struct hst_component *component, co
     return *ret_resident != NULL ? HST_OK : hst_error_nomem(err);
 }
 
+const char *hst_residency_precision(const struct hst_residency *residency)
+{
+    return residency->recast != NULL ? residency->recast->precision : NULL;
+}
+
 int hst_cache_reserve(struct hst_cache *cache, struct hst_component *component, struct hst_claim *claim, struct hst_residency **ret_residency,
                       struct hst_error *err)
 {

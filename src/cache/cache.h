@@ -162,6 +162,8 @@ bool hst_cache_shares(const struct hst_residency *a, const struct hst_residency 
 struct hst_residency *hst_cache_find(const struct hst_cache *cache, const struct hst_component *component);
 /** The same in this precision; NULL or "" = as stored. */
 struct hst_residency *hst_cache_find_as(const struct hst_cache *cache, const struct hst_component *component, const char *precision);
+/** Its precision when its tensors are in other types than stored, else NULL. */
+const char *hst_residency_precision(const struct hst_residency *residency);
 /** Residencies in order of their component's id: start with *cursor = 0; NULL at the end. */
 struct hst_residency *hst_cache_next(const struct hst_cache *cache, size_t *cursor);
 /** Uses count half as much after so long (found with the tuning traces of bench/policies). */

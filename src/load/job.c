@@ -200,6 +200,36 @@ bool hst_job_touches(const struct hst_loader *loader, const struct hst_component
     return hst_inherit_touches(loader, component);
 }
 
+static bool is_form(const struct hst_component *component, const char *precision, const struct hst_component *of, const char *as)
+{
+    return component == of && strcmp(precision != NULL ? precision : "", as != NULL ? as : "") == 0;
+}
+
+static bool set_aside(const struct hst_journal_entry *entry, const struct hst_component *component, const char *precision)
+{
+    const struct hst_residency *residency = entry->residency;
+    if (entry->loaded != NULL) return is_form(component, precision, entry->loaded->view.component, entry->loaded->view.precision);
+    return entry->kind == HST_UNDO_RAM_SUSPEND && is_form(component, precision, residency->component, hst_residency_precision(residency));
+}
+
+static bool has(const struct hst_job_entry *job, const struct hst_component *component, const char *precision)
+{
+    for (size_t i = 0; i < job->view.component_count; i++)
+        if (is_form(component, precision, job->view.components[i], job->view.precisions[i])) return true;
+    for (size_t i = 0; i < job->journal_count; i++)
+        if (set_aside(&job->journal[i], component, precision)) return true;
+    return false;
+}
+
+bool hst_job_has(const struct hst_loader *loader, const struct hst_component *component, const char *precision)
+{
+    HST_LIST_FOREACH(node, &loader->jobs) {
+        const struct hst_job_entry *job = hst_container_of(node, struct hst_job_entry, node);
+        if (job->view.state != HST_JOB_QUEUED && hst_job_active(job) && has(job, component, precision)) return true;
+    }
+    return false;
+}
+
 void hst_job_hold(struct hst_job_entry *job, struct hst_part *part)
 {
     if (part->referenced) return;

@@ -90,7 +90,7 @@ bool hst_loaded_evictable(const struct hst_loader *loader, const struct hst_load
 {
     const struct hst_residency *residency = entry->view.residency;
     if (entry->suspended || entry->view.pinned || (residency != NULL && residency->leases > 0)) return false;
-    return !hst_job_touches(loader, entry->view.component);
+    return !hst_job_has(loader, entry->view.component, entry->view.precision);
 }
 
 struct hst_loaded *hst_loader_next_loaded(const struct hst_loader *loader, size_t *cursor)

@@ -43,7 +43,7 @@ static const char *device_of(const struct hst_service *service, const struct hst
 static json_t *write_row(const struct hst_service *service, const struct row *row)
 {
     const struct hst_residency *held = row->held;
-    return json_pack("{s:s, s:s?, s:s?, s:b, s:f, s:I}", "component_id", held->component->id, "precision", held->recast != NULL ? held->recast->precision : NULL,
+    return json_pack("{s:s, s:s?, s:s?, s:b, s:f, s:I}", "component_id", held->component->id, "precision", hst_residency_precision(held),
                      "device_id", device_of(service, held), "pinned", held->pinned, "heat", row->usage.heat, "last_used_ns",
                      (json_int_t)row->usage.last_used_wall_ns);
 }

@@ -208,7 +208,7 @@ static json_t *residencies_of(const struct hst_service *service, const struct hs
     size_t cursor = 0;
     for (struct hst_residency *held; (held = hst_cache_next(service->config.cache, &cursor));)
         if (same_id(held->component, component) && held->state != HST_RESIDENCY_SUSPENDED)
-            json_array_append_new(rows, residency_row(held->component, held->recast != NULL ? held->recast->precision : NULL, "ram", NULL, hst_view_ram_state(held), held->charged_bytes));
+            json_array_append_new(rows, residency_row(held->component, hst_residency_precision(held), "ram", NULL, hst_view_ram_state(held), held->charged_bytes));
     cursor = 0;
     for (struct hst_loaded *loaded; (loaded = hst_loader_next_loaded(service->config.loader, &cursor));)
         if (same_id(loaded->component, component))

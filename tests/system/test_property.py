@@ -121,10 +121,9 @@ class Machine:
         return self.daemon.data("GET", "/api/model/cache")
 
     def need(self, name, precision):
-        """Most bytes that all in use take, with one more model. While a model is loaded, hoistd evicts no other form of it."""
+        """Most bytes that all in use take, with one more model."""
         used = {(holder.weights, holder.precision) for holder in self.holders} | {(self.weights[model], kind) for model, kind in self.pinned}
-        forms = next((part["residencies"] for part in self.tier()["components"] if part["model_id"] == name), [])
-        return sum(weights.size(kind) + SLACK for weights, kind in used | {(self.weights[name], precision)}) + sum(form["bytes"] for form in forms if form["tier"] == "ram")
+        return sum(weights.size(kind) + SLACK for weights, kind in used | {(self.weights[name], precision)})
 
     def judge(self, name, precision, code):
         """A refusal is right only when there is no room that nobody uses."""
