@@ -100,6 +100,30 @@ static int open_slot(struct draft *draft, uint32_t file, struct hst_error *err)
     return HST_OK;
 }
 
+/* Whole pages before the first tensor of a file. */
+static uint64_t head_of(const struct hst_model_file *file)
+{
+    const struct hst_tensor_table *table = file->table;
+    size_t first = 0;
+    while (table != NULL && first < table->count && table->tensors[first].size_bytes == 0)
+        first++;
+    if (table == NULL || first == table->count) return 0;
+    uint64_t bytes = hst_round_down(table->tensors[first].offset, hst_hold_page_size());
+    return bytes <= HST_HEAD_BYTES_MAX ? bytes : 0;
+}
+
+/* The heads of the files in which its tensors are held in place. */
+static void add_heads(struct draft *draft)
+{
+    struct hst_claim *claim = draft->claim;
+    for (size_t i = 0; i < draft->component->model->file_count; i++) {
+        uint32_t region = draft->region_of_file[i];
+        uint64_t bytes = region != UINT32_MAX ? head_of(&draft->component->model->files[i]) : 0;
+        if (bytes == 0) continue;
+        claim->pieces[claim->piece_count++] = (struct hst_piece){.region = region, .source = region, .size_bytes = bytes, .own = true, .head = true};
+    }
+}
+
 /* The region that its own bytes come to lie in: of each file itself, or one new one. */
 static int add_own_pieces(struct draft *draft, struct hst_error *err)
 {
@@ -120,6 +144,7 @@ static int add_own_pieces(struct draft *draft, struct hst_error *err)
                                                                  .source_offset = extent->offset,
                                                                  .own = true};
     }
+    if (in_place) add_heads(draft);
     claim->own_count = claim->piece_count;
     return HST_OK;
 }
@@ -284,7 +309,7 @@ static int build(struct draft *draft, struct hst_error *err)
     for (size_t i = 0; i < component->tensor_count; i++)
         try_twin(draft, i);
     HST_TRY(hst_extents_of(component, draft->skip, hst_hold_page_size(), &draft->extents, err));
-    claim->pieces = calloc(draft->extents.count + component->tensor_count + 1, sizeof *claim->pieces);
+    claim->pieces = calloc(draft->extents.count + component->model->file_count + component->tensor_count + 1, sizeof *claim->pieces);
     if (claim->pieces == NULL) return hst_error_nomem(err);
     HST_TRY(claim->recast != NULL ? add_recast_piece(draft, err) : add_own_pieces(draft, err));
     for (size_t i = 0; claim->recast == NULL && i < component->tensor_count; i++)
@@ -346,6 +371,17 @@ static int move_tensor(const struct hst_claim *from, struct hst_claim *claim, si
     return keep_region(claim, from->regions[from->spots[tensor].segment], &spot->segment, err);
 }
 
+static void keep_heads(const struct hst_claim *from, struct hst_claim *claim)
+{
+    for (size_t i = 0; i < from->piece_count; i++) {
+        struct hst_piece head = from->pieces[i];
+        if (!head.head) continue;
+        head.region = head.source = find_region(claim, from->regions[head.region]);
+        head.own = false;
+        claim->pieces[claim->piece_count++] = head;
+    }
+}
+
 static int rebuild(const struct hst_claim *from, struct hst_claim *claim, const struct hst_component *component, hst_claim_move_fn move, void *context,
                    struct hst_error *err)
 {
@@ -354,9 +390,10 @@ static int rebuild(const struct hst_claim *from, struct hst_claim *claim, const 
     claim->kind = from->kind;
     for (size_t i = 0; i < component->tensor_count; i++)
         HST_TRY(move_tensor(from, claim, i, move, context, err));
-    claim->pieces = calloc(component->tensor_count + 1, sizeof *claim->pieces);
+    claim->pieces = calloc(component->tensor_count + from->piece_count + 1, sizeof *claim->pieces);
     if (claim->pieces == NULL) return hst_error_nomem(err);
     claim->piece_count = name_pages(claim, component, NULL, claim->pieces);
+    keep_heads(from, claim);
     for (size_t i = 0; i < claim->piece_count; i++)
         claim->pieces[i].was_resident = was_resident(from, claim->regions[claim->pieces[i].region], claim->pieces[i].begin);
     add_up(claim);
@@ -673,6 +710,14 @@ bool hst_claim_is_broken(const struct hst_claim *claim)
     for (size_t i = 0; i < claim->region_count; i++)
         if (claim->regions[i]->broken) return true;
     return false;
+}
+
+uint64_t hst_claim_head_bytes(const struct hst_claim *claim)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < claim->own_count; i++)
+        bytes += claim->pieces[i].head ? claim->pieces[i].size_bytes : 0;
+    return bytes;
 }
 
 bool hst_claim_is_locked(const struct hst_claim *claim)

@@ -22,6 +22,7 @@ struct hst_piece {
     uint64_t size_bytes;    /**< a multiple of the page size */
     uint64_t source_offset; /**< of its own: first byte in that file */
     bool own;               /**< to be filled; else a twin, which is there */
+    bool head;              /**< no tensor lies in it: it is what comes before them in a file, which whoever knows but the path reads, too */
     bool was_resident;      /**< it was in the page cache before hoist came: it is not dropped afterwards */
 };
 
@@ -104,6 +105,8 @@ bool hst_claim_names(const struct hst_claim *claim, const struct hst_region *reg
 bool hst_claim_meets(const struct hst_claim *a, const struct hst_claim *b);
 /** Does it name or read a file that somebody writes? */
 bool hst_claim_is_broken(const struct hst_claim *claim);
+/** Bytes of its own that are heads of files: pages that hoist has just read, for a component is laid out by them. */
+uint64_t hst_claim_head_bytes(const struct hst_claim *claim);
 /** Is every page of files that it holds in place locked? */
 bool hst_claim_is_locked(const struct hst_claim *claim);
 #endif

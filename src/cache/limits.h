@@ -15,6 +15,8 @@
 #define HST_TWIN_PLACES_MAX 64u
 /** Part of a component's bytes that another load must be bringing in for it to be worth waiting for them. */
 #define HST_TWINS_COMING_SHARE 8u
+/** Bytes before the first tensor of a file that are held with its tensors: a GGUF keeps its vocabulary there, a few megabytes. */
+#define HST_HEAD_BYTES_MAX UINT64_C(67108864)
 /** Regions of others in which a component's tensors may lie: a client gets a descriptor of each, and an answer takes some sixty in all. */
 #define HST_FOREIGN_REGIONS_MAX 8u
 /** A region of which less is named than this is worth copying: what is gained is more than a seventh of what is moved. */

@@ -76,6 +76,7 @@ static void put_pieces(struct hst_strbuf *out, const struct hst_claim *claim)
         put(out, piece->begin);
         put(out, piece->size_bytes);
         put(out, piece->was_resident);
+        put(out, piece->head);
     }
 }
 
@@ -264,6 +265,7 @@ static struct hst_piece take_piece(struct hst_cursor *cursor, size_t region_coun
     piece.begin = hst_cursor_u64(cursor);
     piece.size_bytes = hst_cursor_u64(cursor);
     piece.was_resident = take(cursor, 2);
+    piece.head = take(cursor, 2);
     if (piece.size_bytes == 0 || (piece.begin | piece.size_bytes) % page != 0 || !hst_checked_add(piece.begin, piece.size_bytes, &end_byte)) refuse(cursor);
     return piece;
 }
@@ -296,7 +298,7 @@ static void take_tables(struct hst_cursor *cursor, struct hst_record_claim *reco
     if (record->region_count >= UINT32_MAX) refuse(cursor);
     for (size_t i = 0; i < record->region_count; i++)
         record->regions[i] = hst_cursor_u64(cursor);
-    record->pieces = take_table(cursor, 4, sizeof *record->pieces, &record->piece_count);
+    record->pieces = take_table(cursor, 5, sizeof *record->pieces, &record->piece_count);
     for (size_t i = 0; i < record->piece_count; i++)
         record->pieces[i] = take_piece(cursor, record->region_count);
     record->tensors = take_table(cursor, 7, sizeof *record->tensors, &record->tensor_count);

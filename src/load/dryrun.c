@@ -54,11 +54,12 @@ static void add_tensor(struct look *look, size_t part, const struct hst_componen
 
 static void add_part(struct look *look, size_t part)
 {
-    const struct hst_job_entry *job = look->job;
+    struct hst_job_entry *job = look->job;
     const struct hst_component *component = job->view.components[part];
     const struct hst_claim *claim = job->parts[part].claim;
     for (size_t i = 0; claim != NULL && i < component->tensor_count; i++)
         if (hst_claim_reads(claim, i) && component->tensors[i].tensor->size_bytes > 0) add_tensor(look, part, &component->tensors[i]);
+    if (claim != NULL) job->view.outlooks[part].warm_bytes += hst_claim_head_bytes(claim);
 }
 
 static void work(void *arg)

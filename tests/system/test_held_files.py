@@ -114,3 +114,20 @@ def test_pressure_by_another_program_takes_nothing_held(start, held, tmp_path):
     press_on_page_cache(path)
     present, pages = resident_pages(path)
     assert present >= pages - 1
+
+
+def test_what_comes_before_the_tensors_is_held_with_them_and_goes_with_them(start, tmp_path):
+    (tmp_path / "models").mkdir()
+    path = tmp_path / "models" / "many.safetensors"
+    write(path, [tensor(f"model.layers.{i}.weight", "F32", [16]) for i in range(6000)] + [tensor("last", "U8", [8 * MIB])])
+    daemon = start(tmp_path / "models")
+    daemon.data("POST", "/api/model/cache", {"model_id": "many"})
+    part = daemon.data("GET", "/api/model/cache")["components"][0]["ram"]
+    if part["backing"] != "page_cache" or not part["locked"]:
+        pytest.skip("this file system or limit does not let the page cache be held")
+    assert path.stat().st_size <= part["bytes"] <= path.stat().st_size + 8192
+    press_on_page_cache(path)
+    present, pages = resident_pages(path)
+    assert present == pages
+    assert daemon.data("DELETE", "/api/model/cache", {"model_id": "many"})["freed_bytes"] == part["bytes"]
+    assert daemon.data("GET", "/api/model/cache")["used_bytes"] == 0
