@@ -45,14 +45,19 @@ def c1(stage):
 
 
 def c2(stage):
-    """Eight processes use one model of S bytes: PSS and page tables of all, hoistd's share included."""
-    daemon = stage.daemon("c2")
+    """Eight processes use one model of S bytes: PSS and page tables of all, hoistd's share included. A file that some other program has read lies in the
+    page cache in small pages, and each of the eight needs page tables of S/512 for it; one that hoist reads lies in huge ones."""
     size = stage.many.stat().st_size
-    before = memory_of_hoist(daemon)
-    daemon.data("POST", "/api/model/load", {"model_id": "many"})
-    ours = held_bytes("hoist", [stage.many] * 8, daemon, before) / size
-    daemon.stop()
-    rows = [row("C2 eight processes, one model", f"{ours:.3f} S", "", "<= 1.02 S", 0.98 <= ours <= 1.02, "1.000 S")]
+    rows = []
+    for what, ready, goal in (("eight processes, one model", drop_page_cache, 1.02), ("the same, of a file that was in memory already", warm, None)):
+        drop_page_cache(stage.many)
+        ready(stage.many)
+        daemon = stage.daemon("c2")
+        before = memory_of_hoist(daemon)
+        daemon.data("POST", "/api/model/load", {"model_id": "many"})
+        ours = held_bytes("hoist", [stage.many] * 8, daemon, before) / size
+        daemon.stop()
+        rows.append(row(f"C2 {what}", f"{ours:.3f} S", "", "<= 1.02 S" if goal else "", 0.98 <= ours <= goal if goal else None, "1.000 S"))
     for peer in ("safetensors", "torch", "runai"):
         try:
             rows.append(row(f"C2 the same by {peer}", "", f"{held_bytes(peer, [stage.many] * 8) / size:.3f} S", "", None))

@@ -164,7 +164,7 @@ static int submit_tensor(struct hst_resident *resident, size_t tensor)
     const struct hst_component_tensor *row = &resident->view.component->tensors[tensor];
     const struct hst_placement *spot = &claim->spots[tensor];
     const struct hst_converter *converter = hst_convert_find(row->tensor->dtype, claim->recast->dtypes[tensor]);
-    struct hst_fetch fetch = {.region = claim->regions[spot->segment], .source = hst_claim_source(claim, &resident->view.component->model->files[row->file].id)};
+    struct hst_fetch fetch = {.region = claim->regions[spot->segment], .rings = resident->cache->reading.rings, .source = hst_claim_source(claim, &resident->view.component->model->files[row->file].id)};
     for (uint64_t at = 0; at < row->tensor->size_bytes; at += HST_FILL_PIECE_BYTES) {
         fetch.begin = spot->offset + (converter != NULL ? at / converter->from_bytes * converter->to_bytes : at);
         fetch.source_offset = row->tensor->offset + at;

@@ -25,6 +25,8 @@
 #define HST_COMPARE_BYTES UINT64_C(262144)
 /** Bytes that are read and converted at once: the second-level cache has room for what is read and what becomes of it. */
 #define HST_RECAST_BYTES UINT64_C(524288)
+/** The same of what comes from a disk: it streams only when it is asked for much at a time, and reading takes longer than a miss of the cache. */
+#define HST_RECAST_COLD_BYTES UINT64_C(4194304)
 /** Where a converted tensor begins: a cache line, and what vector instructions want. */
 #define HST_RECAST_ALIGNMENT UINT64_C(64)
 /** Until a hoist-keeper that did not answer is asked again to let go of something: it may be stopped, or wait for a disk. */

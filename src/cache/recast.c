@@ -4,6 +4,8 @@
 #include "base/cleanup.h"
 #include "cache/limits.h"
 #include "os/file.h"
+#include "os/place.h"
+#include "os/rings.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,10 +53,11 @@ uint64_t hst_recast_total(const struct hst_recast *recast, const struct hst_comp
 }
 
 /* Read into `room`, from a page on and past the page cache where it would only be there as well. @return where the first byte is, or NULL */
-static char *read_piece(const struct hst_region *source, uint64_t offset, uint64_t length, bool cold, char *room, struct hst_error *err)
+static char *read_piece(const struct hst_fetch *fetch, uint64_t offset, uint64_t length, bool cold, char *room, struct hst_error *err)
 {
+    const struct hst_region *source = fetch->source;
     uint64_t page = hst_hold_page_size(), from = hst_round_down(offset, page), before = offset - from;
-    if (cold && hst_file_read_past(source->direct_fd, from, room, before + length) == HST_OK) return room + before;
+    if (cold && hst_rings_read(fetch->rings, source->direct_fd, from, room, before + length) == HST_OK) return room + before;
     return hst_file_read_at(source->fd, offset, room, length, err) == HST_OK ? room : NULL;
 }
 
@@ -63,12 +66,13 @@ int hst_recast_fill(const struct hst_fetch *fetch, const struct hst_converter *c
     const struct hst_region *source = fetch->source;
     uint64_t page = hst_hold_page_size(), present = hst_hold_resident(source->fd, fetch->source_offset, fetch->size_bytes);
     bool cold = source->direct_fd >= 0 && present < fetch->size_bytes - fetch->size_bytes / 8;
+    uint64_t block = cold ? HST_RECAST_COLD_BYTES : HST_RECAST_BYTES;
     char *target = (char *)fetch->region->memory.address + fetch->begin;
-    HST_AUTO(hst_freep) char *room = aligned_alloc(page, HST_RECAST_BYTES + 2 * page);
+    HST_AUTO(hst_freep) char *room = cold ? hst_place_room(block + 2 * page) : aligned_alloc(page, block + 2 * page);
     if (room == NULL) return hst_error_nomem(err);
-    for (uint64_t at = 0; at < fetch->size_bytes; at += HST_RECAST_BYTES) {
-        uint64_t length = hst_min_u64(HST_RECAST_BYTES, fetch->size_bytes - at);
-        const char *piece = read_piece(source, fetch->source_offset + at, length, cold, room, err);
+    for (uint64_t at = 0; at < fetch->size_bytes; at += block) {
+        uint64_t length = hst_min_u64(block, fetch->size_bytes - at);
+        const char *piece = read_piece(fetch, fetch->source_offset + at, length, cold, room, err);
         if (piece == NULL) return HST_E_IO;
         if (converter != NULL)
             converter->run(piece, target + at / converter->from_bytes * converter->to_bytes, length / converter->from_bytes);

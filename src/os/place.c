@@ -2,6 +2,7 @@
 
 #include "base/checked.h"
 
+#include <stdlib.h>
 #include <sys/mman.h>
 
 /* Where in [address, address + HST_PLACE_HUGE_BYTES) the mapping begins. */
@@ -29,4 +30,12 @@ void *hst_place_map(int fd, uint64_t offset, uint64_t size_bytes, int protection
     if (lead > 0) munmap(plain, lead);
     if (used < room) munmap((char *)plain + used, room - used);
     return address;
+}
+
+void *hst_place_room(uint64_t size_bytes)
+{
+    uint64_t rounded = hst_round_up(size_bytes, HST_PLACE_HUGE_BYTES);
+    void *room = aligned_alloc(HST_PLACE_HUGE_BYTES, rounded);
+    if (room != NULL) (void)madvise(room, rounded, MADV_HUGEPAGE);
+    return room;
 }
