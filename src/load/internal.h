@@ -61,6 +61,7 @@ struct hst_job_entry {
     int64_t ttl_seconds;           /**< as asked; -1 = nothing said */
     bool named;                    /**< its components were asked for by name */
     char precision[16];            /**< as asked; "" = as stored */
+    bool cast;                     /**< it is known which precision each component will have: before that it may turn out to want any */
     struct hst_plan plan;          /**< made by estimate */
     struct hst_victims victims;    /**< what the plan's evictions are indices of */
     struct hst_journal_entry *journal; /**< owned */

@@ -215,7 +215,7 @@ static bool set_aside(const struct hst_journal_entry *entry, const struct hst_co
 static bool has(const struct hst_job_entry *job, const struct hst_component *component, const char *precision)
 {
     for (size_t i = 0; i < job->view.component_count; i++)
-        if (is_form(component, precision, job->view.components[i], job->view.precisions[i])) return true;
+        if (job->cast ? is_form(component, precision, job->view.components[i], job->view.precisions[i]) : same(component, job->view.components[i])) return true;
     for (size_t i = 0; i < job->journal_count; i++)
         if (set_aside(&job->journal[i], component, precision)) return true;
     return false;

@@ -179,6 +179,7 @@ static int estimate(struct hst_job_entry *job, struct hst_error *err)
     hst_plan_fini(&job->plan);
     hst_facts_victims_fini(&job->victims);
     HST_TRY(hst_cast_all(job, err));
+    job->cast = true;
     job->waits = !job->view.dry && another_loads(job) && is_coming(job);
     if (job->waits) {
         job->pending++;
