@@ -10,6 +10,7 @@
 #include "fds.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -189,7 +190,8 @@ static void change(const char *backing, struct left *left, size_t at, uint64_t v
 
 static void change_everything(const char *backing, struct left *left)
 {
-    for (size_t at = 0; at + 8 <= left->item.blob_bytes; at += 8) {
+    size_t step = getenv("HOIST_SANITIZED") != NULL ? 40 : 8; /* every fifth is enough for what is ten times as slow */
+    for (size_t at = 0; at + 8 <= left->item.blob_bytes; at += step) {
         uint64_t is;
         memcpy(&is, left->blob + at, sizeof is);
         const uint64_t values[] = {0, is + 1, is ^ 4096, UINT64_MAX, UINT64_MAX - 4095, UINT64_C(1) << 61};
