@@ -16,6 +16,20 @@ MIB = 1 << 20
 STEPS = ["validate", "estimate", "allocate", "load", "status"]
 
 
+def is_ring(path):
+    """Is it a ring that a thread of hoistd keeps for its next read (os/rings.h)?"""
+    try:
+        return "io_uring" in os.readlink(path)
+    except OSError:  # it is closed just now
+        return False
+
+
+def open_files(daemon):
+    """Descriptors of hoistd, but for its rings."""
+    folder = f"/proc/{daemon.process.pid}/fd"
+    return sorted(fd for fd in os.listdir(folder) if not is_ring(f"{folder}/{fd}"))
+
+
 def state_of(daemon):
     """All that a load could change."""
     cache = daemon.data("GET", "/api/model/cache")
@@ -23,7 +37,7 @@ def state_of(daemon):
         locked = next(line for line in status if line.startswith("VmLck"))
     maps = open(f"/proc/{daemon.process.pid}/maps", encoding="utf-8").read().count(".safetensors")
     parts = [(part["component_id"], part["ram"], part["devices"], part["leases"], part["pinned"]) for part in daemon.data("GET", "/api/model/components")["components"]]
-    return cache["used_bytes"], locked, maps, sorted(parts, key=str), daemon.data("GET", "/api/device/list"), sorted(os.listdir(f"/proc/{daemon.process.pid}/fd"))
+    return cache["used_bytes"], locked, maps, sorted(parts, key=str), daemon.data("GET", "/api/device/list"), open_files(daemon)
 
 
 def assert_state(daemon, before):
