@@ -494,7 +494,7 @@ static struct hst_segment span(const struct hst_claim *claim, uint32_t region)
     uint64_t begin = UINT64_MAX, end = 0;
     for (size_t i = 0; i < claim->piece_count; i++) {
         const struct hst_piece *piece = &claim->pieces[i];
-        if (piece->region != region) continue;
+        if (piece->region != region || piece->head) continue; /* who maps tensors needs no head, and what lies between is not ours */
         begin = hst_min_u64(begin, piece->begin);
         end = hst_max_u64(end, piece->begin + piece->size_bytes);
     }
