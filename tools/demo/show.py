@@ -89,6 +89,18 @@ def weights_memory(pid, path):
     return sizes["Rss"], sizes["Pss"]
 
 
+def keepers():
+    """Processes of hoist-keeper, which holds what hoistd has filled."""
+    found = []
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{entry}/comm", encoding="ascii") as name:
+                found += [int(entry)] if name.read() == "hoist-keeper\n" else []
+        except OSError:  # it has ended
+            pass
+    return found
+
+
 def show_memory(pids, model, daemon):
     """What each process sees, and what all of it takes: a page that three processes map counts a third in each (PSS)."""
     memory = {pid: weights_memory(pid, model.path) for pid in pids}
@@ -96,9 +108,9 @@ def show_memory(pids, model, daemon):
     for pid, (resident, _) in memory.items():
         print(f"process {pid} has touched {resident / MIB:.1f} MiB of weights")
     try:
-        together += weights_memory(daemon, model.path)[1]
-        print(f"in memory, for both and hoistd: {together / MIB:.1f} MiB; the model is {model.size_bytes / MIB:.1f} MiB: one copy")
-    except OSError:  # hoistd lets only root look into it
+        together += sum(weights_memory(pid, model.path)[1] for pid in [daemon, *keepers()])
+        print(f"in memory, for both, hoistd and its keeper: {together / MIB:.1f} MiB; the model is {model.size_bytes / MIB:.1f} MiB: one copy")
+    except OSError:  # they let only root look into them
         print(f"in memory, for both: {together / MIB:.1f} MiB, and hoistd's share; the model is {model.size_bytes / MIB:.1f} MiB")
 
 
