@@ -15,19 +15,12 @@ static bool is_in_background(const struct hst_job_entry *job)
     return job->view.ahead && hst_job_active(job);
 }
 
-static bool has_component(const struct hst_job_entry *job, const struct hst_component *component)
-{
-    for (size_t i = 0; i < job->view.component_count; i++)
-        if (strcmp(job->view.components[i]->id, component->id) == 0) return true;
-    return false;
-}
-
 /* Does it bring in something that the other wants as well? */
 static bool serves(const struct hst_job_entry *background, const struct hst_job_entry *job)
 {
     if (strcmp(background->precision, job->precision) != 0) return false;
     for (size_t i = 0; i < job->view.component_count; i++)
-        if (has_component(background, job->view.components[i])) return true;
+        if (hst_job_brings(background, job->view.components[i])) return true;
     return false;
 }
 

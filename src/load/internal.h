@@ -120,6 +120,8 @@ void hst_job_free(struct hst_job_entry *job);
 bool hst_job_active(const struct hst_job_entry *job);
 /** Does a job that has begun and not ended work on this component, or has it set it aside? */
 bool hst_job_touches(const struct hst_loader *loader, const struct hst_component *component);
+/** Is the component, in whatever generation, one of the job's? */
+bool hst_job_brings(const struct hst_job_entry *job, const struct hst_component *component);
 /** Does such a job have, bring in or have set aside this generation of the component in this precision (NULL or "" = as stored)? */
 bool hst_job_has(const struct hst_loader *loader, const struct hst_component *component, const char *precision);
 /** Keep the residency of a part from being evicted until the job ends. */

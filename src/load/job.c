@@ -173,10 +173,16 @@ static const struct hst_component *victim_of(const struct hst_journal_entry *ent
     return entry->kind == HST_UNDO_RAM_SUSPEND ? entry->residency->component : NULL;
 }
 
-static bool works_on(const struct hst_job_entry *job, const struct hst_component *component)
+bool hst_job_brings(const struct hst_job_entry *job, const struct hst_component *component)
 {
     for (size_t i = 0; i < job->view.component_count; i++)
         if (same(job->view.components[i], component)) return true;
+    return false;
+}
+
+static bool works_on(const struct hst_job_entry *job, const struct hst_component *component)
+{
+    if (hst_job_brings(job, component)) return true;
     for (size_t i = 0; i < job->journal_count; i++) {
         const struct hst_component *victim = victim_of(&job->journal[i]);
         if (victim != NULL && same(victim, component)) return true;
@@ -225,7 +231,7 @@ bool hst_job_has(const struct hst_loader *loader, const struct hst_component *co
 {
     HST_LIST_FOREACH(node, &loader->jobs) {
         const struct hst_job_entry *job = hst_container_of(node, struct hst_job_entry, node);
-        if (job->view.state != HST_JOB_QUEUED && hst_job_active(job) && has(job, component, precision)) return true;
+        if (is_at_work(job) && has(job, component, precision)) return true;
     }
     return false;
 }

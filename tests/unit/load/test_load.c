@@ -209,6 +209,31 @@ static void the_dry_run_says_what_the_load_would_do(void **state)
     tier_fini(&tier);
 }
 
+static void on_planned(void *context, const struct hst_job *job)
+{
+    (void)job;
+    *(bool *)context = true;
+}
+
+/* It keeps nothing from going while it looks at files. */
+static void a_dry_run_under_way_holds_nobody(void **state)
+{
+    struct tier tier;
+    bool planned = false;
+    (void)state;
+    tier_init(&tier, 64 * MIB, 64 * MIB);
+    struct hst_model *model = tier_model(&tier, "one", MIB);
+    tier_load(&tier, model);
+    uint64_t before = hst_loader_evictable_bytes(tier.loader, tier.device);
+    assert_true(before > 0);
+    assert_int_equal(hst_loader_dry_run(tier.loader, &(struct hst_load_request){.model = model, .device = tier.device}, on_planned, &planned, NULL), 0);
+    assert_false(planned);
+    assert_int_equal(hst_loader_evictable_bytes(tier.loader, tier.device), before);
+    while (!planned)
+        uv_run(&tier.loop, UV_RUN_ONCE);
+    tier_fini(&tier);
+}
+
 static void level_memory_loads_one_component_after_the_other(void **state)
 {
     struct tier tier;
@@ -230,7 +255,7 @@ int main(void)
         cmocka_unit_test(room_is_made_by_the_least_recently_used), cmocka_unit_test(too_large_is_refused_with_the_figures),
         cmocka_unit_test(the_device_has_a_budget_of_its_own), cmocka_unit_test(what_is_pinned_or_leased_makes_no_room),
         cmocka_unit_test(unloading_gives_the_bytes_back_but_not_while_leased), cmocka_unit_test(a_wrong_request_makes_no_job),
-        cmocka_unit_test(the_dry_run_says_what_the_load_would_do), cmocka_unit_test(level_memory_loads_one_component_after_the_other),
+        cmocka_unit_test(the_dry_run_says_what_the_load_would_do), cmocka_unit_test(a_dry_run_under_way_holds_nobody), cmocka_unit_test(level_memory_loads_one_component_after_the_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
