@@ -660,13 +660,28 @@ bool hst_claim_reads(const struct hst_claim *claim, size_t tensor)
     return false;
 }
 
+/* Pages as they lie in their file, or, to be converted, tensor by tensor. */
+void hst_claim_each_read(const struct hst_claim *claim, const struct hst_component *component, hst_claim_read_fn fn, void *context)
+{
+    for (size_t i = 0; claim->recast == NULL && i < claim->own_count; i++)
+        fn(context, &claim->regions[claim->pieces[i].source]->id, claim->pieces[i].source_offset, claim->pieces[i].size_bytes);
+    for (size_t i = 0; claim->recast != NULL && i < claim->tensor_count; i++) {
+        const struct hst_component_tensor *row = &component->tensors[i];
+        if (hst_claim_reads(claim, i)) fn(context, &component->model->files[row->file].id, row->tensor->offset, row->tensor->size_bytes);
+    }
+}
+
+static void add_bytes(void *context, const struct hst_file_id *file, uint64_t offset, uint64_t size_bytes)
+{
+    (void)file;
+    (void)offset;
+    *(uint64_t *)context += size_bytes;
+}
+
 uint64_t hst_claim_read_bytes(const struct hst_claim *claim, const struct hst_component *component)
 {
     uint64_t bytes = 0;
-    for (size_t i = 0; claim->recast == NULL && i < claim->own_count; i++)
-        bytes += claim->pieces[i].size_bytes;
-    for (size_t i = 0; claim->recast != NULL && i < claim->tensor_count; i++)
-        bytes += hst_claim_reads(claim, i) ? component->tensors[i].tensor->size_bytes : 0;
+    hst_claim_each_read(claim, component, add_bytes, &bytes);
     return bytes;
 }
 
@@ -710,14 +725,6 @@ bool hst_claim_is_broken(const struct hst_claim *claim)
     for (size_t i = 0; i < claim->region_count; i++)
         if (claim->regions[i]->broken) return true;
     return false;
-}
-
-uint64_t hst_claim_head_bytes(const struct hst_claim *claim)
-{
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < claim->own_count; i++)
-        bytes += claim->pieces[i].head ? claim->pieces[i].size_bytes : 0;
-    return bytes;
 }
 
 bool hst_claim_is_locked(const struct hst_claim *claim)

@@ -85,7 +85,11 @@ uint64_t hst_claim_exclusive(const struct hst_claim *claim);
 uint64_t hst_claim_cost_together(struct hst_claim *const *claims, size_t count);
 /** Is this tensor of the component brought in from its file? Else its twin is there. */
 bool hst_claim_reads(const struct hst_claim *claim, size_t tensor);
-/** Bytes that filling it reads from files. */
+/** Told of bytes of a file. */
+typedef void (*hst_claim_read_fn)(void *context, const struct hst_file_id *file, uint64_t offset, uint64_t size_bytes);
+/** Tell `fn` of all that filling it reads from files, file by file. */
+void hst_claim_each_read(const struct hst_claim *claim, const struct hst_component *component, hst_claim_read_fn fn, void *context);
+/** Bytes of all that. */
 uint64_t hst_claim_read_bytes(const struct hst_claim *claim, const struct hst_component *component);
 /** Of these, once filled as stored: bytes that were in the page cache before hoist came. */
 uint64_t hst_claim_warm_bytes(const struct hst_claim *claim);
@@ -105,8 +109,6 @@ bool hst_claim_names(const struct hst_claim *claim, const struct hst_region *reg
 bool hst_claim_meets(const struct hst_claim *a, const struct hst_claim *b);
 /** Does it name or read a file that somebody writes? */
 bool hst_claim_is_broken(const struct hst_claim *claim);
-/** Bytes of its own that are heads of files: pages that hoist has just read, for a component is laid out by them. */
-uint64_t hst_claim_head_bytes(const struct hst_claim *claim);
 /** Is every page of files that it holds in place locked? */
 bool hst_claim_is_locked(const struct hst_claim *claim);
 #endif

@@ -33,33 +33,46 @@ static void free_look(struct look *look)
     free(look);
 }
 
-static size_t count_tensors(const struct hst_job_entry *job)
+/* The ranges of a look, while they are added. */
+struct adding {
+    struct look *look;
+    size_t part;
+    size_t room;
+    bool full; /* there was no memory for one */
+};
+
+static uint32_t file_of(const struct hst_model *model, const struct hst_file_id *id)
 {
-    size_t count = 0;
-    for (size_t i = 0; i < job->view.component_count; i++)
-        count += job->view.components[i]->tensor_count;
-    return count;
+    uint32_t i = 0;
+    while (!hst_file_id_equal(&model->files[i].id, id))
+        i++;
+    return i;
 }
 
-/* Add what a tensor takes of its file, to the range before it when they touch. */
-static void add_tensor(struct look *look, size_t part, const struct hst_component_tensor *row)
+static bool make_room(struct adding *adding)
 {
-    uint64_t begin = row->tensor->offset, end = begin + row->tensor->size_bytes;
+    if (adding->look->count < adding->room) return true;
+    size_t room = adding->room * 2 + 16;
+    struct range *grown = reallocarray(adding->look->ranges, room, sizeof *grown);
+    adding->full = grown == NULL;
+    if (adding->full) return false;
+    adding->look->ranges = grown;
+    adding->room = room;
+    return true;
+}
+
+/* To the range before it when they touch. */
+static void add_range(void *context, const struct hst_file_id *id, uint64_t offset, uint64_t size_bytes)
+{
+    struct adding *adding = context;
+    struct look *look = adding->look;
+    if (size_bytes == 0 || adding->full) return;
     struct range *last = look->count > 0 ? &look->ranges[look->count - 1] : NULL;
-    if (last != NULL && last->part == part && last->file == row->file && begin >= last->begin && begin <= last->end + hst_hold_page_size())
-        last->end = hst_max_u64(last->end, end);
-    else
-        look->ranges[look->count++] = (struct range){.part = part, .file = row->file, .begin = begin, .end = end};
-}
-
-static void add_part(struct look *look, size_t part)
-{
-    struct hst_job_entry *job = look->job;
-    const struct hst_component *component = job->view.components[part];
-    const struct hst_claim *claim = job->parts[part].claim;
-    for (size_t i = 0; claim != NULL && i < component->tensor_count; i++)
-        if (hst_claim_reads(claim, i) && component->tensors[i].tensor->size_bytes > 0) add_tensor(look, part, &component->tensors[i]);
-    if (claim != NULL) job->view.outlooks[part].warm_bytes += hst_claim_head_bytes(claim);
+    uint32_t file = file_of(look->model, id);
+    if (last != NULL && last->part == adding->part && last->file == file && offset == last->end)
+        last->end += size_bytes;
+    else if (make_room(adding))
+        look->ranges[look->count++] = (struct range){.part = adding->part, .file = file, .begin = offset, .end = offset + size_bytes};
 }
 
 static void work(void *arg)
@@ -86,16 +99,10 @@ static void add_amount(const struct hst_outlook *outlook, struct hst_amount *amo
     amount->cold_bytes += outlook->read_bytes - outlook->warm_bytes;
 }
 
-/* What is in the page cache, in whole pages as it is read. */
 static void expect(struct hst_job_entry *job)
 {
-    uint64_t slack = 2 * hst_hold_page_size();
-    for (size_t i = 0; i < job->view.component_count; i++) {
-        struct hst_outlook *outlook = &job->view.outlooks[i];
-        bool all = outlook->warm_bytes > 0 && outlook->warm_bytes + slack >= outlook->read_bytes;
-        outlook->warm_bytes = all ? outlook->read_bytes : hst_min_u64(outlook->warm_bytes, outlook->read_bytes);
-        add_amount(outlook, &job->view.read);
-    }
+    for (size_t i = 0; i < job->view.component_count; i++)
+        add_amount(&job->view.outlooks[i], &job->view.read);
     hst_forecast_make(job);
 }
 
@@ -121,13 +128,16 @@ static int gather(struct hst_job_entry *job, struct look **ret_look, struct hst_
 {
     struct look *look = calloc(1, sizeof *look);
     if (look == NULL) return hst_error_nomem(err);
-    *look = (struct look){.job = job, .model = job->view.model, .ranges = calloc(count_tensors(job) + 1, sizeof *look->ranges)};
-    if (look->ranges == NULL) {
+    *look = (struct look){.job = job, .model = job->view.model};
+    struct adding adding = {.look = look};
+    for (adding.part = 0; adding.part < job->view.component_count; adding.part++) {
+        const struct hst_claim *claim = job->parts[adding.part].claim;
+        if (claim != NULL) hst_claim_each_read(claim, job->view.components[adding.part], add_range, &adding);
+    }
+    if (adding.full) {
         free_look(look);
         return hst_error_nomem(err);
     }
-    for (size_t i = 0; i < job->view.component_count; i++)
-        add_part(look, i);
     *ret_look = look;
     return HST_OK;
 }
