@@ -24,7 +24,8 @@ struct check {
     struct hst_job_entry *job;
     struct hst_reread *reread;
     struct hst_tensor_hashes *hashes;
-    double warm_share;
+    bool looks;        /* something may have to be read */
+    double warm_share; /* of what is, when it looks */
     int status;
     struct hst_error error;
 };
@@ -41,7 +42,7 @@ static void check_work(void *arg)
     struct check *check = arg;
     check->status = hst_reread_run(check->reread, &check->error);
     if (check->status == HST_OK) hst_tensor_hashes_read(check->hashes);
-    check->warm_share = hst_forecast_look(check->job->view.model);
+    if (check->looks) check->warm_share = hst_forecast_look(check->job->view.model);
 }
 
 /* From here to the end of the job its components have their tensors. */
@@ -68,9 +69,19 @@ static void check_done(void *arg)
     hst_step_settle(job, status, &error);
 }
 
+/* A dry run looks at what it would read, when it knows that. */
+static bool may_read(const struct hst_job_entry *job)
+{
+    bool all = job->precision[0] == '\0';
+    for (size_t i = 0; all && i < job->view.component_count; i++)
+        all = hst_cache_find(job->loader->config.cache, job->view.components[i]) != NULL;
+    return !job->view.dry && !all;
+}
+
 /* What nobody holds is read; what somebody holds stays from now on. */
 static int ask(struct hst_job_entry *job, struct check *check, struct hst_error *err)
 {
+    check->looks = may_read(job);
     HST_TRY(hst_reread_new(job->view.model, &check->reread, err));
     HST_TRY(hst_tensor_hashes_new(job->loader->config.catalog, job->view.model, &check->hashes, err));
     for (size_t i = 0; i < job->view.component_count; i++) {
