@@ -1,7 +1,7 @@
 #ifndef HST_SERVICE_ERRAND_H
 #define HST_SERVICE_ERRAND_H
 /** @file
- * A request about a model that waits for the disk: the answer comes later, and who asked is found again by ticket. */
+ * A request that waits for the disk, or for a thread: the answer comes later, and who asked is found again by ticket. */
 #include "base/list.h"
 #include "service/service.h"
 

@@ -27,11 +27,9 @@ struct hst_service_progress {
 };
 
 struct hst_validations;
-struct hst_service_rearranging;
 struct hst_conversions;
 struct hst_recorder;
 struct hst_preload;
-struct hst_service_optimizing;
 
 /** The service. */
 struct hst_service {
@@ -43,7 +41,6 @@ struct hst_service {
     struct hst_map by_ticket;  /**< the same by ticket */
     uint64_t next_ticket;      /**< 1, 2, ... */
     struct hst_list batches;   /**< jobs that somebody waits for (batch.c) */
-    struct hst_list plannings; /**< plans that somebody waits for (plans.c) */
     struct hst_list opens;     /**< opens that wait for a job (open.c) */
     struct hst_list errands;   /**< requests that wait for the disk (verbs_metadata.c) */
     struct hst_map indexes;    /**< encoded indexes by what is in them (index.c) */
@@ -52,8 +49,7 @@ struct hst_service {
     struct hst_validations *validations; /**< that run, and those that ended lately (validations.c); NULL until the first */
     struct hst_conversions *conversions; /**< of models into files (conversions.c); NULL until the first */
     struct hst_exec *comparing; /**< the thread that compares models (comparisons.c); NULL until the first */
-    struct hst_service_rearranging *rearranging; /**< somebody waits for memory to be rearranged (verbs_rearrange.c), or NULL */
-    struct hst_service_optimizing *optimizing; /**< somebody waits for memory to be put in order (verbs_patterns.c), or NULL */
+    bool optimizing;           /**< memory is being put in order (verbs_patterns.c) */
     struct hst_recorder *recorder; /**< keeps what is learned from use (recorder.c) */
     struct hst_preload *preload; /**< fills free memory ahead (preload.c) */
     bool scan_again;           /**< a scan was asked for while one ran */
@@ -65,10 +61,6 @@ void hst_call_fail_all(struct hst_service *service, const struct hst_error *erro
 void hst_batch_orphan_all(struct hst_service *service);
 /** Requests that wait for the disk are nobody's any more. */
 void hst_errands_orphan_all(struct hst_service *service);
-/** Whoever waits for memory to be rearranged is nobody's any more. */
-void hst_rearranging_orphan(struct hst_service *service);
-/** Whoever waits for memory to be put in order is nobody's any more. */
-void hst_optimizing_orphan(struct hst_service *service);
 /** Opens that wait are nobody's any more. */
 void hst_open_fail_all(struct hst_service *service, const struct hst_error *error);
 #endif

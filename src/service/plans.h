@@ -6,8 +6,6 @@
 
 /** Plan one selected model's load, and see to it that the call is answered. On failure nothing runs and the call is not answered. */
 int hst_plans_start(const struct hst_call *call, const struct hst_selected *item, const struct hst_batch_wish *wish, struct hst_error *err);
-/** Plans that are being made are nobody's any more. */
-void hst_plans_orphan_all(struct hst_service *service);
 /** What a job has planned: steps, components, evictions, bytes. */
 json_t *hst_view_plan(const struct hst_service *service, const struct hst_job *job);
 /** The record of an eviction. */

@@ -5,7 +5,6 @@
 #include "service/conversions.h"
 #include "service/index.h"
 #include "service/internal.h"
-#include "service/plans.h"
 #include "service/preload.h"
 #include "service/recorder.h"
 #include "service/validations.h"
@@ -45,7 +44,6 @@ int hst_service_new(const struct hst_service_config *config, struct hst_service 
     hst_list_init(&service->calls);
     hst_list_init(&service->batches);
     hst_list_init(&service->opens);
-    hst_list_init(&service->plannings);
     hst_list_init(&service->errands);
     hst_events_init(&service->events);
     uv_random(NULL, NULL, &random, sizeof random, 0, NULL);
@@ -75,10 +73,7 @@ void hst_service_free(struct hst_service *service)
     hst_preload_stop(service->preload);
     hst_error_set(&stopping, HST_E_SHUTTING_DOWN, "the daemon is stopping");
     hst_batch_orphan_all(service);
-    hst_plans_orphan_all(service);
     hst_errands_orphan_all(service);
-    hst_rearranging_orphan(service);
-    hst_optimizing_orphan(service);
     hst_open_fail_all(service, &stopping);
     hst_call_fail_all(service, &stopping);
     hst_recorder_free(service->recorder);

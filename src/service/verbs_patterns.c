@@ -1,6 +1,6 @@
 /* What is known of use, and memory put in order by it: GET /api/model/cache/patterns, POST /api/model/cache/optimize. */
-#include "base/cleanup.h"
 #include "os/clock.h"
+#include "service/errand.h"
 #include "service/fields.h"
 #include "service/internal.h"
 #include "service/jsonx.h"
@@ -123,9 +123,8 @@ static int show(const struct hst_call *call, json_t **ret_data, struct hst_error
 /* ---- memory put in order ---- */
 
 /* Somebody waits for it. */
-struct hst_service_optimizing {
-    struct hst_service *service; /* NULL once the service is gone */
-    uint64_t ticket;
+struct optimizing {
+    struct hst_errand *errand;
     json_t *dropped;
     uint64_t freed_bytes;
     bool preloads;
@@ -155,9 +154,9 @@ static bool is_unexpected(const struct hst_service *service, const struct hst_re
     return idle >= idle_s && expect(service, held->component->model) < HST_PREDICT_PROBABILITY;
 }
 
-static void drop(struct hst_service_optimizing *optimizing, double idle_s)
+static void drop(struct optimizing *optimizing, double idle_s)
 {
-    const struct hst_service *service = optimizing->service;
+    const struct hst_service *service = optimizing->errand->service;
     size_t cursor = 0;
     for (struct hst_residency *held; (held = hst_cache_next(service->config.cache, &cursor));) {
         uint64_t freed = 0;
@@ -174,30 +173,31 @@ static void drop(struct hst_service_optimizing *optimizing, double idle_s)
 }
 
 /* `what` NULL = memory was not rearranged. */
-static void finish(struct hst_service_optimizing *optimizing, const struct hst_rearranged *what)
+static void finish(struct optimizing *optimizing, const struct hst_rearranged *what)
 {
-    struct hst_service *service = optimizing->service;
+    struct hst_service *service = optimizing->errand->service;
     static const struct hst_rearranged nothing;
     const struct hst_rearranged *done = what != NULL ? what : &nothing;
     json_t *predictions = view_predictions(service);
     size_t loads = optimizing->preloads ? hst_preload_all(service->preload) : 0;
-    hst_call_ok(service, optimizing->ticket,
+    hst_call_ok(service, optimizing->errand->ticket,
                 json_pack("{s:O, s:b, s:o, s:o, s:o, s:o, s:o}", "dropped_components", optimizing->dropped, "rearranged", what != NULL, "moved_bytes",
                           hst_jsonx_size(done->moved_bytes), "shared_bytes", hst_jsonx_size(done->shared_bytes), "freed_bytes",
                           hst_jsonx_size(optimizing->freed_bytes + done->freed_bytes), "preloading", hst_jsonx_size(loads), "predictions", predictions));
 }
 
-static void end(struct hst_service_optimizing *optimizing)
+static void end(struct optimizing *optimizing)
 {
+    hst_errand_end(optimizing->errand);
     json_decref(optimizing->dropped);
     free(optimizing);
 }
 
 static void on_rearranged(void *context, const struct hst_rearranged *what)
 {
-    struct hst_service_optimizing *optimizing = context;
-    if (optimizing->service != NULL) {
-        optimizing->service->optimizing = NULL;
+    struct optimizing *optimizing = context;
+    if (optimizing->errand->service != NULL) {
+        optimizing->errand->service->optimizing = false;
         finish(optimizing, what);
     }
     end(optimizing);
@@ -219,12 +219,16 @@ static int start(struct hst_call *call, struct hst_error *err)
     bool preloads, drops;
     uint64_t idle_s = 0;
     HST_TRY(read_wish(call, &preloads, &drops, &idle_s, err));
-    if (service->optimizing != NULL) return hst_error_set(err, HST_E_BUSY, "memory is being optimized already");
-    struct hst_service_optimizing *optimizing = calloc(1, sizeof *optimizing);
-    if (optimizing == NULL) return hst_error_nomem(err);
-    *optimizing = (struct hst_service_optimizing){.service = service, .ticket = call->ticket, .dropped = json_array(), .preloads = preloads};
+    if (service->optimizing) return hst_error_set(err, HST_E_BUSY, "memory is being optimized already");
+    struct optimizing *optimizing = calloc(1, sizeof *optimizing);
+    struct hst_errand *errand = optimizing != NULL ? hst_errand_begin(call, NULL) : NULL;
+    if (errand == NULL) {
+        free(optimizing);
+        return hst_error_nomem(err);
+    }
+    *optimizing = (struct optimizing){.errand = errand, .dropped = json_array(), .preloads = preloads};
     if (drops) drop(optimizing, (double)idle_s);
-    service->optimizing = optimizing;
+    service->optimizing = true;
     if (hst_loader_rearrange(service->config.loader, on_rearranged, optimizing, NULL) == HST_OK) return HST_OK;
     on_rearranged(optimizing, NULL);
     return HST_OK;
@@ -234,11 +238,6 @@ static void optimize(struct hst_call *call)
 {
     struct hst_error error = {0};
     if (start(call, &error) < 0) hst_call_fail(call->service, call->ticket, &error, NULL);
-}
-
-void hst_optimizing_orphan(struct hst_service *service)
-{
-    if (service->optimizing != NULL) service->optimizing->service = NULL;
 }
 
 const struct hst_route hst_verbs_patterns[] = {

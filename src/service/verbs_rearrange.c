@@ -1,5 +1,5 @@
 /* Making better use of memory that is in use: POST /api/memory/operations/defragment. */
-#include "base/cleanup.h"
+#include "service/errand.h"
 #include "service/fields.h"
 #include "service/internal.h"
 #include "service/jsonx.h"
@@ -9,9 +9,8 @@
 #include <stdlib.h>
 
 /* Somebody waits for it. */
-struct hst_service_rearranging {
-    struct hst_service *service; /* NULL once the service is gone */
-    uint64_t ticket;
+struct rearranging {
+    struct hst_errand *errand;
     json_t *before;
 };
 
@@ -25,18 +24,23 @@ static json_t *view_fragmentation(const struct hst_service *service)
                      hst_jsonx_size(found.thin_regions), "split_huge_pages", hst_jsonx_size(found.split_huge_pages), "fragmentation", holes);
 }
 
+static void end(struct rearranging *rearranging)
+{
+    hst_errand_end(rearranging->errand);
+    json_decref(rearranging->before);
+    free(rearranging);
+}
+
 static void on_done(void *context, const struct hst_rearranged *what)
 {
-    HST_AUTO(hst_freep) struct hst_service_rearranging *waiting = context;
-    struct hst_service *service = waiting->service;
-    if (service == NULL) {
-        json_decref(waiting->before);
-        return;
-    }
-    service->rearranging = NULL;
-    hst_call_ok(service, waiting->ticket, json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "before", waiting->before, "after", view_fragmentation(service),
-                                                    "moved_bytes", hst_jsonx_size(what->moved_bytes), "shared_bytes", hst_jsonx_size(what->shared_bytes),
-                                                    "freed_bytes", hst_jsonx_size(what->freed_bytes), "components", hst_jsonx_size(what->components)));
+    struct rearranging *rearranging = context;
+    struct hst_service *service = rearranging->errand->service;
+    if (service != NULL)
+        hst_call_ok(service, rearranging->errand->ticket,
+                    json_pack("{s:O, s:o, s:o, s:o, s:o, s:o}", "before", rearranging->before, "after", view_fragmentation(service), "moved_bytes",
+                              hst_jsonx_size(what->moved_bytes), "shared_bytes", hst_jsonx_size(what->shared_bytes), "freed_bytes", hst_jsonx_size(what->freed_bytes),
+                              "components", hst_jsonx_size(what->components)));
+    end(rearranging);
 }
 
 static int start(struct hst_call *call, struct hst_error *err)
@@ -48,15 +52,15 @@ static int start(struct hst_call *call, struct hst_error *err)
     HST_TRY(hst_select_call_device(call, call->params[0], &device, err));
     if (device != NULL && !device->ops->references_ram)
         return hst_error_set(err, HST_E_INVALID_ARGUMENT, "%s keeps each component in one piece: there is nothing to defragment", device->id);
-    struct hst_service_rearranging *waiting = calloc(1, sizeof *waiting);
-    if (waiting == NULL) return hst_error_nomem(err);
-    *waiting = (struct hst_service_rearranging){service, call->ticket, view_fragmentation(service)};
-    service->rearranging = waiting;
-    int status = hst_loader_rearrange(service->config.loader, on_done, waiting, err);
-    if (status == HST_OK) return HST_OK;
-    service->rearranging = NULL;
-    json_decref(waiting->before);
-    free(waiting);
+    struct rearranging *rearranging = calloc(1, sizeof *rearranging);
+    struct hst_errand *errand = rearranging != NULL ? hst_errand_begin(call, NULL) : NULL;
+    if (errand == NULL) {
+        free(rearranging);
+        return hst_error_nomem(err);
+    }
+    *rearranging = (struct rearranging){errand, view_fragmentation(service)};
+    int status = hst_loader_rearrange(service->config.loader, on_done, rearranging, err);
+    if (status < 0) end(rearranging);
     return status;
 }
 
@@ -64,11 +68,6 @@ static void defragment(struct hst_call *call)
 {
     struct hst_error error = {0};
     if (start(call, &error) < 0) hst_call_fail(call->service, call->ticket, &error, NULL);
-}
-
-void hst_rearranging_orphan(struct hst_service *service)
-{
-    if (service->rearranging != NULL) service->rearranging->service = NULL;
 }
 
 const struct hst_route hst_verbs_rearrange[] = {
