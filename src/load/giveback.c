@@ -26,12 +26,9 @@ bool hst_giveback_is_due(const struct hst_loader *loader, const struct hst_resid
 static bool give_back(struct hst_loader *loader, struct hst_residency *residency, struct hst_decision *record)
 {
     if (!hst_facts_evictable(loader, residency)) return false;
-    snprintf(record->component_id, sizeof record->component_id, "%s", residency->component->id);
     for (size_t i = loader->loaded_count; i > 0; i--)
         if (loader->loaded[i - 1]->view.residency == residency) hst_loader_unload(loader, &loader->loaded[i - 1]->view, NULL, NULL);
-    if (hst_cache_evict(loader->config.cache, residency, &record->bytes, NULL) < 0) return false;
-    hst_loader_note_eviction(loader, record);
-    return true;
+    return hst_loader_evict(loader, residency, record, NULL) == HST_OK;
 }
 
 static void on_time(uv_timer_t *timer)

@@ -153,6 +153,10 @@ bool hst_background_is_in_the_way(const struct hst_loader *loader, const struct 
 /** May one for the background begin now? */
 int hst_background_check(const struct hst_loader *loader, const struct hst_load_request *request, struct hst_error *err);
 
+/* loader.c */
+/** Keep the record of an eviction, and tell the listener. */
+void hst_decision_note(struct hst_loader *loader, const struct hst_decision *decision);
+
 /* cast.c */
 /** Can what is stored become the precision that is asked for? */
 int hst_cast_check(const struct hst_job_entry *job, struct hst_error *err);

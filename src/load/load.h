@@ -188,8 +188,9 @@ int hst_loader_dry_run(struct hst_loader *loader, const struct hst_load_request 
 /** The same at once, from what is in memory alone: twins, and what conversions save, are not known, so it is no less than a load takes.
  * *ret_plan owned by the caller (hst_plan_fini). */
 int hst_loader_plan(struct hst_loader *loader, const struct hst_load_request *request, struct hst_plan *ret_plan, struct hst_error *err);
-/** Record an eviction that the loader did not do itself, and tell the listener. */
-void hst_loader_note_eviction(struct hst_loader *loader, const struct hst_decision *decision);
+/** Evict from RAM what no load has chosen, and record it: the cause, the reason, and what is known of the policy are the record's already, and its bytes
+ * are filled in. Fails as hst_cache_evict, and then nothing is recorded. */
+int hst_loader_evict(struct hst_loader *loader, struct hst_residency *residency, struct hst_decision *record, struct hst_error *err);
 /** Why what was evicted was evicted. */
 const struct hst_decisions *hst_loader_decisions(const struct hst_loader *loader);
 /** Could this request be met, as far as model and precision go? */

@@ -85,11 +85,19 @@ int hst_loader_plan(struct hst_loader *loader, const struct hst_load_request *re
     return status;
 }
 
-void hst_loader_note_eviction(struct hst_loader *loader, const struct hst_decision *decision)
+void hst_decision_note(struct hst_loader *loader, const struct hst_decision *decision)
 {
     const struct hst_loader_listener *listener = &loader->config.listener;
     const struct hst_decision *kept = hst_decisions_note(&loader->decisions, decision);
     if (kept != NULL && listener->decided != NULL) listener->decided(listener->context, kept);
+}
+
+int hst_loader_evict(struct hst_loader *loader, struct hst_residency *residency, struct hst_decision *record, struct hst_error *err)
+{
+    snprintf(record->component_id, sizeof record->component_id, "%s", residency->component->id);
+    HST_TRY(hst_cache_evict(loader->config.cache, residency, &record->bytes, err));
+    hst_decision_note(loader, record);
+    return HST_OK;
 }
 
 const struct hst_decisions *hst_loader_decisions(const struct hst_loader *loader)

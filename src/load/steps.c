@@ -412,7 +412,7 @@ static void bury(struct hst_job_entry *job)
 {
     for (size_t i = 0; i < job->journal_count; i++) {
         struct hst_journal_entry *entry = &job->journal[i];
-        if (entry->decision != NULL) hst_loader_note_eviction(job->loader, entry->decision);
+        if (entry->decision != NULL) hst_decision_note(job->loader, entry->decision);
         free(hst_steal(&entry->decision));
         if (entry->kind == HST_UNDO_DEVICE_SUSPEND) {
             hst_job_tell_device(job, entry->loaded->view.component, "absent");

@@ -7,7 +7,6 @@
 #include "service/verbs.h"
 #include "service/view.h"
 
-#include <stdio.h>
 
 static int show(const struct hst_call *call, json_t **ret_data, struct hst_error *err)
 {
@@ -34,30 +33,26 @@ struct eviction {
     uint64_t freed_bytes;
 };
 
-static int evict_one(struct eviction *eviction, struct hst_residency *held, bool named, uint64_t *ret_freed, struct hst_error *err)
+static int evict_one(struct eviction *eviction, struct hst_residency *held, bool named, struct hst_decision *record, struct hst_error *err)
 {
     const struct hst_service_config *config = &eviction->service->config;
     if (hst_loader_busy(config->loader, held->component)) return hst_error_set(err, HST_E_BUSY, "a job works on %s", held->component->id);
     if (held->pinned && !named) return hst_error_set(err, HST_E_BUSY, "%s is pinned; name it to evict it", held->component->id);
-    return hst_cache_evict(config->cache, held, ret_freed, err);
+    return hst_loader_evict(config->loader, held, record, err);
 }
 
 /* @return is it gone? */
 static bool try_one(struct eviction *eviction, struct hst_residency *held, bool named)
 {
     struct hst_error error = {0};
-    uint64_t freed = 0;
     json_t *row = json_pack("{s:s}", "component_id", held->component->id), *holders = hst_view_holders(eviction->service, held->component);
     struct hst_decision record = {.cause = HST_CAUSE_ASKED, .reason = "a client asked for it"};
-    snprintf(record.component_id, sizeof record.component_id, "%s", held->component->id);
-    bool gone = evict_one(eviction, held, named, &freed, &error) == HST_OK;
-    json_object_set_new(row, gone ? "freed_bytes" : "reason", gone ? hst_jsonx_size(freed) : json_string(error.text));
+    bool gone = evict_one(eviction, held, named, &record, &error) == HST_OK;
+    json_object_set_new(row, gone ? "freed_bytes" : "reason", gone ? hst_jsonx_size(record.bytes) : json_string(error.text));
     if (!gone) json_object_set(row, "holders", holders);
     json_array_append_new(gone ? eviction->gone : eviction->kept, row);
     json_decref(holders);
-    eviction->freed_bytes += freed;
-    record.bytes = freed;
-    if (gone) hst_loader_note_eviction(eviction->service->config.loader, &record);
+    eviction->freed_bytes += record.bytes;
     return gone;
 }
 

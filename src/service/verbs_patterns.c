@@ -159,16 +159,11 @@ static void drop(struct optimizing *optimizing, double idle_s)
     const struct hst_service *service = optimizing->errand->service;
     size_t cursor = 0;
     for (struct hst_residency *held; (held = hst_cache_next(service->config.cache, &cursor));) {
-        uint64_t freed = 0;
-        if (!is_unexpected(service, held, idle_s)) continue;
-        json_t *row = json_pack("{s:s}", "component_id", held->component->id);
-        if (hst_cache_evict(service->config.cache, held, &freed, NULL) == HST_OK) {
-            json_object_set_new(row, "freed_bytes", hst_jsonx_size(freed));
-            json_array_append(optimizing->dropped, row);
-            optimizing->freed_bytes += freed;
-            cursor--;
-        }
-        json_decref(row);
+        struct hst_decision record = {.cause = HST_CAUSE_ASKED, .reason = "a client asked for what is idle and not expected to go"};
+        if (!is_unexpected(service, held, idle_s) || hst_loader_evict(service->config.loader, held, &record, NULL) < 0) continue;
+        json_array_append_new(optimizing->dropped, json_pack("{s:s, s:o}", "component_id", record.component_id, "freed_bytes", hst_jsonx_size(record.bytes)));
+        optimizing->freed_bytes += record.bytes;
+        cursor--;
     }
 }
 

@@ -183,6 +183,8 @@ def test_optimize_drops_what_is_not_expected_and_loads_what_is(start, library):
         daemon.data("POST", "/api/model/cache", {"model_id": name, "pin": name == "large"})
     daemon.data("POST", "/api/model/load", {"model_id": "a"})
     done = daemon.data("POST", "/api/model/cache/optimize", {"drop_idle_seconds": 0})
+    newest = daemon.data("GET", "/api/model/decisions")["decisions"][0]
+    assert (newest["component_id"], newest["bytes"], newest["cause"]) == ("c:model", done["dropped_components"][0]["freed_bytes"], "asked")
     assert [row["component_id"] for row in done["dropped_components"]] == ["c:model"]
     assert done["freed_bytes"] >= 8 * MIB and done["rearranged"] is True and done["preloading"] == 1
     assert [row["model_id"] for row in done["predictions"] if row["would_load"]] == ["b"]
