@@ -72,23 +72,22 @@ static void add_filter(char path[4096], const char *key, const char *value)
     snprintf(path + used, 4096 - used, "%s", hst_talk_path(encoded, format, value));
 }
 
+static void print_library(const json_t *data)
+{
+    const json_t *models = json_object_get(data, "models");
+    if (json_array_size(models) == 0)
+        puts("no models; hoist scan looks again, hoistd --models DIR names the folders");
+    else
+        print_models(models);
+}
+
 int hst_command_ls(const struct hst_arguments *arguments)
 {
     char path[4096] = "/api/model/available";
-    json_t *data;
     add_filter(path, "type", arguments->values[HST_OPTION_TYPE]);
     add_filter(path, "family", arguments->values[HST_OPTION_FAMILY]);
     add_filter(path, "search", arguments->values[HST_OPTION_SEARCH]);
-    int code = hst_talk(arguments, "listing models failed", "GET", path, NULL, &data);
-    if (code != HST_EXIT_DONE) return code;
-    if (hst_given(arguments, HST_OPTION_JSON))
-        hst_term_json(data);
-    else if (json_array_size(json_object_get(data, "models")) == 0)
-        puts("no models; hoist scan looks again, hoistd --models DIR names the folders");
-    else
-        print_models(json_object_get(data, "models"));
-    json_decref(data);
-    return HST_EXIT_DONE;
+    return hst_talk_show(arguments, "listing models failed", "GET", path, NULL, print_library);
 }
 
 static void print_list(const char *title, const json_t *texts)

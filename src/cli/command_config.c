@@ -53,18 +53,12 @@ static void print_config(const json_t *config)
 int hst_command_config(const struct hst_arguments *arguments)
 {
     char path[4096];
-    json_t *body = json_object(), *config;
+    json_t *body = json_object();
     int code = add_wishes(arguments, body);
     bool writes = json_object_size(body) > 0;
     if (code != HST_EXIT_DONE || !writes) json_decref(body);
     if (code != HST_EXIT_DONE) return code;
     hst_talk_path(path, "/api/models/%s/config", arguments->rest[0]);
-    code = hst_talk(arguments, writes ? "writing the configuration failed" : "reading the configuration failed", writes ? "PUT" : "GET", path, writes ? body : NULL, &config);
-    if (code != HST_EXIT_DONE) return code;
-    if (hst_given(arguments, HST_OPTION_JSON))
-        hst_term_json(config);
-    else
-        print_config(config);
-    json_decref(config);
-    return HST_EXIT_DONE;
+    if (!writes) return hst_talk_show(arguments, "reading the configuration failed", "GET", path, NULL, print_config);
+    return hst_talk_show(arguments, "writing the configuration failed", "PUT", path, body, print_config);
 }

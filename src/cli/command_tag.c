@@ -43,17 +43,10 @@ static int make_body(const struct hst_arguments *arguments, json_t **ret_body)
 int hst_command_tag(const struct hst_arguments *arguments)
 {
     char path[4096];
-    json_t *body = NULL, *said;
+    json_t *body = NULL;
     int code = make_body(arguments, &body);
     if (code != HST_EXIT_DONE) return code;
-    bool writes = body != NULL;
     hst_talk_path(path, "/api/models/%s/metadata", arguments->rest[0]);
-    code = hst_talk(arguments, writes ? "writing metadata failed" : "reading metadata failed", writes ? "PUT" : "GET", path, body, &said);
-    if (code != HST_EXIT_DONE) return code;
-    if (hst_given(arguments, HST_OPTION_JSON))
-        hst_term_json(said);
-    else
-        hst_metadata_print_all(said);
-    json_decref(said);
-    return HST_EXIT_DONE;
+    if (body == NULL) return hst_talk_show(arguments, "reading metadata failed", "GET", path, NULL, hst_metadata_print_all);
+    return hst_talk_show(arguments, "writing metadata failed", "PUT", path, body, hst_metadata_print_all);
 }

@@ -125,16 +125,8 @@ static void print_report(const json_t *report)
 int hst_relations_compare(const struct hst_arguments *arguments)
 {
     char model[4096], other[4096], path[8192];
-    json_t *report;
     hst_talk_path(model, "/api/models/%s/compatibility", arguments->rest[0]);
     hst_talk_path(other, "?with=%s", arguments->values[HST_OPTION_WITH]);
     snprintf(path, sizeof path, "%s%s", model, other);
-    int code = hst_talk(arguments, "comparing the models failed", "GET", path, NULL, &report);
-    if (code != HST_EXIT_DONE) return code;
-    if (hst_given(arguments, HST_OPTION_JSON))
-        hst_term_json(report);
-    else
-        print_report(report);
-    json_decref(report);
-    return HST_EXIT_DONE;
+    return hst_talk_show(arguments, "comparing the models failed", "GET", path, NULL, print_report);
 }
