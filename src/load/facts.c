@@ -73,7 +73,7 @@ bool hst_facts_evictable(const struct hst_loader *loader, const struct hst_resid
 }
 
 /* Times are those of the wall: what was used before a restart counts, too. */
-struct hst_plan_candidate hst_facts_candidate(const struct hst_loader *loader, const struct hst_component *component, uint64_t bytes, uint64_t last_used_seq, uint64_t reload_ns)
+static struct hst_plan_candidate candidate_of(const struct hst_loader *loader, const struct hst_component *component, uint64_t bytes, uint64_t last_used_seq, uint64_t reload_ns)
 {
     struct hst_usage usage = hst_cache_usage(loader->config.cache, component);
     double idle_s = usage.last_used_wall_ns > 0 ? fmax(0, (double)(hst_clock_wall_ns() - usage.last_used_wall_ns) / 1e9) : 0;
@@ -84,6 +84,14 @@ struct hst_plan_candidate hst_facts_candidate(const struct hst_loader *loader, c
                                        .heat = hst_cache_cool(usage.heat, idle_s),
                                        .priority = hst_config_of(loader->config.catalog, component->model->id)->priority,
                                        .idle_s = idle_s};
+}
+
+struct hst_plan_candidate hst_facts_candidate(const struct hst_loader *loader, struct hst_residency *residency)
+{
+    uint64_t freed = hst_cache_together(&residency, 1);
+    struct hst_plan_candidate candidate = candidate_of(loader, residency->component, freed, residency->last_used_seq, residency->fill_ns);
+    candidate.expired = residency->ahead || hst_giveback_is_due(loader, residency);
+    return candidate;
 }
 
 /* Members of a group, beginning with `first`: whoever shares memory with a member is one. */
@@ -131,9 +139,9 @@ static size_t gather_ram(const struct hst_loader *loader, struct gathering *gath
     for (struct hst_residency *residency; (residency = hst_cache_next(loader->config.cache, &cursor));) {
         if (!hst_facts_evictable(loader, residency)) continue;
         gathering->victims.ram[count] = residency;
-        gathering->ram[count] = hst_facts_candidate(loader, residency->component, hst_cache_together(&residency, 1), residency->last_used_seq, residency->fill_ns);
+        gathering->ram[count] = hst_facts_candidate(loader, residency);
         gathering->ram[count].memory = (unsigned)count + 1;
-        gathering->ram[count++].expired = residency->ahead || hst_giveback_is_due(loader, residency);
+        count++;
     }
     group_ram(gathering, count);
     return count;
@@ -161,7 +169,7 @@ static size_t gather_device(const struct hst_job_entry *job, struct gathering *g
         struct hst_loaded_entry *entry = loader->loaded[i];
         if (entry->view.device != job->view.device || !hst_loaded_evictable(loader, entry)) continue;
         gathering->victims.device[count] = entry;
-        gathering->device[count] = hst_facts_candidate(loader, entry->view.component, entry->view.device_bytes, entry->view.last_used_seq, reload_of(entry));
+        gathering->device[count] = candidate_of(loader, entry->view.component, entry->view.device_bytes, entry->view.last_used_seq, reload_of(entry));
         gathering->device[count].memory = memory_of(gathering, entry->view.residency);
         gathering->device[count++].expired = entry->view.residency != NULL && hst_giveback_is_due(loader, entry->view.residency);
     }

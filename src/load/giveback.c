@@ -66,10 +66,8 @@ static int fill_queue(const struct hst_loader *loader, const struct hst_plan_pol
     if (queue->held == NULL || queue->candidates == NULL) return hst_error_nomem(err);
     for (struct hst_residency *held; (held = hst_cache_next(loader->config.cache, &cursor));) {
         if (!hst_facts_evictable(loader, held)) continue;
-        struct hst_plan_candidate candidate = hst_facts_candidate(loader, held->component, hst_cache_exclusive(held), held->last_used_seq, held->fill_ns);
-        candidate.expired = hst_giveback_is_due(loader, held);
         queue->held[queue->count] = held;
-        queue->candidates[queue->count++] = candidate;
+        queue->candidates[queue->count++] = hst_facts_candidate(loader, held);
     }
     return hst_plan_rank(policy, queue->candidates, queue->count, &queue->order, err);
 }

@@ -166,8 +166,9 @@ int hst_cast_all(struct hst_job_entry *job, struct hst_error *err);
 /* facts.c */
 /** Gather the facts for a job and plan it; *ret_victims belongs to the plan. */
 int hst_facts_plan(struct hst_job_entry *job, struct hst_plan *ret_plan, struct hst_victims *ret_victims, struct hst_error *err);
-/** What policies look at, of something that frees so many bytes. */
-struct hst_plan_candidate hst_facts_candidate(const struct hst_loader *loader, const struct hst_component *component, uint64_t bytes, uint64_t last_used_seq, uint64_t reload_ns);
+/** What policies look at of what is in RAM: what it would free, what it costs to bring back, how it is used, and whether it goes before all others,
+ * because its time is over or it was brought in ahead of a use that has not come. */
+struct hst_plan_candidate hst_facts_candidate(const struct hst_loader *loader, struct hst_residency *residency);
 /** Would RAM be free of it once the devices that reference it let go, and would they? */
 bool hst_facts_evictable(const struct hst_loader *loader, const struct hst_residency *residency);
 /** Free the arrays. */

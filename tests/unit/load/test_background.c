@@ -1,6 +1,8 @@
 /* Loads that nobody waits for: into free memory alone, no use, and out of the way of others. */
 #include "tier.h"
 
+#include "load/internal.h"
+
 static struct hst_job *ahead(struct tier *tier, struct hst_model *model)
 {
     return tier_start(tier, &(struct hst_load_request){.model = model, .ahead = true});
@@ -136,6 +138,22 @@ static void what_was_brought_in_ahead_goes_first_until_it_is_used(void **state)
     tier_fini(&tier);
 }
 
+static void also_when_the_machine_runs_short(void **state)
+{
+    struct tier tier;
+    (void)state;
+    tier_init(&tier, 9 * MIB, 9 * MIB);
+    struct hst_model *a = tier_model(&tier, "a", 1 * MIB), *b = tier_model(&tier, "b", 1 * MIB);
+    tier_load(&tier, a);
+    ahead(&tier, b); /* later, so that by use alone it would go last */
+    tier_wait(&tier, 2);
+    hst_cache_foresee(tier.cache, hst_cache_find(tier.cache, &b->components[1]));
+    assert_int_equal(hst_giveback_run(tier.loader, 1, 1).components, 1);
+    assert_null(hst_cache_find(tier.cache, &b->components[1]));
+    assert_int_equal(hst_cache_stats(tier.cache).count, 3);
+    tier_fini(&tier);
+}
+
 static void use_before_a_restart_is_known_again(void **state)
 {
     struct tier tier;
@@ -164,6 +182,7 @@ int main(void)
         cmocka_unit_test(who_asks_for_the_same_waits_for_it),
         cmocka_unit_test(who_asks_for_another_precision_does_not),
         cmocka_unit_test(what_was_brought_in_ahead_goes_first_until_it_is_used),
+        cmocka_unit_test(also_when_the_machine_runs_short),
         cmocka_unit_test(use_before_a_restart_is_known_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
