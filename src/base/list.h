@@ -32,6 +32,15 @@ static inline bool hst_list_empty(const struct hst_list *head)
     return head->next == head;
 }
 
+/** How many nodes it has. */
+static inline size_t hst_list_count(const struct hst_list *head)
+{
+    size_t count = 0;
+    for (const struct hst_list *node = head->next; node != head; node = node->next)
+        count++;
+    return count;
+}
+
 /** Put `node` last. */
 static inline void hst_list_append(struct hst_list *head, struct hst_list *node)
 {

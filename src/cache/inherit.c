@@ -315,11 +315,8 @@ void hst_inherit_all(struct hst_cache *cache)
     }
     hst_map_fini(&reading.by_id);
     fit_budget(cache);
-    cache->keep->inheritance = (struct hst_inheritance){.bytes = cache->stats.used_bytes};
-    HST_LIST_FOREACH(node, &cache->keep->waiting)
-        cache->keep->inheritance.residencies += node != NULL;
-    HST_LIST_FOREACH(node, &cache->holders)
-        cache->keep->inheritance.leases += node != NULL;
+    cache->keep->inheritance = (struct hst_inheritance){
+        .bytes = cache->stats.used_bytes, .residencies = hst_list_count(&cache->keep->waiting), .leases = hst_list_count(&cache->holders)};
 }
 
 struct hst_inheritance hst_cache_inheritance(const struct hst_cache *cache)

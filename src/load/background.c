@@ -59,8 +59,3 @@ int hst_background_check(const struct hst_loader *loader, const struct hst_load_
     if (!request->ahead || loader->active == 0) return HST_OK;
     return hst_error_set(err, HST_E_BUSY, "there are loads that somebody waits for");
 }
-
-uint64_t hst_loader_read_bytes(const struct hst_job *job)
-{
-    return ((const struct hst_job_entry *)job)->plan.ram_bytes;
-}

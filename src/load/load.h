@@ -233,8 +233,6 @@ struct hst_shortage hst_loader_shortage(const struct hst_loader *loader);
 uint64_t hst_loader_expired_bytes(const struct hst_loader *loader);
 /** What is known of how long loads take. */
 const struct hst_estimates *hst_loader_estimates(const struct hst_loader *loader);
-/** Bytes that a job had to bring into RAM, by its plan; 0 = all was there, or it did not come so far. */
-uint64_t hst_loader_read_bytes(const struct hst_job *job);
 /** Jobs that wait or run. */
 size_t hst_loader_active(const struct hst_loader *loader);
 /** Does a job work on this component, or has it set it aside? Then it is not to be evicted from outside. */

@@ -6,8 +6,6 @@
 
 #include <math.h>
 
-#include <math.h>
-
 static void write_models(const struct hst_service *service, struct hst_strbuf *out)
 {
     uint64_t states[HST_MODEL_MISSING + 1] = {0};

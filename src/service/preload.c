@@ -96,7 +96,7 @@ static void note_prediction(struct hst_preload *preload, const char *key, const 
         if (held != NULL && !job->shared[i]) hst_cache_foresee(cache, held);
     }
     if (job->state == HST_JOB_DONE)
-        hst_ledger_loaded(ledger, key, seconds, hst_loader_read_bytes(job));
+        hst_ledger_loaded(ledger, key, seconds, job->plan->ram_bytes);
     else
         hst_ledger_gave_up(ledger, key, job->loading_ms / 1e3, job->done_bytes);
     hst_recorder_mark(preload->service->recorder);

@@ -199,7 +199,7 @@ void hst_recorder_job(struct hst_recorder *recorder, const struct hst_job *job)
     char key[HST_PATTERN_KEY_MAX];
     if (job->state != HST_JOB_DONE || job->ahead || job->dry) return;
     hst_usekey_write(key, job->model, job->components, job->component_count, job->precision);
-    hst_recorder_use(recorder, key, hst_loader_read_bytes(job) > 0 ? job->loading_ms / 1e3 : 0);
+    hst_recorder_use(recorder, key, job->plan->ram_bytes > 0 ? job->loading_ms / 1e3 : 0);
 }
 
 /* ---- its life ---- */

@@ -33,7 +33,7 @@ static void it_is_no_use(void **state)
     struct hst_job *job = ahead(&tier, a);
     tier_wait(&tier, 1);
     assert_int_equal(job->state, HST_JOB_DONE);
-    assert_true(job->ahead && hst_loader_read_bytes(job) >= 4 * MIB);
+    assert_true(job->ahead && job->plan->ram_bytes >= 4 * MIB);
     assert_int_equal(hst_cache_stats(tier.cache).misses, 0);
     assert_int_equal(hst_cache_usage(tier.cache, &a->components[0]).last_used_wall_ns, 0);
     tier_load(&tier, a);
@@ -101,7 +101,7 @@ static void who_asks_for_the_same_waits_for_it(void **state)
     assert_int_equal(background->state, HST_JOB_DONE);
     assert_true(background->overtaken_ms > 0);
     assert_int_equal(real->state, HST_JOB_DONE);
-    assert_int_equal(hst_loader_read_bytes(real), 0);
+    assert_int_equal(real->plan->ram_bytes, 0);
     assert_true(hst_cache_stats(tier.cache).filled_bytes < 9 * MIB);
     tier_fini(&tier);
 }
