@@ -102,6 +102,14 @@ class Daemon:
         return status
 
 
+def wait_until(holds, seconds=10):
+    """Wait until it holds."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def read_json(text):
     """JSON, or the text itself."""
     try:

@@ -45,3 +45,13 @@ def every_type(skip=()):
     return [tensor(f"{dtype}.{'x'.join(map(str, shape)) or 'scalar'}", dtype, shape)
             for dtype in BITS if dtype not in skip
             for shape in ([4, 8], [8], [] if BITS[dtype] >= 8 else [16], [0, 4])]
+
+
+def sparse(path, dtype, elements):
+    """A model whose weights are a hole in its file: as large as one likes."""
+    size = elements * BITS[dtype] // 8
+    header = json.dumps({"weight": {"dtype": dtype, "shape": [elements // 1024, 1024], "data_offsets": [0, size]}}).encode()
+    header += b" " * (-len(header) % 8)
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(header)) + header)
+        file.truncate(8 + len(header) + size)

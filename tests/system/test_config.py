@@ -4,8 +4,8 @@ import sys
 import time
 
 import pytest
-from test_convert import sparse
-from weight_files import tensor, write
+from own_daemon import wait_until
+from weight_files import sparse, tensor, write
 
 MIB = 1 << 20
 UNSAID = {"pin": None, "ttl_seconds": None, "priority": None, "precision": None}
@@ -40,14 +40,6 @@ def resident(daemon):
 def is_pinned(daemon, model):
     """Is all of it that is in RAM pinned?"""
     return all(row["pinned"] for row in daemon.data("GET", "/api/model/cache")["components"] if row["model_id"] == model)
-
-
-def wait_until(true, seconds=6):
-    """Wait until something is true."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_nothing_is_said_of_a_new_model(small):
@@ -129,7 +121,7 @@ def test_what_is_not_used_goes_when_its_time_is_over(small):
     for model in ("one", "two"):
         small.data("POST", "/api/model/load", {"model_id": model})
     assert resident(small) == {"one", "two"}
-    wait_until(lambda: resident(small) == {"two"})
+    wait_until(lambda: resident(small) == {"two"}, seconds=6)
     assert [(row["component_id"].split(":")[0], row["cause"]) for row in small.data("GET", "/api/model/decisions")["decisions"]] == [("one", "ttl")]
     assert [row["model_id"] for row in small.data("GET", "/api/model/status/host:0")["loaded_components"]] == ["two"]
 
@@ -143,13 +135,13 @@ def test_what_is_leased_or_pinned_stays_beyond_its_time(small):
         time.sleep(1.5)
         assert resident(small) == {"one", "two"} and len(weights) == 1
         del weights
-    wait_until(lambda: resident(small) == {"two"})
+    wait_until(lambda: resident(small) == {"two"}, seconds=6)
 
 
 def test_a_load_may_say_its_own_time(small):
     assert small.cli("load", "one", "--ttl", "1").returncode == 0
     assert small.cli("load", "two").returncode == 0
-    wait_until(lambda: resident(small) == {"two"})
+    wait_until(lambda: resident(small) == {"two"}, seconds=6)
     assert small.cli("load", "one", "--ttl", "soon").returncode == 2
     assert small.http("POST", "/api/model/load", {"model_id": "one", "ttl_seconds": -1})[1]["error"]["code"] == "invalid_argument"
 
@@ -183,7 +175,7 @@ def test_loads_that_name_no_precision_have_the_wished_one(small, library):
 def test_models_are_brought_in_ahead_of_time(small):
     job = small.data("POST", "/api/models/one/preload", {})
     assert job["model_id"] == "one" and job["device_id"] is None and job["state"] in ("queued", "running")
-    wait_until(lambda: small.data("GET", f"/api/model/jobs/{job['job_id']}")["state"] == "done")
+    wait_until(lambda: small.data("GET", f"/api/model/jobs/{job['job_id']}")["state"] == "done", seconds=6)
     assert resident(small) == {"one"}
     assert small.http("POST", "/api/models/one/preload", {"wait": True})[1]["error"]["code"] == "invalid_argument"
 

@@ -1,5 +1,4 @@
 """Models written in another precision: what torch makes of every tensor, in a file that safetensors reads, or no file at all."""
-import json
 import os
 import struct
 import time
@@ -9,7 +8,7 @@ import safetensors
 import safetensors.torch
 import torch
 from test_events import Stream
-from weight_files import tensor, write
+from weight_files import sparse, tensor, write
 
 PRECISIONS = {"fp64": torch.float64, "fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16, "fp8": torch.float8_e4m3fn, "fp8_e4m3": torch.float8_e4m3fn,
               "fp8_e5m2": torch.float8_e5m2}
@@ -27,16 +26,6 @@ def floats():
     values = torch.cat([torch.randn(3000), torch.randn(500) * 1e30, torch.randn(500) * 1e-6, torch.randn(500) * 1e-40, torch.randn(500) * 70000,
                         torch.tensor([float("inf"), float("-inf"), 0.0, -0.0, 448.0, 464.0, 65520.0, 61440.0])])[:4999].view(-1, 1)
     return {f"blocks.{name}.weight": values.to(dtype) for name, dtype in PRECISIONS.items()}
-
-
-def sparse(path, dtype, elements):
-    """A model whose weights are a hole in its file: as large as one likes."""
-    size = {"F8_E4M3": 1, "F32": 4}[dtype]
-    header = json.dumps({"weight": {"dtype": dtype, "shape": [elements // 1024, 1024], "data_offsets": [0, elements * size]}}).encode()
-    header += b" " * (-len(header) % 8)
-    with open(path, "wb") as file:
-        file.write(struct.pack("<Q", len(header)) + header)
-        file.truncate(8 + len(header) + elements * size)
 
 
 def names(folder):

@@ -7,7 +7,7 @@ import subprocess
 import time
 
 import pytest
-from own_daemon import BUILD, HOISTD
+from own_daemon import BUILD, HOISTD, wait_until
 
 KEEPER = BUILD / "hoist-keeper"
 
@@ -19,14 +19,6 @@ def is_running(pid):
     except OSError:
         return False
     return "hoist-keeper" in status and "State:\tZ" not in status
-
-
-def wait_until(holds, seconds=10):
-    """Wait until it holds."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def free_kept(daemon):

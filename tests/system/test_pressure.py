@@ -6,10 +6,9 @@ import threading
 import time
 
 import pytest
-from own_daemon import HOISTD
-from test_convert import sparse
+from own_daemon import HOISTD, wait_until
 from test_events import Stream
-from weight_files import tensor, write
+from weight_files import sparse, tensor, write
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -74,14 +73,6 @@ def resident(daemon):
 def is_pressure(event):
     """Is it news of memory?"""
     return event[1] == "memory.pressure"
-
-
-def wait_until(true):
-    """Wait until something is true."""
-    deadline = time.monotonic() + 10
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def run_hoistd(machine, folder, *flags):

@@ -1,21 +1,12 @@
 """What was in RAM is there again after a restart, and hoistd is ready before that."""
-import json
-import os
 import signal
 import time
 
 import pytest
-from weight_files import tensor, write
+from own_daemon import wait_until
+from weight_files import sparse, tensor, write
 
 MIB = 1 << 20
-
-
-def write_large(path):
-    """A model of 768 MiB of zeros, which the file system need not store."""
-    header = json.dumps({"weight": {"dtype": "F32", "shape": [192, MIB], "data_offsets": [0, 768 * MIB]}}).encode()
-    header += b" " * (-len(header) % 8)
-    path.write_bytes(len(header).to_bytes(8, "little") + header)
-    os.truncate(path, 8 + len(header) + 768 * MIB)
 
 
 @pytest.fixture
@@ -25,16 +16,8 @@ def library(tmp_path):
     folder.mkdir()
     for name, rows in (("a", 2), ("b", 2), ("c", 2), ("d", 2)):
         write(folder / f"{name}.safetensors", [tensor("weight", "F32", [rows, MIB], name)])
-    write_large(folder / "large.safetensors")
+    sparse(folder / "large.safetensors", "F32", 192 * MIB)
     return folder
-
-
-def wait_until(holds, seconds=10):
-    """Wait until it holds."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def is_restored(daemon):

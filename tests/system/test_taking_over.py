@@ -9,6 +9,7 @@ import sys
 import time
 
 import pytest
+from own_daemon import wait_until
 from weight_files import tensor, write
 
 MIB = 1 << 20
@@ -47,14 +48,6 @@ class Client:
         self.process.stdin.close()
         assert self.process.wait(timeout=20) == 0
         self.process.stdout.close()
-
-
-def wait_until(holds, seconds=10):
-    """Wait until it holds."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def tier(daemon):

@@ -1,21 +1,12 @@
 """What is learned from use: recorded, shown, and used to fill free memory ahead; undone when somebody waits."""
-import json
-import os
 import signal
 import time
 
 import pytest
-from weight_files import tensor, write
+from own_daemon import HOISTD, wait_until
+from weight_files import sparse, tensor, write
 
 MIB = 1 << 20
-
-
-def write_large(path):
-    """A model of 768 MiB of zeros, which the file system need not store."""
-    header = json.dumps({"weight": {"dtype": "F32", "shape": [192, MIB], "data_offsets": [0, 768 * MIB]}}).encode()
-    header += b" " * (-len(header) % 8)
-    path.write_bytes(len(header).to_bytes(8, "little") + header)
-    os.truncate(path, 8 + len(header) + 768 * MIB)
 
 
 @pytest.fixture
@@ -27,16 +18,8 @@ def library(tmp_path):
         write(folder / f"{name}.safetensors", [tensor("weight", "F32", [rows, MIB], name)])
     for turn in range(12):
         write(folder / f"other{turn}.safetensors", [tensor("weight", "F32", [8], turn)])
-    write_large(folder / "large.safetensors")
+    sparse(folder / "large.safetensors", "F32", 192 * MIB)
     return folder
-
-
-def wait_until(holds, seconds=10):
-    """Wait until it holds."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def resident(daemon):
@@ -230,6 +213,5 @@ def test_the_command_line_refuses_what_makes_no_sense(shared_daemon):
 def test_a_switch_that_is_none_is_refused(library, tmp_path):
     import subprocess
 
-    from own_daemon import HOISTD
     refused = subprocess.run([HOISTD, "--models", library, "--state", tmp_path / "s", "--predict", "maybe"], capture_output=True, text=True, check=False)
     assert refused.returncode == 2 and "predict is on or off, not 'maybe'" in refused.stderr
