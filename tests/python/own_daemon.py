@@ -103,11 +103,12 @@ class Daemon:
 
 
 def wait_until(holds, seconds=10):
-    """Wait until it holds."""
+    """Wait until it holds. Returns what it gave then."""
     deadline = time.monotonic() + seconds
-    while not holds():
+    while not (found := holds()):
         assert time.monotonic() < deadline
         time.sleep(0.01)
+    return found
 
 
 def read_json(text):
