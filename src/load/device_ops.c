@@ -16,11 +16,12 @@ static int allocate_and_fill(struct running *running, struct hst_error *err)
     struct hst_device_task *task = &running->task;
     const struct hst_device_ops *ops = task->device->ops;
     if (task->memory == NULL) {
-        HST_TRY(ops->allocate(task->device->backend, task->size_bytes, &task->memory, err));
+        HST_TRY(ops->allocate(task->device->backend, &task->size_bytes, 1, &task->memory, err));
         running->allocated = true;
     }
     if (task->fill == NULL) return HST_OK;
-    return ops->fill(task->memory, running->extents, running->extent_count, task->cancel, err);
+    struct hst_device_progress progress = {.cancel = task->cancel};
+    return ops->fill(task->memory, running->extents, running->extent_count, &progress, err);
 }
 
 static void work(void *arg)
@@ -55,7 +56,7 @@ static int copy_extents(struct running *running, const struct hst_residency *res
     if (running->extents == NULL) return hst_error_nomem(err);
     running->extent_count = residency->segment_count;
     for (size_t i = 0; i < residency->segment_count; i++)
-        running->extents[i] = (struct hst_device_extent){residency->segments[i].fd, residency->segments[i].offset, residency->segments[i].size_bytes};
+        running->extents[i] = (struct hst_device_extent){.fd = residency->segments[i].fd, .offset = residency->segments[i].offset, .size_bytes = residency->segments[i].size_bytes};
     return HST_OK;
 }
 

@@ -14,8 +14,8 @@
  *   HELLO   struct hst_hello                             WELCOME struct hst_hello
  *   CALL    "METHOD SP PATH LF" + JSON body or nothing   REPLY   JSON envelope as over HTTP, in pieces (flag MORE)
  *   OPEN    JSON {model_id?|fd, device?, components?,    OPENED  JSON {lease_id, model_id, generation, components[], fds[]};
- *           precision?, domain?, hold?}; with `fd` one           fds: [index, lease pipe, segment fds...]; hold: [lease pipe]
- *           fd of the file travels along
+ *           precision?, domain?, hold?, share?}; with            fds: [index, lease pipe, segment fds...]; hold: [lease pipe];
+ *           `fd` one fd of the file travels along                on a card: device_id, device_uuid, shared, too
  *   EVENTS  JSON {last_event_id?}                        EVENT   JSON {id, event, data}, without end
  *                                                        ERROR   JSON error object of the contract
  *

@@ -19,12 +19,16 @@
 /** Second word. */
 #define HST_INDEX_VERSION 1u
 
+/** In `backing` of a segment: memory of a device. Its fd is a shareable handle of all of it, `offset` is 0; a client maps the segments of the index in their order,
+ * one behind the other (cuda/mapping.h). */
+#define HST_INDEX_DEVICE_MEMORY 64u
+
 /** A mappable run. */
 struct hst_index_segment {
     uint64_t fd;         /**< which of the data fds */
     uint64_t offset;     /**< in the fd, page-aligned */
     uint64_t size_bytes; /**< to map */
-    uint64_t backing;    /**< enum hst_backing */
+    uint64_t backing;    /**< enum hst_backing, or HST_INDEX_DEVICE_MEMORY */
 };
 /** A component. */
 struct hst_index_component {

@@ -13,23 +13,25 @@ struct hst_device_memory {
     uint64_t size_bytes;
 };
 
-static int allocate(void *backend, uint64_t size_bytes, struct hst_device_memory **ret_memory, struct hst_error *err)
+static int allocate(void *backend, const uint64_t *segment_bytes, size_t count, struct hst_device_memory **ret_memory, struct hst_error *err)
 {
     (void)backend;
-    struct hst_device_memory *memory = malloc(sizeof *memory);
+    struct hst_device_memory *memory = calloc(1, sizeof *memory);
     if (memory == NULL) return hst_error_nomem(err);
-    memory->size_bytes = size_bytes;
+    for (size_t i = 0; i < count; i++)
+        memory->size_bytes += segment_bytes[i];
     *ret_memory = memory;
     return HST_OK;
 }
 
-static int fill(struct hst_device_memory *memory, const struct hst_device_extent *extents, size_t count, const _Atomic(bool) *cancel,
+static int fill(struct hst_device_memory *memory, const struct hst_device_extent *extents, size_t count, struct hst_device_progress *progress,
                 struct hst_error *err)
 {
     uint64_t offered = 0;
     for (size_t i = 0; i < count; i++)
         offered += extents[i].size_bytes;
-    if (*cancel) return hst_error_set(err, HST_E_CANCELLED, "the load was cancelled");
+    if (*progress->cancel) return hst_error_set(err, HST_E_CANCELLED, "the load was cancelled");
+    progress->done_bytes = offered;
     if (offered >= memory->size_bytes) return HST_OK;
     return hst_error_set(err, HST_E_LOAD_FAILED, "RAM holds %llu of the component's %llu bytes", (unsigned long long)offered,
                          (unsigned long long)memory->size_bytes);
@@ -48,6 +50,7 @@ static uint64_t total_bytes(void *backend)
 
 static const struct hst_device_ops ops = {.kind = "host",
                                           .references_ram = true,
+                                          .granularity = 1,
                                           .allocate = allocate,
                                           .fill = fill,
                                           .release = release,
