@@ -733,3 +733,8 @@ bool hst_claim_is_locked(const struct hst_claim *claim)
         if (hst_region_is_file(claim->regions[i]) && claim->regions[i]->unlocked) return false;
     return true;
 }
+
+const struct hst_claim *hst_claim_of(const struct hst_residency *residency)
+{
+    return ((const struct hst_resident *)residency)->claim;
+}

@@ -94,43 +94,83 @@ struct hst_plan_candidate hst_facts_candidate(const struct hst_loader *loader, s
     return candidate;
 }
 
+/* Candidates of a tier, and how what they have in common is counted. */
+struct tier {
+    struct hst_plan_candidate *candidates;
+    void *const *members; /* one a candidate */
+    size_t count;
+    bool (*shares)(const void *a, const void *b);
+    bool (*is_whole)(const struct hst_plan_candidate *candidate, const void *member); /* it frees all that it has */
+    uint64_t (*together)(void *const *members, size_t count);
+};
+
+static bool ram_shares(const void *a, const void *b)
+{
+    return hst_cache_shares(a, b);
+}
+
+static bool ram_is_whole(const struct hst_plan_candidate *candidate, const void *member)
+{
+    return candidate->bytes >= ((const struct hst_residency *)member)->charged_bytes;
+}
+
+static uint64_t ram_together(void *const *members, size_t count)
+{
+    return hst_cache_together((struct hst_residency *const *)members, count);
+}
+
+static bool device_shares(const void *a, const void *b)
+{
+    return hst_allocation_meets(a, b);
+}
+
+static bool device_is_whole(const struct hst_plan_candidate *candidate, const void *member)
+{
+    (void)candidate;
+    return hst_allocation_is_whole(member);
+}
+
+static uint64_t device_together(void *const *members, size_t count)
+{
+    return hst_allocation_freed((const struct hst_allocation *const *)members, count);
+}
+
 /* Members of a group, beginning with `first`: whoever shares memory with a member is one. */
-static size_t collect_group(struct hst_residency **members, struct hst_residency *const *all, size_t count, struct hst_plan_candidate *candidates, size_t first, unsigned group)
+static size_t collect_group(void **members, const struct tier *tier, size_t first, unsigned group)
 {
     size_t found = 0;
-    members[found++] = all[first];
-    candidates[first].group = group;
+    members[found++] = tier->members[first];
+    tier->candidates[first].group = group;
     for (size_t at = 0; at < found; at++)
-        for (size_t i = 0; i < count; i++) {
-            if (candidates[i].group > 0 || candidates[i].bytes >= all[i]->charged_bytes || !hst_cache_shares(members[at], all[i])) continue;
-            candidates[i].group = group;
-            members[found++] = all[i];
+        for (size_t i = 0; i < tier->count; i++) {
+            struct hst_plan_candidate *candidate = &tier->candidates[i];
+            if (candidate->group > 0 || tier->is_whole(candidate, tier->members[i]) || !tier->shares(members[at], tier->members[i])) continue;
+            candidate->group = group;
+            members[found++] = tier->members[i];
         }
     return found;
 }
 
-static uint64_t sum_group(const struct hst_plan_candidate *candidates, size_t count, unsigned group)
+static uint64_t sum_group(const struct tier *tier, unsigned group)
 {
     uint64_t bytes = 0;
-    for (size_t i = 0; i < count; i++)
-        bytes += candidates[i].group == group ? candidates[i].bytes : 0;
+    for (size_t i = 0; i < tier->count; i++)
+        bytes += tier->candidates[i].group == group ? tier->candidates[i].bytes : 0;
     return bytes;
 }
 
 /* Those that share memory free more together than each alone. */
-static void group_ram(struct gathering *gathering, size_t count)
+static void group(const struct tier *tier)
 {
-    struct hst_plan_candidate *candidates = gathering->ram;
-    struct hst_residency **members = calloc(count + 1, sizeof(struct hst_residency *));
+    HST_AUTO(hst_freep) void **members = calloc(tier->count + 1, sizeof(void *));
     unsigned groups = 0;
-    for (size_t i = 0; members != NULL && i < count && groups < HST_GROUPS_MAX; i++) {
-        if (candidates[i].group > 0 || candidates[i].bytes >= gathering->victims.ram[i]->charged_bytes) continue;
-        size_t found = collect_group(members, gathering->victims.ram, count, candidates, i, ++groups);
-        uint64_t together = hst_cache_together(members, found), alone = sum_group(candidates, count, groups);
-        for (size_t j = 0; j < count; j++)
-            if (candidates[j].group == groups) candidates[j].joint_bytes = together > alone ? together - alone : 0;
+    for (size_t i = 0; members != NULL && i < tier->count && groups < HST_GROUPS_MAX; i++) {
+        if (tier->candidates[i].group > 0 || tier->is_whole(&tier->candidates[i], tier->members[i])) continue;
+        size_t found = collect_group(members, tier, i, ++groups);
+        uint64_t together = tier->together(members, found), alone = sum_group(tier, groups);
+        for (size_t j = 0; j < tier->count; j++)
+            if (tier->candidates[j].group == groups) tier->candidates[j].joint_bytes = together > alone ? together - alone : 0;
     }
-    free(members);
 }
 
 static size_t gather_ram(const struct hst_loader *loader, struct gathering *gathering)
@@ -143,14 +183,17 @@ static size_t gather_ram(const struct hst_loader *loader, struct gathering *gath
         gathering->ram[count].memory = (unsigned)count + 1;
         count++;
     }
-    group_ram(gathering, count);
+    group(&(struct tier){gathering->ram, (void *const *)gathering->victims.ram, count, ram_shares, ram_is_whole, ram_together});
     return count;
 }
 
-/* What is in RAM comes back to a device that references RAM at once; but it leaves RAM with it when both are short, so both choose alike. */
-static uint64_t reload_of(const struct hst_loaded_entry *entry)
+/* What is in RAM comes back to a device that references RAM at once; but it leaves RAM with it when both are short, so both choose alike. What a device has
+ * itself is copied again, and read before that when RAM does not have it any more. */
+static uint64_t reload_of(const struct hst_loader *loader, const struct hst_loaded *loaded)
 {
-    return entry->view.device->ops->references_ram ? entry->view.residency->fill_ns : 0;
+    if (loaded->device->ops->references_ram) return loaded->residency->fill_ns;
+    bool in_ram = hst_cache_find_as(loader->config.cache, loaded->component, loaded->precision) != NULL;
+    return loaded->copy_ns + (in_ram ? 0 : loaded->fill_ns);
 }
 
 /* The number of the RAM candidate that it is, or 0. */
@@ -164,16 +207,37 @@ static unsigned memory_of(const struct gathering *gathering, const struct hst_re
 static size_t gather_device(const struct hst_job_entry *job, struct gathering *gathering)
 {
     const struct hst_loader *loader = job->loader;
+    HST_AUTO(hst_freep) void **allocations = calloc(loader->loaded_count + 1, sizeof(void *));
     size_t count = 0;
-    for (size_t i = 0; i < loader->loaded_count; i++) {
+    for (size_t i = 0; allocations != NULL && i < loader->loaded_count; i++) {
         struct hst_loaded_entry *entry = loader->loaded[i];
+        const struct hst_allocation *allocation = allocations[count] = &entry->allocation;
         if (entry->view.device != job->view.device || !hst_loaded_evictable(loader, entry)) continue;
         gathering->victims.device[count] = entry;
-        gathering->device[count] = candidate_of(loader, entry->view.component, entry->view.device_bytes, entry->view.last_used_seq, reload_of(entry));
+        gathering->device[count] = candidate_of(loader, entry->view.component, hst_allocation_freed(&allocation, 1), entry->view.last_used_seq, reload_of(loader, &entry->view));
         gathering->device[count].memory = memory_of(gathering, entry->view.residency);
-        gathering->device[count++].expired = entry->view.residency != NULL && hst_giveback_is_due(loader, entry->view.residency);
+        gathering->device[count++].expired = hst_giveback_loaded_is_due(loader, &entry->view);
     }
+    group(&(struct tier){gathering->device, allocations, count, device_shares, device_is_whole, device_together});
     return count;
+}
+
+/* Of a device: the budget, or what the driver left of it. */
+static uint64_t limit_of(const struct hst_job_entry *job)
+{
+    uint64_t budget = job->view.device->budget_bytes;
+    return job->device_limit > 0 ? hst_min_u64(budget, job->device_limit) : budget;
+}
+
+/* The budget has room that the device has not. */
+static void blame_device(const struct hst_job_entry *job, struct hst_error *err)
+{
+    if (err == NULL) return;
+    uint64_t missing = err->required_bytes - hst_min_u64(err->required_bytes, err->available_bytes + err->evictable_bytes);
+    snprintf(err->text, sizeof err->text,
+             "%llu bytes are needed, %s has %llu left beside what others use, though the budget is %llu, and %llu could be evicted: %llu are missing",
+             (unsigned long long)err->required_bytes, job->view.device->id, (unsigned long long)err->available_bytes,
+             (unsigned long long)job->view.device->budget_bytes, (unsigned long long)err->evictable_bytes, (unsigned long long)missing);
 }
 
 /* The budget has room that the machine has not. */
@@ -199,8 +263,9 @@ static int plan(struct hst_job_entry *job, struct gathering *gathering, struct h
                                    .ram = {hst_cache_limit(loader->config.cache), stats.used_bytes - stats.draining_bytes, gathering->ram, job->view.ahead ? 0 : gather_ram(loader, gathering)},
                                    .policy = loader->config.policy};
     if (device != NULL)
-        facts.device = (struct hst_plan_room){device->budget_bytes, device->reserved_bytes, gathering->device, job->view.ahead ? 0 : gather_device(job, gathering)};
+        facts.device = (struct hst_plan_room){limit_of(job), device->reserved_bytes, gathering->device, job->view.ahead ? 0 : gather_device(job, gathering)};
     int status = hst_plan_make(&facts, ret_plan, err);
+    if (status == HST_E_OUT_OF_DEVICE_MEMORY && job->device_limit > 0) blame_device(job, err);
     if (status == HST_E_OUT_OF_RAM && facts.ram.budget_bytes < stats.budget_bytes) blame_machine(&stats, err);
     HST_TRY(status);
     return hst_consequences_add(job, &gathering->victims, ret_plan, err);

@@ -8,18 +8,28 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Seconds for which it stays without being used; negative = as long as there is room. */
-static int64_t ttl_of(const struct hst_loader *loader, const struct hst_residency *residency)
+/* Seconds for which it stays without being used; negative = as long as there is room. `said` = by who loaded it, or -1. */
+static int64_t ttl_of(const struct hst_loader *loader, const struct hst_component *component, int64_t said)
 {
-    const struct hst_model_config *config = hst_config_of(loader->config.catalog, residency->component->model->id);
-    if (residency->ttl_seconds >= 0) return residency->ttl_seconds;
+    const struct hst_model_config *config = hst_config_of(loader->config.catalog, component->model->id);
+    if (said >= 0) return said;
     return config->has_ttl ? (int64_t)config->ttl_seconds : -1;
+}
+
+static bool is_over(int64_t ttl, uint64_t idle_since_ns)
+{
+    return ttl >= 0 && hst_clock_ms_since(idle_since_ns) >= (double)ttl * 1e3;
 }
 
 bool hst_giveback_is_due(const struct hst_loader *loader, const struct hst_residency *residency)
 {
-    int64_t ttl = ttl_of(loader, residency);
-    return ttl >= 0 && residency->leases == 0 && hst_clock_ms_since(residency->idle_since_ns) >= (double)ttl * 1e3;
+    return residency->leases == 0 && is_over(ttl_of(loader, residency->component, residency->ttl_seconds), residency->idle_since_ns);
+}
+
+bool hst_giveback_loaded_is_due(const struct hst_loader *loader, const struct hst_loaded *loaded)
+{
+    if (loaded->residency != NULL) return hst_giveback_is_due(loader, loaded->residency);
+    return loaded->leases == 0 && is_over(ttl_of(loader, loaded->component, loaded->ttl_seconds), loaded->idle_since_ns);
 }
 
 /* Take what is not pinned and not leased off the devices that reference it, and out of RAM; `record` says why. @return is it gone? */
@@ -31,10 +41,26 @@ static bool give_back(struct hst_loader *loader, struct hst_residency *residency
     return hst_loader_evict(loader, residency, record, NULL) == HST_OK;
 }
 
+/* What a device has itself goes by itself. */
+static void expire_loaded(struct hst_loader *loader)
+{
+    for (size_t i = loader->loaded_count; i > 0; i--) {
+        struct hst_loaded_entry *entry = loader->loaded[i - 1];
+        struct hst_decision record = {.cause = HST_CAUSE_TTL, .reason = "its time to live is over"};
+        if (entry->view.residency != NULL || !hst_loaded_evictable(loader, entry) || !hst_giveback_loaded_is_due(loader, &entry->view)) continue;
+        snprintf(record.component_id, sizeof record.component_id, "%s", entry->view.component->id);
+        snprintf(record.device_id, sizeof record.device_id, "%s", entry->view.device->id);
+        if (hst_loader_unload(loader, &entry->view, &record.bytes, NULL) < 0) continue;
+        loader->expired_bytes += record.bytes;
+        hst_decision_note(loader, &record);
+    }
+}
+
 static void on_time(uv_timer_t *timer)
 {
     struct hst_loader *loader = timer->data;
     size_t cursor = 0;
+    expire_loaded(loader);
     for (struct hst_residency *held; (held = hst_cache_next(loader->config.cache, &cursor));) {
         struct hst_decision record = {.cause = HST_CAUSE_TTL, .reason = "its time to live is over"};
         if (!hst_giveback_is_due(loader, held) || !give_back(loader, held, &record)) continue;

@@ -4,11 +4,14 @@
  * The private half of loading, shared by the files of load/ alone. */
 #include "base/list.h"
 #include "catalog/config.h"
+#include "load/allocation.h"
 #include "load/load.h"
 
 /** A component on a device, with its private half. */
 struct hst_loaded_entry {
     struct hst_loaded view; /**< what the outside sees; first member */
+    struct hst_allocation allocation; /**< what it has of the device; none while it is set aside */
+    bool laid_out;          /**< it holds the component's tensors: what clients are told of them */
     bool suspended;         /**< set aside by a load that has not ended: it is not on the device now */
 };
 
@@ -24,9 +27,11 @@ struct hst_part {
     struct hst_recast *recast;        /**< in which types; NULL = as stored; owned */
     struct hst_claim *claim;          /**< what it would take of RAM, until it is reserved */
     struct hst_loaded_entry *present; /**< it was on the device before */
-    struct hst_device_memory *memory; /**< allocated by this job, until published */
+    struct hst_allocation allocation; /**< what it takes of the device, until published; none = nothing is loaded there */
     struct hst_loaded_entry *ready;   /**< its future entry, until published */
-    uint64_t filled_bytes;            /**< brought in so far */
+    uint64_t filled_bytes;            /**< brought into RAM so far */
+    struct hst_device_progress copied; /**< from there to a device that has memory of its own */
+    uint64_t copy_ns;                 /**< when that began; once it has ended, how long it took */
     bool referenced;                  /**< the job keeps the residency from being evicted */
     bool laid_out;                    /**< the job holds the component's tensors */
     bool reserved;                    /**< the job brings it into RAM */
@@ -37,8 +42,7 @@ enum hst_undo {
     HST_UNDO_DEVICE_SUSPEND, /**< put a victim back on the device */
     HST_UNDO_RAM_SUSPEND,    /**< bring a victim back into RAM */
     HST_UNDO_RAM_RESERVE,    /**< give a part's RAM back */
-    HST_UNDO_DEVICE_RESERVE, /**< give a part's budget on the device back */
-    HST_UNDO_DEVICE_MEMORY,  /**< release a part's memory on the device */
+    HST_UNDO_DEVICE_RESERVE, /**< give back what a part has of the device */
 };
 
 /** One change that was made. */
@@ -58,6 +62,8 @@ struct hst_job_entry {
     struct hst_part *parts;        /**< one a component; owned */
     bool pin;                      /**< as asked, or wished for the model */
     bool patient;               /**< as asked */
+    bool alone;                 /**< as asked */
+    uint64_t device_limit;      /**< bytes of the device that can be in use, as the driver said when it had no more; 0 = it has not said so */
     int64_t ttl_seconds;           /**< as asked; -1 = nothing said */
     bool named;                    /**< its components were asked for by name */
     char precision[16];            /**< as asked; "" = as stored */
@@ -105,6 +111,7 @@ struct hst_loader {
     uv_timer_t ttl_timer;            /**< looks whose time is over (giveback.c) */
     bool counting;                   /**< while freeing: that timer is not closed yet */
     uint64_t expired_bytes;          /**< given back by it */
+    struct hst_list tenancies;       /**< leases of what is on devices with memory of their own (tenancy.c) */
     struct hst_pressure_watch *pressure; /**< looks at the machine's memory (pressure.c); NULL = nobody does */
 };
 
@@ -215,12 +222,18 @@ struct hst_loaded_entry *hst_loaded_find(const struct hst_loader *loader, const 
 struct hst_loaded_entry *hst_loaded_new(struct hst_loader *loader, struct hst_component *component, struct hst_error *err);
 /** Make sure that `count` more fit into the table. */
 int hst_loaded_reserve(struct hst_loader *loader, size_t count, struct hst_error *err);
+/** Describe for clients what an allocation whose memory is there has; nothing on a device that references RAM. */
+int hst_loaded_show(struct hst_loaded *view, const struct hst_allocation *allocation, struct hst_error *err);
+/** Undo hst_loaded_show. */
+void hst_loaded_hide(struct hst_loaded *view);
+/** The allocation is the entry's from now on. */
+void hst_loaded_take(struct hst_loaded_entry *entry, struct hst_allocation *allocation);
 /** Put it into the table and count its references. */
 void hst_loaded_publish(struct hst_loader *loader, struct hst_loaded_entry *entry);
 /** Set it aside: its memory and budget are given back, its place is kept. */
 void hst_loaded_suspend(struct hst_loader *loader, struct hst_loaded_entry *entry);
-/** Take it out of the table, release what it holds and free it. */
-void hst_loaded_remove(struct hst_loader *loader, struct hst_loaded_entry *entry);
+/** Take it out of the table, release what it holds and free it. @return bytes of the device's budget that came back */
+uint64_t hst_loaded_remove(struct hst_loader *loader, struct hst_loaded_entry *entry);
 /** Free one that was never published. NULL is fine. */
 void hst_loaded_free(struct hst_loaded_entry *entry);
 /** Would nobody miss it: not pinned, not leased, not in use by a running job? */
@@ -228,17 +241,15 @@ bool hst_loaded_evictable(const struct hst_loader *loader, const struct hst_load
 
 /* device_ops.c */
 /** Called on the loop thread when a device operation ended. */
-typedef void (*hst_device_done_fn)(void *context, int status, const struct hst_error *err, struct hst_device_memory *memory);
+typedef void (*hst_device_done_fn)(void *context, int status, const struct hst_error *err);
 /** What to do on a thread of the loader. */
 struct hst_device_task {
-    struct hst_loader *loader;           /**< whose threads */
-    const struct hst_device *device;     /**< where */
-    struct hst_device_memory *memory;    /**< to fill; NULL = allocate `size_bytes` first */
-    uint64_t size_bytes;                 /**< to allocate */
-    const struct hst_residency *fill;    /**< to fill from; NULL = do not fill */
-    const _Atomic(bool) *cancel;         /**< stop soon */
-    hst_device_done_fn done;             /**< told once; it then owns the memory that was allocated */
-    void *context;                       /**< for done */
+    struct hst_loader *loader;             /**< whose threads */
+    struct hst_allocation *allocation;     /**< whose own block; it stays where it is until that is done */
+    const struct hst_residency *fill;      /**< to fill it from; NULL = do not fill. What has no memory yet is allocated first */
+    struct hst_device_progress *progress;  /**< looked at, and written */
+    hst_device_done_fn done;               /**< told once; on failure what was allocated is gone */
+    void *context;                         /**< for done */
 };
 /** Allocate and / or fill. On failure at once, done is not called. */
 int hst_device_task_start(const struct hst_device_task *task, struct hst_error *err);
@@ -252,6 +263,8 @@ void hst_giveback_stop(struct hst_loader *loader);
 struct hst_given_back hst_giveback_run(struct hst_loader *loader, uint64_t wanted_bytes, size_t most);
 /** Was it not used for as long as somebody wished that it stays? */
 bool hst_giveback_is_due(const struct hst_loader *loader, const struct hst_residency *residency);
+/** The same of what is on a device. */
+bool hst_giveback_loaded_is_due(const struct hst_loader *loader, const struct hst_loaded *loaded);
 
 /* rearrange.c */
 /** Look now and then, when nothing is loaded, whether memory is worth being made whole. */
@@ -260,6 +273,12 @@ void hst_rearrange_watch(struct hst_loader *loader);
 void hst_rearrange_share_soon(struct hst_loader *loader);
 /** Stop looking, and wait for a run under way. */
 void hst_rearrange_stop(struct hst_loader *loader);
+
+/* tenancy.c */
+/** What was made for one lease, and has none, goes. */
+void hst_tenancy_drop_unleased(struct hst_loader *loader);
+/** Forget all leases (while freeing). */
+void hst_tenancy_fini(struct hst_loader *loader);
 
 /* steps.c */
 /** Start the job, or leave it queued while another job works on one of its components. */

@@ -74,9 +74,10 @@ static int make_arrays(struct hst_job_entry *job, size_t room, struct hst_error 
     job->view.sizes = calloc(room, sizeof *job->view.sizes);
     job->view.precisions = calloc(room, sizeof(const char *));
     job->view.shared = calloc(room, sizeof *job->view.shared);
+    job->view.loaded = calloc(room, sizeof(struct hst_loaded *));
     job->parts = calloc(room, sizeof *job->parts);
     if (job->view.components == NULL || job->view.device_bytes == NULL || job->view.shared == NULL || job->view.sizes == NULL ||
-        job->view.precisions == NULL || job->parts == NULL) return hst_error_nomem(err);
+        job->view.precisions == NULL || job->view.loaded == NULL || job->parts == NULL) return hst_error_nomem(err);
     return HST_OK;
 }
 
@@ -110,6 +111,7 @@ static struct hst_job_entry *make(struct hst_loader *loader, const struct hst_lo
     hst_list_init(&job->node);
     job->loader = loader;
     job->patient = request->patient;
+    job->alone = request->alone && request->device != NULL && !request->device->ops->references_ram;
     job->named = request->roles != NULL;
     job->view.model = hst_model_ref(request->model);
     job->view.device = request->device;
@@ -146,6 +148,7 @@ void hst_job_free(struct hst_job_entry *job)
     hst_list_remove(&job->node);
     for (size_t i = 0; job->parts != NULL && i < job->view.component_count; i++) {
         hst_loaded_free(job->parts[i].ready);
+        hst_allocation_fini(&job->parts[i].allocation);
         free(job->parts[i].recast);
     }
     hst_outlook_fini(job);
@@ -157,6 +160,7 @@ void hst_job_free(struct hst_job_entry *job)
     free(job->view.sizes);
     free(job->view.precisions);
     free(job->view.shared);
+    free(job->view.loaded);
     free(job->parts);
     free(job->journal);
     free(job);
@@ -297,11 +301,12 @@ static struct hst_job_entry *next_startable(struct hst_loader *loader)
     return NULL;
 }
 
-/* What is in RAM holds its tensors itself. */
+/* What is in RAM, or on a device, holds its tensors itself. */
 static void release_layout(struct hst_job_entry *job)
 {
     for (size_t i = 0; i < job->view.component_count; i++) {
         hst_claim_unref(hst_steal(&job->parts[i].claim));
+        hst_allocation_fini(&job->parts[i].allocation);
         if (job->parts[i].laid_out) hst_layout_release(job->view.components[i]);
         job->parts[i].laid_out = false;
     }
@@ -339,6 +344,8 @@ void hst_job_end(struct hst_job_entry *job)
     hst_step_wake(loader);
     hst_job_tell(job);
     if (job->ended != NULL) job->ended(job->context, &job->view);
+    free(hst_steal(&job->view.loaded)); /* they may go from now on */
+    hst_tenancy_drop_unleased(loader);
     hst_job_wake(loader);
 }
 

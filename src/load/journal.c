@@ -37,16 +37,9 @@ static void regret(struct hst_job_entry *job, const char *component_id, const ch
     hst_error_set(&job->failure, job->failure.status, "%.300s; %s was evicted for it and could not be brought back: %.120s", text, component_id, why);
 }
 
-static int undo_device_memory(struct hst_job_entry *job, const struct hst_journal_entry *entry)
-{
-    struct hst_part *part = &job->parts[entry->part];
-    job->view.device->ops->release(hst_steal(&part->memory));
-    return HST_OK;
-}
-
 static int undo_device_reserve(struct hst_job_entry *job, const struct hst_journal_entry *entry)
 {
-    hst_device_unreserve(job->view.device, job->view.sizes[entry->part]);
+    hst_allocation_retract(&job->parts[entry->part].allocation);
     hst_job_tell_device(job, job->view.components[entry->part], "absent");
     return HST_OK;
 }
@@ -68,7 +61,8 @@ static int undo_ram_reserve(struct hst_job_entry *job, const struct hst_journal_
 struct comeback {
     struct hst_job_entry *job;
     struct hst_loaded_entry *loaded;     /* of a device, or NULL */
-    struct hst_residency *residency;     /* of RAM, or NULL */
+    struct hst_residency *residency;     /* of RAM, or that a device is filled from */
+    struct hst_device_progress progress; /* of that */
     char component_id[256];
 };
 
@@ -138,43 +132,77 @@ static void lose(struct hst_job_entry *job, struct hst_loaded_entry *loaded, con
     hst_loaded_remove(job->loader, loaded);
 }
 
-static void device_came_back(void *context, int status, const struct hst_error *err, struct hst_device_memory *memory)
+/* Its memory is there again, and filled. */
+static int dress(struct hst_loaded_entry *loaded, struct hst_error *err)
+{
+    HST_TRY(hst_loaded_show(&loaded->view, &loaded->allocation, err));
+    loaded->suspended = false;
+    return HST_OK;
+}
+
+static void device_came_back(void *context, int status, const struct hst_error *err)
 {
     HST_AUTO(hst_freep) struct comeback *comeback = context;
     struct hst_job_entry *job = comeback->job;
     struct hst_loaded_entry *loaded = comeback->loaded;
+    struct hst_error failure = {0};
+    bool references = loaded->view.device->ops->references_ram;
+    if (err != NULL) failure = *err;
+    if (status == HST_OK) status = dress(loaded, &failure);
+    if (status < 0 || !references) hst_cache_unref(job->loader->config.cache, comeback->residency);
     if (status < 0) {
-        hst_device_unreserve(loaded->view.device, loaded->view.device_bytes);
-        if (loaded->view.residency != NULL) hst_cache_unref(job->loader->config.cache, loaded->view.residency);
-        lose(job, loaded, err->text);
-    } else {
-        loaded->view.memory = memory;
-        loaded->suspended = false;
+        hst_allocation_fini(&loaded->allocation);
+        lose(job, loaded, failure.text);
     }
     spend(job);
     hst_journal_rollback(job);
 }
 
-static int bring_back_device(struct comeback *comeback, struct hst_error *err)
+/* Equal tensors of others are looked for anew: those of before may have gone. */
+static int allocate_again(const struct hst_job_entry *job, struct hst_loaded_entry *loaded, const struct hst_residency *residency, struct hst_error *err)
 {
-    struct hst_job_entry *job = comeback->job;
-    struct hst_loaded *view = &comeback->loaded->view;
-    struct hst_cache *cache = job->loader->config.cache;
+    const struct hst_loaded *view = &loaded->view;
+    struct hst_allocation_wish wish = {.loader = job->loader,
+                                       .device = view->device,
+                                       .component = view->component,
+                                       .recast = view->recast,
+                                       .claim = hst_claim_of(residency),
+                                       .size_bytes = view->device_bytes};
+    HST_TRY(hst_allocation_draft(&wish, &loaded->allocation, err));
+    return hst_allocation_reserve(&loaded->allocation, err);
+}
+
+static int fill_again(struct comeback *comeback, struct hst_error *err)
+{
     static const _Atomic(bool) never;
+    struct hst_job_entry *job = comeback->job;
+    struct hst_loaded_entry *loaded = comeback->loaded;
+    comeback->progress = (struct hst_device_progress){.cancel = &never};
     struct hst_device_task task = {.loader = job->loader,
-                                   .device = view->device,
-                                   .size_bytes = view->device_bytes,
-                                   .fill = view->residency,
-                                   .cancel = &never,
+                                   .allocation = &loaded->allocation,
+                                   .fill = comeback->residency,
+                                   .progress = &comeback->progress,
                                    .done = device_came_back,
                                    .context = comeback};
-    if (hst_cache_find_as(cache, view->component, view->precision) != view->residency) return hst_error_set(err, HST_E_LOAD_FAILED, "its bytes are not in RAM any more");
-    HST_TRY(hst_device_reserve(view->device, view->device_bytes, err));
-    int status = hst_device_task_start(&task, err);
-    if (status < 0)
-        hst_device_unreserve(view->device, view->device_bytes);
-    else
-        hst_cache_ref(cache, view->residency);
+    HST_TRY(allocate_again(job, loaded, comeback->residency, err));
+    if (hst_allocation_has_own(&loaded->allocation)) return hst_device_task_start(&task, err);
+    device_came_back(comeback, HST_OK, NULL);
+    return HST_OK;
+}
+
+static int bring_back_device(struct comeback *comeback, struct hst_error *err)
+{
+    struct hst_cache *cache = comeback->job->loader->config.cache;
+    struct hst_loaded_entry *loaded = comeback->loaded;
+    struct hst_residency *held = hst_cache_find_as(cache, loaded->view.component, loaded->view.precision);
+    bool is_there = held != NULL && held->state == HST_RESIDENCY_CACHED && (loaded->view.residency == NULL || loaded->view.residency == held);
+    if (!is_there) return hst_error_set(err, HST_E_LOAD_FAILED, "its bytes are not in RAM any more");
+    comeback->residency = held;
+    hst_cache_ref(cache, held);
+    int status = fill_again(comeback, err);
+    if (status == HST_OK) return HST_OK;
+    hst_allocation_fini(&loaded->allocation);
+    hst_cache_unref(cache, held);
     return status;
 }
 
@@ -189,7 +217,6 @@ static int undo_device_suspend(struct hst_job_entry *job, const struct hst_journ
 static int (*const undo[])(struct hst_job_entry *job, const struct hst_journal_entry *entry) = {
     [HST_UNDO_DEVICE_SUSPEND] = undo_device_suspend, [HST_UNDO_RAM_SUSPEND] = undo_ram_suspend,
     [HST_UNDO_RAM_RESERVE] = undo_ram_reserve,       [HST_UNDO_DEVICE_RESERVE] = undo_device_reserve,
-    [HST_UNDO_DEVICE_MEMORY] = undo_device_memory,
 };
 
 void hst_journal_retract(struct hst_job_entry *job)

@@ -39,4 +39,8 @@
 #define HST_PRESSURE_WINDOW_MS 2000u
 /** Components that are given back in one step: the loop goes on to others in between. */
 #define HST_GIVEBACK_MOST 4u
+/** Smaller tensors are not shared on a device: a block that cannot go costs more than they do, and a client maps all of a segment. */
+#define HST_DEVICE_SHARE_BYTES UINT64_C(65536)
+/** Between two looks at how far the copies to devices are, while there are any: ten times a second is smooth. */
+#define HST_COPY_LOOK_MS 100u
 #endif

@@ -13,6 +13,7 @@
 #include "cache/rearrange.h"
 #include "catalog/catalog.h"
 #include "device/device.h"
+#include "device/layout.h"
 #include "load/decisions.h"
 #include "load/estimates.h"
 
@@ -49,11 +50,21 @@ struct hst_step_record {
 /** A component of a job or on a device. */
 struct hst_loaded {
     struct hst_component *component; /**< its model is referenced */
-    struct hst_residency *residency; /**< RAM tier; NULL only for devices that do not reference RAM */
+    struct hst_residency *residency; /**< RAM tier; NULL on devices that do not reference RAM */
+    struct hst_recast *recast;       /**< its tensors in other types; owned by the loader; NULL = as stored */
     char precision[16];              /**< "" = as stored */
     struct hst_device *device;       /**< where */
-    struct hst_device_memory *memory; /**< owned by the loader */
-    uint64_t device_bytes;           /**< reserved on the device */
+    uint64_t device_bytes;           /**< reserved on the device for it */
+    uint64_t shared_bytes;           /**< of tensors for which nothing was reserved: equal ones of others were there */
+    struct hst_device_segment *segments; /**< what clients map; NULL where a device references RAM; owned by the loader */
+    size_t segment_count;            /**< of segments */
+    struct hst_device_spot *spots;   /**< where in them each tensor is; owned by the loader */
+    uint64_t copy_ns;                /**< how long it took to copy it from RAM; 0 = nothing was copied */
+    uint64_t fill_ns;                /**< how long it had taken to bring it into RAM */
+    bool alone;                      /**< it is for one lease, which may write to it, and goes with it */
+    unsigned leases;                 /**< that have it, on a device with memory of its own */
+    uint64_t idle_since_ns;          /**< when it was last used, or given back by the last who leased it (hst_clock_ns) */
+    int64_t ttl_seconds;             /**< it may go when it was idle for so long; -1 = nothing said by who loaded it */
     int64_t since_wall_ns;           /**< when */
     uint64_t last_used_seq;          /**< order of use */
     bool pinned;                     /**< not evicted to make room */
@@ -67,6 +78,7 @@ struct hst_outlook {
     bool converts;         /**< into another precision on its way */
     uint64_t ram_bytes;    /**< to be charged for it */
     uint64_t device_bytes; /**< to be reserved for it */
+    uint64_t device_shared_bytes; /**< of its tensors, on the device already: equal ones of others */
     uint64_t read_bytes;   /**< to be read from its files */
     uint64_t warm_bytes;   /**< of these, in the page cache; a dry run looks, a load does not */
     uint64_t shared_bytes; /**< of its memory, there already: equal tensors of others */
@@ -85,6 +97,7 @@ struct hst_load_request {
     const char *precision;           /**< NULL = as stored */
     const char *optimization_level;  /**< speed balanced memory; NULL = balanced */
     bool pin;                        /**< pin what is loaded */
+    bool alone;                      /**< for one lease, which may write to it: on a device with memory of its own, never shared */
     bool as_stored;                  /**< whatever precision is wished for the model (catalog/config.h), unless `precision` says one */
     bool keep;                       /**< is ttl_seconds said? */
     uint32_t ttl_seconds;            /**< what is loaded may go when it was not used for so long */
@@ -116,6 +129,7 @@ struct hst_job {
     uint64_t *sizes;                 /**< per component: bytes of its tensors, in the types it has then */
     const char **precisions;         /**< per component: in which it is, NULL = as stored */
     bool *shared;                    /**< per component: it was there already, or came in by another job */
+    struct hst_loaded **loaded;      /**< per component: on the device; set by the step status, and valid while the job's end is told */
     bool dry;                        /**< it only says what it would do */
     struct hst_outlook *outlooks;    /**< per component: what is planned; owned array; from the end of estimate on */
     const struct hst_plan *plan;     /**< what is planned; from the end of estimate on */
@@ -210,9 +224,19 @@ struct hst_loaded *hst_loader_find_as(const struct hst_loader *loader, const str
                                       const char *precision);
 /** Bytes on the device that nobody would miss. */
 uint64_t hst_loader_evictable_bytes(const struct hst_loader *loader, const struct hst_device *device);
+/** Lease what is on a device with memory of its own to a process. *ret_pipe_fd is the end that travels to it (owned by the caller): when the last copy of it is
+ * closed, in any process, the lease ends. */
+int hst_loader_lease(struct hst_loader *loader, struct hst_loaded *const *loaded, size_t count, const struct hst_holder *holder, uint64_t *ret_lease_id, int *ret_pipe_fd,
+                     struct hst_error *err);
+/** The tier says that a lease has ended: what it had of devices is given back. */
+void hst_loader_lease_ended(struct hst_loader *loader, uint64_t lease_id);
+/** What a lease has on a device: start with *cursor = 0; NULL at the end, and of leases of RAM. */
+const struct hst_loaded *hst_loader_next_leased(const struct hst_loader *loader, uint64_t lease_id, size_t *cursor);
 /** It was just used: it is the last to be evicted. */
 void hst_loader_touch(struct hst_loader *loader, struct hst_loaded *loaded);
-/** Take a component off a device; HST_E_BUSY while it is leased there. *ret_freed_bytes = reserved bytes given back. */
+/** Leases that keep it on the device. */
+unsigned hst_loaded_leases(const struct hst_loaded *loaded);
+/** Take a component off a device; HST_E_BUSY while it is leased there. *ret_freed_bytes = bytes of the device's budget that came back: less when others share them. */
 int hst_loader_unload(struct hst_loader *loader, struct hst_loaded *loaded, uint64_t *ret_freed_bytes, struct hst_error *err);
 /** A wish for a model has changed (catalog/config.h): what is in RAM of it is pinned, or not any more. */
 void hst_loader_pin_model(struct hst_loader *loader, const struct hst_model *model, bool pinned);

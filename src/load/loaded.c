@@ -1,6 +1,7 @@
 /* What is on which device. */
 #include "base/cleanup.h"
 #include "load/internal.h"
+#include "model/layout.h"
 #include "os/clock.h"
 
 #include <string.h>
@@ -16,7 +17,7 @@ struct hst_loaded_entry *hst_loaded_find(const struct hst_loader *loader, const 
     const char *wanted = precision != NULL ? precision : "";
     for (size_t i = 0; i < loader->loaded_count; i++) {
         struct hst_loaded_entry *entry = loader->loaded[i];
-        if (entry->view.device == device && strcmp(entry->view.precision, wanted) == 0 && same_component(entry->view.component, component)) return entry;
+        if (!entry->view.alone && entry->view.device == device && strcmp(entry->view.precision, wanted) == 0 && same_component(entry->view.component, component)) return entry;
     }
     return NULL;
 }
@@ -46,20 +47,77 @@ int hst_loaded_reserve(struct hst_loader *loader, size_t count, struct hst_error
     return HST_OK;
 }
 
+/* ---- what clients map ---- */
+
+/* The number of a segment of a block among those of the view, which is added when it is none yet. */
+static uint32_t enter(struct hst_loaded *view, const struct hst_block *block, uint32_t segment)
+{
+    size_t count;
+    const struct hst_device_segment *segments = block->device->ops->segments(block->memory, &count);
+    for (size_t i = 0; i < view->segment_count; i++)
+        if (view->segments[i].fd == segments[segment].fd) return (uint32_t)i;
+    view->segments[view->segment_count++] = segments[segment];
+    return (uint32_t)(view->segment_count - 1);
+}
+
+static size_t count_segments(const struct hst_allocation *allocation)
+{
+    size_t sum = 0, count;
+    for (size_t i = 0; i < allocation->block_count; i++) {
+        if (allocation->blocks[i] == NULL) continue;
+        allocation->device->ops->segments(allocation->blocks[i]->memory, &count);
+        sum += count;
+    }
+    return sum;
+}
+
+int hst_loaded_show(struct hst_loaded *view, const struct hst_allocation *allocation, struct hst_error *err)
+{
+    if (allocation->spots == NULL) return HST_OK;
+    view->segments = calloc(count_segments(allocation) + 1, sizeof *view->segments);
+    view->spots = calloc(allocation->tensor_count + 1, sizeof *view->spots);
+    if (view->segments == NULL || view->spots == NULL) return hst_error_nomem(err);
+    for (size_t i = 0; i < allocation->tensor_count; i++) {
+        const struct hst_allocation_spot *spot = &allocation->spots[i];
+        if (allocation->sizes[i] > 0) view->spots[i] = (struct hst_device_spot){enter(view, allocation->blocks[spot->block], spot->segment), spot->offset};
+    }
+    return HST_OK;
+}
+
+void hst_loaded_hide(struct hst_loaded *view)
+{
+    free(hst_steal(&view->segments));
+    free(hst_steal(&view->spots));
+    view->segment_count = 0;
+}
+
+void hst_loaded_take(struct hst_loaded_entry *entry, struct hst_allocation *allocation)
+{
+    entry->allocation = *allocation;
+    *allocation = (struct hst_allocation){0};
+    entry->view.device_bytes = entry->allocation.layout.size_bytes;
+    entry->view.shared_bytes = entry->allocation.shared_bytes;
+}
+
 void hst_loaded_publish(struct hst_loader *loader, struct hst_loaded_entry *entry)
 {
     loader->loaded[loader->loaded_count++] = entry;
-    if (entry->view.device->ops->references_ram) hst_cache_ref(loader->config.cache, entry->view.residency);
+    entry->view.idle_since_ns = hst_clock_ns();
+    if (entry->view.device->ops->references_ram) {
+        hst_cache_ref(loader->config.cache, entry->view.residency);
+        return;
+    }
+    entry->view.residency = NULL; /* it may leave RAM */
+    entry->laid_out = true;
+    hst_layout_share(entry->view.component);
 }
 
-/* What it holds of the device and of RAM. */
-static void let_go(struct hst_loader *loader, struct hst_loaded_entry *entry)
+/* What it holds of the device and of RAM. @return bytes of the device that came back */
+static uint64_t let_go(struct hst_loader *loader, struct hst_loaded_entry *entry)
 {
-    struct hst_loaded *view = &entry->view;
-    if (view->memory != NULL) view->device->ops->release(view->memory);
-    view->memory = NULL;
-    hst_device_unreserve(view->device, view->device_bytes);
-    if (view->device->ops->references_ram) hst_cache_unref(loader->config.cache, view->residency);
+    hst_loaded_hide(&entry->view);
+    if (entry->view.device->ops->references_ram) hst_cache_unref(loader->config.cache, entry->view.residency);
+    return hst_allocation_fini(&entry->allocation);
 }
 
 void hst_loaded_suspend(struct hst_loader *loader, struct hst_loaded_entry *entry)
@@ -68,28 +126,32 @@ void hst_loaded_suspend(struct hst_loader *loader, struct hst_loaded_entry *entr
     entry->suspended = true;
 }
 
-void hst_loaded_remove(struct hst_loader *loader, struct hst_loaded_entry *entry)
+uint64_t hst_loaded_remove(struct hst_loader *loader, struct hst_loaded_entry *entry)
 {
     size_t at = 0;
     while (loader->loaded[at] != entry)
         at++;
     memmove(&loader->loaded[at], &loader->loaded[at + 1], (loader->loaded_count - at - 1) * sizeof(struct hst_loaded_entry *));
     loader->loaded_count--;
-    if (!entry->suspended) let_go(loader, entry);
+    uint64_t freed_bytes = entry->suspended ? 0 : let_go(loader, entry);
     hst_loaded_free(entry);
+    return freed_bytes;
 }
 
 void hst_loaded_free(struct hst_loaded_entry *entry)
 {
     if (entry == NULL) return;
+    hst_loaded_hide(&entry->view);
+    if (entry->laid_out) hst_layout_release(entry->view.component);
     hst_model_unref(entry->view.component->model);
+    free(entry->view.recast);
     free(entry);
 }
 
 bool hst_loaded_evictable(const struct hst_loader *loader, const struct hst_loaded_entry *entry)
 {
     const struct hst_residency *residency = entry->view.residency;
-    if (entry->suspended || entry->view.pinned || (residency != NULL && residency->leases > 0)) return false;
+    if (entry->suspended || entry->view.pinned || entry->view.alone || entry->view.leases > 0 || (residency != NULL && residency->leases > 0)) return false;
     return !hst_job_has(loader, entry->view.component, entry->view.precision);
 }
 
@@ -117,6 +179,7 @@ struct hst_loaded *hst_loader_find(const struct hst_loader *loader, const struct
 void hst_loader_touch(struct hst_loader *loader, struct hst_loaded *loaded)
 {
     loaded->last_used_seq = ++loader->next_seq;
+    loaded->idle_since_ns = hst_clock_ns();
 }
 
 static void tell(const struct hst_loader *loader, const struct hst_loaded *loaded, const char *state)
@@ -125,17 +188,21 @@ static void tell(const struct hst_loader *loader, const struct hst_loaded *loade
     if (listener->device_state != NULL) listener->device_state(listener->context, loaded->component, loaded->device, state);
 }
 
+unsigned hst_loaded_leases(const struct hst_loaded *loaded)
+{
+    return loaded->leases + (loaded->residency != NULL ? loaded->residency->leases : 0);
+}
+
 int hst_loader_unload(struct hst_loader *loader, struct hst_loaded *loaded, uint64_t *ret_freed_bytes, struct hst_error *err)
 {
-    const struct hst_residency *residency = loaded->residency;
-    if (residency != NULL && residency->leases > 0)
-        return hst_error_set(err, HST_E_BUSY, "%s is leased by %u clients", loaded->component->id, residency->leases);
+    unsigned leases = hst_loaded_leases(loaded);
+    if (leases > 0) return hst_error_set(err, HST_E_BUSY, "%s is leased by %u clients", loaded->component->id, leases);
     if (hst_job_touches(loader, loaded->component)) return hst_error_set(err, HST_E_BUSY, "a job works on %s", loaded->component->id);
-    if (ret_freed_bytes != NULL) *ret_freed_bytes = loaded->device_bytes;
     tell(loader, loaded, "unloading");
     hst_model_ref(loaded->component->model);
     struct hst_loaded gone = *loaded;
-    hst_loaded_remove(loader, (struct hst_loaded_entry *)loaded);
+    uint64_t freed_bytes = hst_loaded_remove(loader, (struct hst_loaded_entry *)loaded);
+    if (ret_freed_bytes != NULL) *ret_freed_bytes = freed_bytes;
     tell(loader, &gone, "absent");
     hst_model_unref(gone.component->model);
     return HST_OK;
@@ -143,8 +210,9 @@ int hst_loader_unload(struct hst_loader *loader, struct hst_loaded *loaded, uint
 
 uint64_t hst_loader_evictable_bytes(const struct hst_loader *loader, const struct hst_device *device)
 {
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < loader->loaded_count; i++)
-        if (loader->loaded[i]->view.device == device && hst_loaded_evictable(loader, loader->loaded[i])) bytes += loader->loaded[i]->view.device_bytes;
-    return bytes;
+    HST_AUTO(hst_freep) const struct hst_allocation **all = calloc(loader->loaded_count + 1, sizeof(struct hst_allocation *));
+    size_t count = 0;
+    for (size_t i = 0; all != NULL && i < loader->loaded_count; i++)
+        if (loader->loaded[i]->view.device == device && hst_loaded_evictable(loader, loader->loaded[i])) all[count++] = &loader->loaded[i]->allocation;
+    return hst_allocation_freed(all, count);
 }

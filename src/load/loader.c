@@ -13,6 +13,7 @@ int hst_loader_new(const struct hst_loader_config *config, struct hst_loader **r
     loader->config = *config;
     hst_list_init(&loader->jobs);
     hst_list_init(&loader->inheriting);
+    hst_list_init(&loader->tenancies);
     int status = hst_exec_new(config->loop, "load", HST_LOAD_THREADS, &loader->exec, err);
     if (status == HST_OK && config->reserve_bytes > 0) status = hst_pressure_watch_new(loader, &loader->pressure, err);
     if (status < 0) {
@@ -189,6 +190,7 @@ void hst_loader_free(struct hst_loader *loader)
     hst_rearrange_stop(loader);
     hst_giveback_stop(loader);
     hst_pressure_watch_free(loader->pressure);
+    hst_tenancy_fini(loader);
     while (loader->loaded_count > 0)
         hst_loaded_remove(loader, loader->loaded[loader->loaded_count - 1]);
     hst_exec_free(loader->exec);

@@ -58,13 +58,22 @@ static int name_sharers(struct hst_outlook *outlook, const struct hst_cache *cac
     return HST_OK;
 }
 
+/* Before its tensors are known it is a guess. */
+static void look_at_device(struct hst_outlook *outlook, const struct hst_job_entry *job, size_t index)
+{
+    const struct hst_allocation *drafted = &job->parts[index].allocation;
+    bool known = drafted->device != NULL;
+    outlook->device_bytes = known ? drafted->layout.size_bytes : hst_allocation_guess(job->view.device, job->view.components[index], job->view.sizes[index]);
+    outlook->device_shared_bytes = drafted->shared_bytes;
+}
+
 static int look_at(struct hst_job_entry *job, size_t index, struct drafts *drafts, struct hst_error *err)
 {
     struct hst_outlook *outlook = &job->view.outlooks[index];
     const struct hst_device *device = job->view.device;
     HST_TRY(look_at_ram(outlook, job, index, drafts, err));
-    outlook->loaded = device != NULL && hst_loaded_find(job->loader, job->view.components[index], device, job->view.precisions[index]) != NULL;
-    outlook->device_bytes = device != NULL && !outlook->loaded ? job->view.sizes[index] : 0;
+    outlook->loaded = device != NULL && !job->alone && hst_loaded_find(job->loader, job->view.components[index], device, job->view.precisions[index]) != NULL;
+    if (device != NULL && !outlook->loaded) look_at_device(outlook, job, index);
     if (!job->view.dry || outlook->shared_bytes == 0) return HST_OK;
     return name_sharers(outlook, job->loader->config.cache, job->parts[index].claim, err);
 }

@@ -1,4 +1,5 @@
 /* The five steps. Each is a row: run begins it, more goes on when its operations have come back, commit makes it final. */
+#include "base/checked.h"
 #include "base/cleanup.h"
 #include "catalog/tensor_hashes.h"
 #include "model/layout.h"
@@ -155,6 +156,32 @@ static int draft_all(struct hst_job_entry *job, struct hst_error *err)
     return HST_OK;
 }
 
+/* What a part takes of the device, unless it is there. */
+static int draft_allocation(struct hst_job_entry *job, size_t index, struct hst_error *err)
+{
+    struct hst_part *part = &job->parts[index];
+    const struct hst_component *component = job->view.components[index];
+    struct hst_device *device = job->view.device;
+    const struct hst_residency *held = hst_cache_find_as(job->loader->config.cache, component, job->view.precisions[index]);
+    hst_allocation_fini(&part->allocation);
+    if (device == NULL || (!job->alone && hst_loaded_find(job->loader, component, device, job->view.precisions[index]) != NULL)) return HST_OK;
+    struct hst_allocation_wish wish = {.loader = job->loader,
+                                       .device = device,
+                                       .component = component,
+                                       .recast = part->recast,
+                                       .claim = held != NULL ? hst_claim_of(held) : part->claim,
+                                       .size_bytes = job->view.sizes[index],
+                                       .alone = job->alone};
+    return hst_allocation_draft(&wish, &part->allocation, err);
+}
+
+static int draft_allocations(struct hst_job_entry *job, struct hst_error *err)
+{
+    for (size_t i = 0; i < job->view.component_count; i++)
+        HST_TRY(draft_allocation(job, i, err));
+    return HST_OK;
+}
+
 /* Has another job memory on its way? Then it wakes this one. */
 static bool another_loads(const struct hst_job_entry *job)
 {
@@ -198,6 +225,7 @@ static int estimate(struct hst_job_entry *job, struct hst_error *err)
         return HST_STEP_PENDING;
     }
     HST_TRY(draft_all(job, err));
+    HST_TRY(draft_allocations(job, err));
     HST_TRY(hst_facts_plan(job, &job->plan, &job->victims, err));
     if (strcmp(job->view.optimization_applied, "memory") == 0) one_by_one(job);
     hst_forecast_make(job);
@@ -268,48 +296,45 @@ static int reserve_ram(struct hst_job_entry *job, size_t index, struct hst_error
     return HST_OK;
 }
 
-/* Memory of a part on its way. */
-struct allocation {
-    struct hst_job_entry *job;
-    size_t part;
-};
-
-static void on_allocated(void *context, int status, const struct hst_error *err, struct hst_device_memory *memory)
+/* The budget has room, and the device has not: others use it. What can be in use is known for the next plan. */
+static void note_limit(struct hst_job_entry *job, const struct hst_error *err)
 {
-    HST_AUTO(hst_freep) struct allocation *allocation = context;
-    struct hst_job_entry *job = allocation->job;
-    if (status == HST_OK) {
-        job->parts[allocation->part].memory = memory;
-        hst_journal_add(job, (struct hst_journal_entry){.kind = HST_UNDO_DEVICE_MEMORY, .part = allocation->part});
+    uint64_t in_use = job->view.device->reserved_bytes;
+    for (size_t i = 0; i < job->view.component_count; i++) {
+        const struct hst_block *block = job->parts[i].allocation.block_count > 0 ? job->parts[i].allocation.blocks[0] : NULL;
+        if (block != NULL && block->memory == NULL) in_use -= block->size_bytes; /* reserved, and not there */
     }
+    job->device_limit = hst_max_u64(in_use + err->available_bytes, 1);
+}
+
+static void on_allocated(void *context, int status, const struct hst_error *err)
+{
+    struct hst_job_entry *job = context;
+    if (status == HST_E_OUT_OF_DEVICE_MEMORY) note_limit(job, err);
     hst_step_settle(job, status, err);
+}
+
+static int allocate_on_device(struct hst_job_entry *job, size_t index, struct hst_error *err)
+{
+    struct hst_part *part = &job->parts[index];
+    part->copied.cancel = &job->cancel;
+    struct hst_device_task task = {.loader = job->loader, .allocation = &part->allocation, .progress = &part->copied, .done = on_allocated, .context = job};
+    HST_TRY(hst_device_task_start(&task, err));
+    job->pending++;
+    return HST_OK;
 }
 
 static int reserve_device(struct hst_job_entry *job, size_t index, struct hst_error *err)
 {
-    struct hst_device *device = job->view.device;
-    uint64_t size_bytes = job->view.sizes[index];
-    job->parts[index].present = hst_loaded_find(job->loader, job->view.components[index], device, job->view.precisions[index]);
-    job->view.shared[index] = job->parts[index].present != NULL;
-    job->view.device_bytes[index] = size_bytes;
-    if (job->parts[index].present != NULL) return HST_OK;
-    HST_TRY(hst_device_reserve(device, size_bytes, err));
+    struct hst_part *part = &job->parts[index];
+    part->present = job->alone ? NULL : hst_loaded_find(job->loader, job->view.components[index], job->view.device, job->view.precisions[index]);
+    job->view.shared[index] = part->present != NULL;
+    job->view.device_bytes[index] = part->present != NULL ? part->present->view.device_bytes : part->allocation.layout.size_bytes;
+    if (part->present != NULL) return HST_OK;
+    if (part->allocation.device == NULL) HST_TRY(draft_allocation(job, index, err)); /* it was there, and went as a victim */
+    HST_TRY(hst_allocation_reserve(&part->allocation, err));
     hst_journal_add(job, (struct hst_journal_entry){.kind = HST_UNDO_DEVICE_RESERVE, .part = index});
-    struct allocation *allocation = malloc(sizeof *allocation);
-    if (allocation == NULL) return hst_error_nomem(err);
-    *allocation = (struct allocation){job, index};
-    struct hst_device_task task = {.loader = job->loader,
-                                   .device = device,
-                                   .size_bytes = size_bytes,
-                                   .cancel = &job->cancel,
-                                   .done = on_allocated,
-                                   .context = allocation};
-    int status = hst_device_task_start(&task, err);
-    if (status < 0)
-        free(allocation);
-    else
-        job->pending++;
-    return status;
+    return hst_allocation_has_own(&part->allocation) ? allocate_on_device(job, index, err) : HST_OK;
 }
 
 static int set_apart(struct hst_job_entry *job, struct hst_error *err)
@@ -346,7 +371,7 @@ static int allocate(struct hst_job_entry *job, struct hst_error *err)
     size_t count = job->view.component_count;
     job->apart = job->view.dry; /* which looks in its place, and sets nothing apart */
     if (job->view.dry) return hst_dryrun_look(job, err);
-    HST_TRY(hst_journal_reserve(job, job->loader->loaded_count + job->plan.ram_eviction_count + 3 * count, err));
+    HST_TRY(hst_journal_reserve(job, job->loader->loaded_count + job->plan.ram_eviction_count + 2 * count, err));
     HST_TRY(set_victims_aside(job, err));
     return allocate_more(job, err);
 }
@@ -375,14 +400,23 @@ static int load_more(struct hst_job_entry *job, struct hst_error *err)
 
 /* ---- status ---- */
 
+/* What is going to be in the table of what is loaded. */
+static int prepare_entry(struct hst_job_entry *job, size_t index, struct hst_error *err)
+{
+    struct hst_part *part = &job->parts[index];
+    part->ready = hst_loaded_new(job->loader, job->view.components[index], err);
+    if (part->ready == NULL) return HST_E_NOMEM;
+    part->ready->view.recast = hst_recast_copy(part->recast);
+    if (part->recast != NULL && part->ready->view.recast == NULL) return hst_error_nomem(err);
+    return hst_loaded_show(&part->ready->view, &part->allocation, err);
+}
+
 static int prepare_status(struct hst_job_entry *job, struct hst_error *err)
 {
     for (size_t i = 0; i < job->view.component_count; i++) {
         struct hst_part *part = &job->parts[i];
         if (part->residency->stale) return hst_error_set(err, HST_E_FILE_CHANGED, "the file of %s is being written", job->view.components[i]->id);
-        if (part->memory == NULL) continue;
-        part->ready = hst_loaded_new(job->loader, job->view.components[i], err);
-        if (part->ready == NULL) return HST_E_NOMEM;
+        if (part->present == NULL && job->view.device != NULL) HST_TRY(prepare_entry(job, i, err));
     }
     say(job, "%zu components are ready", job->view.component_count);
     return hst_loaded_reserve(job->loader, job->view.component_count, err);
@@ -395,13 +429,17 @@ static void publish_part(struct hst_job_entry *job, size_t index)
     if (job->pin) hst_cache_pin(job->loader->config.cache, part->residency, true);
     hst_cache_keep_for(job->loader->config.cache, part->residency, job->ttl_seconds);
     if (entry == NULL) return;
-    entry->view.pinned = entry->view.pinned || job->pin;
-    entry->view.last_used_seq = ++job->loader->next_seq;
+    entry->view.pinned = entry->view.pinned || (job->pin && !job->alone);
+    hst_loader_touch(job->loader, &entry->view);
+    job->view.loaded[index] = &entry->view;
     if (part->ready == NULL) return;
     entry->view.residency = part->residency;
     entry->view.device = job->view.device;
-    entry->view.memory = hst_steal(&part->memory);
-    entry->view.device_bytes = job->view.device_bytes[index];
+    entry->view.alone = job->alone;
+    entry->view.copy_ns = part->copy_ns;
+    entry->view.ttl_seconds = job->ttl_seconds;
+    entry->view.fill_ns = part->residency->fill_ns;
+    hst_loaded_take(entry, &part->allocation);
     if (job->view.precisions[index] != NULL) snprintf(entry->view.precision, sizeof entry->view.precision, "%s", job->view.precisions[index]);
     hst_loaded_publish(job->loader, hst_steal(&part->ready));
     hst_job_tell_device(job, job->view.components[index], "loaded");

@@ -1,6 +1,7 @@
 /* The load step: disk -> RAM -> device for each component of a batch at once. */
 #include "base/cleanup.h"
 #include "load/internal.h"
+#include "os/clock.h"
 
 /* A component on its way. */
 struct transfer {
@@ -22,10 +23,11 @@ static void arrived(struct hst_job_entry *job, size_t part)
     count_bytes(job);
 }
 
-static void on_device_done(void *context, int status, const struct hst_error *err, struct hst_device_memory *memory)
+static void on_device_done(void *context, int status, const struct hst_error *err)
 {
     HST_AUTO(hst_freep) struct transfer *transfer = context;
-    (void)memory;
+    struct hst_part *part = &transfer->job->parts[transfer->part];
+    part->copy_ns = hst_clock_ns() - part->copy_ns;
     if (status == HST_OK) arrived(transfer->job, transfer->part);
     hst_step_settle(transfer->job, status, err);
 }
@@ -35,14 +37,15 @@ static int to_device(struct transfer *transfer, struct hst_error *err)
 {
     struct hst_job_entry *job = transfer->job;
     struct hst_part *part = &job->parts[transfer->part];
-    if (part->memory == NULL) return HST_OK;
+    if (!hst_allocation_has_own(&part->allocation)) return HST_OK;
     struct hst_device_task task = {.loader = job->loader,
-                                   .device = job->view.device,
-                                   .memory = part->memory,
+                                   .allocation = &part->allocation,
                                    .fill = part->residency,
-                                   .cancel = &job->cancel,
+                                   .progress = &part->copied,
                                    .done = on_device_done,
                                    .context = transfer};
+    part->copied.done_bytes = 0;
+    part->copy_ns = hst_clock_ns();
     HST_TRY(hst_device_task_start(&task, err));
     return HST_STEP_PENDING;
 }

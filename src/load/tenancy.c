@@ -1,0 +1,108 @@
+/* Leases of what is on devices with memory of their own. The tier watches the pipe; here is which components the lease has. */
+#include "base/cleanup.h"
+#include "load/internal.h"
+#include "os/clock.h"
+
+#include <string.h>
+
+/* A lease. */
+struct tenancy {
+    struct hst_list node; /* in loader->tenancies */
+    uint64_t lease_id;
+    struct hst_loaded **loaded; /* owned array */
+    size_t count;
+};
+
+static struct tenancy *entry_of(struct hst_list *node)
+{
+    return hst_container_of(node, struct tenancy, node);
+}
+
+static struct tenancy *find(const struct hst_loader *loader, uint64_t lease_id)
+{
+    HST_LIST_FOREACH(node, &loader->tenancies)
+        if (entry_of(node)->lease_id == lease_id) return entry_of(node);
+    return NULL;
+}
+
+static void free_tenancy(struct tenancy *tenancy)
+{
+    if (tenancy == NULL) return;
+    hst_list_remove(&tenancy->node);
+    free(tenancy->loaded);
+    free(tenancy);
+}
+
+static struct tenancy *make(struct hst_loaded *const *loaded, size_t count)
+{
+    struct tenancy *tenancy = calloc(1, sizeof *tenancy);
+    if (tenancy == NULL) return NULL;
+    hst_list_init(&tenancy->node);
+    tenancy->count = count;
+    tenancy->loaded = calloc(count + 1, sizeof(struct hst_loaded *));
+    if (tenancy->loaded == NULL) {
+        free_tenancy(tenancy);
+        return NULL;
+    }
+    memcpy(tenancy->loaded, loaded, count * sizeof(struct hst_loaded *));
+    return tenancy;
+}
+
+int hst_loader_lease(struct hst_loader *loader, struct hst_loaded *const *loaded, size_t count, const struct hst_holder *holder, uint64_t *ret_lease_id, int *ret_pipe_fd,
+                     struct hst_error *err)
+{
+    struct tenancy *tenancy = make(loaded, count);
+    if (tenancy == NULL) return hst_error_nomem(err);
+    int status = hst_cache_lease(loader->config.cache, NULL, 0, holder->pid, holder->domain, holder->device_id, ret_lease_id, ret_pipe_fd, err);
+    if (status < 0) {
+        free_tenancy(tenancy);
+        return status;
+    }
+    tenancy->lease_id = *ret_lease_id;
+    hst_list_append(&loader->tenancies, &tenancy->node);
+    for (size_t i = 0; i < count; i++)
+        loaded[i]->leases++;
+    return HST_OK;
+}
+
+/* What was for one lease goes with it. */
+static void drop(struct hst_loader *loader, struct hst_loaded *loaded)
+{
+    const struct hst_loader_listener *listener = &loader->config.listener;
+    hst_model_ref(loaded->component->model);
+    struct hst_loaded gone = *loaded;
+    hst_loaded_remove(loader, (struct hst_loaded_entry *)loaded);
+    if (listener->device_state != NULL) listener->device_state(listener->context, gone.component, gone.device, "absent");
+    hst_model_unref(gone.component->model);
+}
+
+void hst_loader_lease_ended(struct hst_loader *loader, uint64_t lease_id)
+{
+    struct tenancy *tenancy = find(loader, lease_id);
+    for (size_t i = 0; tenancy != NULL && i < tenancy->count; i++) {
+        struct hst_loaded *loaded = tenancy->loaded[i];
+        loaded->idle_since_ns = hst_clock_ns();
+        if (--loaded->leases == 0 && loaded->alone) drop(loader, loaded);
+    }
+    free_tenancy(tenancy);
+}
+
+const struct hst_loaded *hst_loader_next_leased(const struct hst_loader *loader, uint64_t lease_id, size_t *cursor)
+{
+    const struct tenancy *tenancy = find(loader, lease_id);
+    return tenancy != NULL && *cursor < tenancy->count ? tenancy->loaded[(*cursor)++] : NULL;
+}
+
+void hst_tenancy_drop_unleased(struct hst_loader *loader)
+{
+    for (size_t i = loader->loaded_count; i > 0; i--) {
+        struct hst_loaded *loaded = &loader->loaded[i - 1]->view;
+        if (loaded->alone && loaded->leases == 0) drop(loader, loaded);
+    }
+}
+
+void hst_tenancy_fini(struct hst_loader *loader)
+{
+    HST_LIST_FOREACH(node, &loader->tenancies)
+        free_tenancy(entry_of(node));
+}
