@@ -23,7 +23,7 @@ int hst_exec_new(uv_loop_t *loop, const char *name, unsigned threads, struct hst
  * @return 0 or HST_E_NOMEM, and then neither is called */
 int hst_exec_submit(struct hst_exec *exec, hst_exec_fn work, hst_exec_fn done, void *arg);
 
-/** From a thread of the pool: run `fn(arg)` on the loop thread (progress, news). @return 0 or HST_E_NOMEM */
+/** From any thread: run `fn(arg)` on the loop thread (progress, news). @return 0 or HST_E_NOMEM */
 int hst_exec_post(struct hst_exec *exec, hst_exec_fn fn, void *arg);
 
 /** Jobs submitted whose `done` has not run yet. From the loop thread. */

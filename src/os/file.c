@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/syscall.h>
 
 enum { PAGE = 4096 }; /* what O_DIRECT is aligned to */
@@ -296,4 +297,11 @@ int hst_file_read_past(int direct_fd, uint64_t offset, void *buffer, size_t leng
         if (done < length && done % PAGE != 0) return HST_E_TRUNCATED; /* a short read that ends within a page: the file ends there */
     }
     return HST_OK;
+}
+
+size_t hst_file_read_cached(int fd, uint64_t offset, void *buffer, size_t length)
+{
+    const struct iovec piece = {buffer, length};
+    ssize_t got = preadv2(fd, &piece, 1, (off_t)offset, RWF_NOWAIT);
+    return got > 0 ? (size_t)got : 0;
 }

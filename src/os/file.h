@@ -52,6 +52,10 @@ int hst_file_reopen_direct(int fd);
  * written. HST_E_IO where the file system does not do it (then read as usual), HST_E_TRUNCATED at end of file. */
 int hst_file_read_past(int direct_fd, uint64_t offset, void *buffer, size_t length);
 
+/** Read those of `length` bytes at `offset` that are in memory already, up to the first that is not; waits for no disk. @return how many; 0 too where the
+ * file system does not tell (tmpfs before Linux 6.6) */
+size_t hst_file_read_cached(int fd, uint64_t offset, void *buffer, size_t length);
+
 /** Write all bytes to an fd; EINTR and short writes are retried. HST_E_NO_SPACE or HST_E_IO. */
 int hst_file_write_all(int fd, const void *bytes, size_t length, struct hst_error *err);
 

@@ -1,8 +1,10 @@
 #include "os/helper.h"
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "os/clock.h"
 #include "os/process.h"
+#include "os/seqpacket.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,25 +22,67 @@
 /* One that was asked to exit does so at once; one that was killed hangs only in a disk that does not answer, and then it is left behind. */
 enum { EXIT_MS = 1000, LEAVE_MS = 1000 };
 
-/* Of the environment, what tells sanitizers where to report. */
-static char **make_environment(void)
+/* How it is started. */
+struct start {
+    const struct hst_helper_command *command;
+    int fd;     /* becomes its HST_HELPER_FD */
+    bool apart; /* from us */
+};
+
+/* Does every helper get it? What tells sanitizers where to report. */
+static bool is_for_all(const char *variable)
 {
     static const char *const kept[] = {"ASAN_OPTIONS=", "UBSAN_OPTIONS=", "TSAN_OPTIONS=", "LSAN_OPTIONS="};
+    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
+        if (hst_starts_with(variable, kept[i])) return true;
+    return false;
+}
+
+static bool is_for_it(const char *variable, const char *const *beginnings)
+{
+    for (; beginnings != NULL && *beginnings != NULL; beginnings++)
+        if (hst_starts_with(variable, *beginnings)) return true;
+    return false;
+}
+
+/* Of our environment, what it gets. */
+static char **make_environment(const char *const *beginnings)
+{
     extern char **environ;
-    size_t count = 0;
-    char **list = calloc(sizeof kept / sizeof kept[0] + 1, sizeof *list);
-    for (size_t i = 0; list != NULL && i < sizeof kept / sizeof kept[0]; i++)
-        for (char **variable = environ; *variable != NULL; variable++)
-            if (strncmp(*variable, kept[i], strlen(kept[i])) == 0) list[count++] = *variable;
+    size_t count = 0, kept = 0;
+    while (environ[count] != NULL)
+        count++;
+    char **list = calloc(count + 1, sizeof *list);
+    for (size_t i = 0; list != NULL && i < count; i++)
+        if (is_for_all(environ[i]) || is_for_it(environ[i], beginnings)) list[kept++] = environ[i];
     return list;
 }
 
-static int set_files(posix_spawn_file_actions_t *files, int fd, bool apart)
+static char **make_arguments(const struct hst_helper_command *command)
+{
+    size_t count = 0;
+    while (command->arguments != NULL && command->arguments[count] != NULL)
+        count++;
+    char **list = calloc(count + 2, sizeof *list);
+    if (list == NULL) return NULL;
+    list[0] = (char *)command->program;
+    for (size_t i = 0; i < count; i++)
+        list[i + 1] = (char *)command->arguments[i];
+    return list;
+}
+
+static int set_output(posix_spawn_file_actions_t *files, int output)
+{
+    if (output > 0) return posix_spawn_file_actions_adddup2(files, output, STDOUT_FILENO);
+    return posix_spawn_file_actions_addopen(files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+}
+
+static int set_files(posix_spawn_file_actions_t *files, const struct start *start)
 {
     int error = posix_spawn_file_actions_addopen(files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    if (error == 0) error = posix_spawn_file_actions_addopen(files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-    if (error == 0 && apart) error = posix_spawn_file_actions_addopen(files, STDERR_FILENO, "/dev/null", O_WRONLY, 0); /* who reads ours must see its end */
-    return error == 0 ? posix_spawn_file_actions_adddup2(files, fd, HST_HELPER_FD) : error;
+    if (error == 0) error = set_output(files, start->command->output);
+    if (error == 0 && start->apart) error = posix_spawn_file_actions_addopen(files, STDERR_FILENO, "/dev/null", O_WRONLY, 0); /* who reads ours must see its end */
+    return error == 0 ? posix_spawn_file_actions_adddup2(files, start->fd, HST_HELPER_FD) : error;
 }
 
 static int set_attributes(posix_spawnattr_t *attributes, bool apart)
@@ -54,18 +98,18 @@ static int set_attributes(posix_spawnattr_t *attributes, bool apart)
 }
 
 /* @return 0 or an errno */
-static int spawn(const char *program, int fd, bool apart, pid_t *ret_pid)
+static int spawn(const struct start *start, pid_t *ret_pid)
 {
-    char *arguments[] = {(char *)program, NULL};
     posix_spawn_file_actions_t files;
     posix_spawnattr_t attributes;
-    HST_AUTO(hst_freep) char **environment = make_environment();
-    if (environment == NULL) return ENOMEM;
+    HST_AUTO(hst_freep) char **environment = make_environment(start->command->environment);
+    HST_AUTO(hst_freep) char **arguments = make_arguments(start->command);
+    if (environment == NULL || arguments == NULL) return ENOMEM;
     posix_spawn_file_actions_init(&files);
     posix_spawnattr_init(&attributes);
-    int error = set_files(&files, fd, apart);
-    if (error == 0) error = set_attributes(&attributes, apart);
-    if (error == 0) error = posix_spawn(ret_pid, program, &files, &attributes, arguments, environment);
+    int error = set_files(&files, start);
+    if (error == 0) error = set_attributes(&attributes, start->apart);
+    if (error == 0) error = posix_spawn(ret_pid, start->command->program, &files, &attributes, arguments, environment);
     posix_spawn_file_actions_destroy(&files);
     posix_spawnattr_destroy(&attributes);
     return error;
@@ -76,26 +120,30 @@ static int cannot_start(const char *program, int error, struct hst_error *err)
     return hst_error_set(err, HST_E_WORKER_UNAVAILABLE, "cannot start %s: %s", program, strerror(error));
 }
 
-int hst_helper_start(const char *program, struct hst_helper *ret_helper, struct hst_error *err)
+int hst_helper_start_as(const struct hst_helper_command *command, struct hst_helper *ret_helper, struct hst_error *err)
 {
     int ends[2];
     pid_t pid = 0;
-    int error = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0 ? errno : 0;
-    if (error != 0) return cannot_start(program, error, err);
-    error = spawn(program, ends[1], false, &pid);
+    if (hst_seqpacket_pair(ends, NULL) < 0) return cannot_start(command->program, errno, err);
+    int error = spawn(&(struct start){command, ends[1], false}, &pid);
     close(ends[1]);
     if (error == 0) {
-        *ret_helper = (struct hst_helper){pid, ends[0]};
+        *ret_helper = (struct hst_helper){.pid = pid, .fd = ends[0]};
         return HST_OK;
     }
     close(ends[0]);
-    return cannot_start(program, error, err);
+    return cannot_start(command->program, error, err);
+}
+
+int hst_helper_start(const char *program, struct hst_helper *ret_helper, struct hst_error *err)
+{
+    return hst_helper_start_as(&(struct hst_helper_command){.program = program}, ret_helper, err);
 }
 
 int hst_helper_start_apart(const char *program, int fd, int *ret_pid, struct hst_error *err)
 {
     pid_t pid = 0;
-    int error = spawn(program, fd, true, &pid);
+    int error = spawn(&(struct start){&(struct hst_helper_command){.program = program}, fd, true}, &pid);
     if (error != 0) return cannot_start(program, error, err);
     *ret_pid = pid;
     return HST_OK;
@@ -123,6 +171,7 @@ static bool wait_for(struct hst_helper *helper, unsigned ms, int *ret_signal)
     while ((got = waitpid(helper->pid, &status, WNOHANG)) == 0 && hst_clock_ns() < deadline)
         poll(NULL, 0, 1);
     *ret_signal = got == helper->pid && WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    if (got == helper->pid && WIFEXITED(status)) helper->exit_code = WEXITSTATUS(status);
     return got != 0;
 }
 
@@ -146,14 +195,19 @@ void hst_helper_reap(struct hst_helper *helper)
     hst_helper_kill(helper);
 }
 
-void hst_helper_settle(const char *name)
+void hst_helper_settle_for_all(const char *name)
 {
     static const int typed[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
     hst_process_harden();
     prctl(PR_SET_NAME, name);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
     for (size_t i = 0; i < sizeof typed / sizeof typed[0]; i++)
         signal(typed[i], SIG_IGN);
+}
+
+void hst_helper_settle(const char *name)
+{
+    hst_helper_settle_for_all(name);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
 void hst_helper_settle_apart(void)

@@ -1,11 +1,13 @@
 #include "os/seqpacket.h"
 
+#include "base/checked.h"
 #include "base/cleanup.h"
 #include "os/clock.h"
 #include "os/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/sockios.h>
 #include <poll.h>
 #include <string.h>
@@ -138,6 +140,12 @@ int hst_seqpacket_connect(const char *path, unsigned timeout_ms, struct hst_erro
     return hst_steal_fd(&fd);
 }
 
+int hst_seqpacket_pair(int ret_ends[2], struct hst_error *err)
+{
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ret_ends) == 0) return HST_OK;
+    return hst_file_errno(err, errno, "make", "a pair of sockets");
+}
+
 static void attach_fds(struct msghdr *message, union control *control, const struct hst_seqpacket_parts *parts)
 {
     if (parts->fd_count == 0) return;
@@ -218,6 +226,41 @@ bool hst_seqpacket_wait(int fd, bool writable, int timeout_ms)
 {
     struct pollfd poller = {.fd = fd, .events = writable ? POLLOUT : POLLIN};
     return poll(&poller, 1, timeout_ms) != 0;
+}
+
+/* Milliseconds until then, for poll(2). */
+static int left_until(uint64_t deadline_ns)
+{
+    uint64_t now = hst_clock_ns();
+    return deadline_ns == UINT64_MAX ? -1 : deadline_ns <= now ? 0 : (int)hst_min_u64((deadline_ns - now) / 1000000 + 1, INT_MAX);
+}
+
+static uint64_t deadline_of(int timeout_ms)
+{
+    return timeout_ms < 0 ? UINT64_MAX : hst_clock_ns() + (uint64_t)timeout_ms * 1000000;
+}
+
+static int late(struct hst_error *err)
+{
+    return hst_error_set(err, HST_E_CANCELLED, "nothing was heard in time");
+}
+
+int hst_seqpacket_send_within(int fd, const struct hst_seqpacket_parts *parts, int timeout_ms, struct hst_error *err)
+{
+    uint64_t deadline = deadline_of(timeout_ms);
+    int sent;
+    while ((sent = hst_seqpacket_send(fd, parts, err)) == HST_SEQPACKET_AGAIN)
+        if (!hst_seqpacket_wait(fd, true, left_until(deadline))) return late(err);
+    return sent < 0 ? sent : HST_OK;
+}
+
+int hst_seqpacket_receive_within(int fd, void *buffer, size_t size, struct hst_seqpacket_fds *ret_fds, int timeout_ms, struct hst_error *err)
+{
+    uint64_t deadline = deadline_of(timeout_ms);
+    int length;
+    while ((length = hst_seqpacket_receive(fd, buffer, size, ret_fds, err)) == HST_SEQPACKET_AGAIN)
+        if (!hst_seqpacket_wait(fd, false, left_until(deadline))) return late(err);
+    return length;
 }
 
 bool hst_seqpacket_drained(int fd)

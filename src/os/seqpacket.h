@@ -40,11 +40,17 @@ int hst_seqpacket_accept(int listener, int *spare_fd, struct hst_error *err);
 int hst_seqpacket_spare(void);
 /** Connect within `timeout_ms`. @return fd, owned by the caller; HST_E_UNREACHABLE, HST_E_PERMISSION */
 int hst_seqpacket_connect(const char *path, unsigned timeout_ms, struct hst_error *err);
+/** Two that are connected to each other. Owned by the caller. HST_E_IO */
+int hst_seqpacket_pair(int ret_ends[2], struct hst_error *err);
 /** Send a packet. @return 1 when sent, HST_SEQPACKET_AGAIN, or HST_E_UNREACHABLE when the peer is gone */
 int hst_seqpacket_send(int fd, const struct hst_seqpacket_parts *parts, struct hst_error *err);
 /** Receive a packet into `buffer`. @return its length, HST_SEQPACKET_AGAIN, HST_E_UNREACHABLE when the peer has closed (an empty packet is the same),
  * HST_E_PROTOCOL for a packet that is longer than `size` or brought too many fds. *ret_fds is set in every case. */
 int hst_seqpacket_receive(int fd, void *buffer, size_t size, struct hst_seqpacket_fds *ret_fds, struct hst_error *err);
+/** Send a packet, waiting for room at most `timeout_ms` (negative = without end). HST_E_UNREACHABLE, HST_E_CANCELLED when that was not enough */
+int hst_seqpacket_send_within(int fd, const struct hst_seqpacket_parts *parts, int timeout_ms, struct hst_error *err);
+/** Receive a packet, waiting for it as long. @return as hst_seqpacket_receive, but HST_E_CANCELLED when nothing came */
+int hst_seqpacket_receive_within(int fd, void *buffer, size_t size, struct hst_seqpacket_fds *ret_fds, int timeout_ms, struct hst_error *err);
 /** Wait until it is readable (or writable) or has failed, at most `timeout_ms` (negative = without end). @return false when the time passed */
 bool hst_seqpacket_wait(int fd, bool writable, int timeout_ms);
 /** Has the peer received everything that was sent? */

@@ -92,6 +92,18 @@ static void says_why_writing_failed_and_leaves_nothing(void **state)
     assert_int_equal(hst_file_replace(in_folder("x"), "x", 1, NULL), HST_E_IO);
 }
 
+static void what_is_in_memory_is_read_without_a_disk(void **state)
+{
+    (void)state;
+    char bytes[8192];
+    assert_int_equal(hst_file_replace(in_folder("warm"), bytes, 5000, NULL), 0);
+    HST_AUTO(hst_closep) int fd = open(in_folder("warm"), O_RDONLY | O_CLOEXEC);
+    size_t got = hst_file_read_cached(fd, 4000, bytes, sizeof bytes);
+    assert_true(got == 1000 || got == 0); /* 0 where the file system does not tell */
+    assert_int_equal(hst_file_read_cached(fd, 5000, bytes, sizeof bytes), 0);
+    assert_int_equal(hst_file_read_cached(-1, 0, bytes, sizeof bytes), 0);
+}
+
 static int remove_folder(void **state)
 {
     (void)state;
@@ -107,6 +119,7 @@ int main(void)
         cmocka_unit_test(refuses_what_is_no_regular_file_without_blocking),
         cmocka_unit_test(never_opens_outside_the_folder),
         cmocka_unit_test(makes_folders_once),
+        cmocka_unit_test(what_is_in_memory_is_read_without_a_disk),
         cmocka_unit_test(says_why_writing_failed_and_leaves_nothing),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -5,6 +5,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -29,6 +30,24 @@ static void one_that_exits_closes_its_socket(void **state)
     hst_helper_reap(&helper);
     assert_int_equal(helper.pid, 0);
     assert_int_equal(helper.fd, -1);
+}
+
+static void a_command_gets_its_arguments_its_variables_and_an_output(void **state)
+{
+    (void)state;
+    static const char *const arguments[] = {"-c", "printf %s \"$CARD_A$CARD_B$OTHER\"; exit 7", NULL}, *const variables[] = {"CARD_", NULL};
+    int ends[2];
+    char said[16] = "";
+    struct hst_helper helper;
+    assert_int_equal(setenv("CARD_A", "a", 1) + setenv("CARD_B", "b", 1) + setenv("OTHER", "c", 1), 0);
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(hst_helper_start_as(&(struct hst_helper_command){"/bin/sh", arguments, variables, ends[1]}, &helper, NULL), 0);
+    close(ends[1]);
+    assert_int_equal(read(ends[0], said, sizeof said), 2);
+    assert_string_equal(said, "ab");
+    hst_helper_reap(&helper);
+    assert_int_equal(helper.exit_code, 7);
+    close(ends[0]);
 }
 
 static void one_that_lives_is_killed(void **state)
@@ -57,6 +76,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_not_there_cannot_be_started),
         cmocka_unit_test(one_that_exits_closes_its_socket),
+        cmocka_unit_test(a_command_gets_its_arguments_its_variables_and_an_output),
         cmocka_unit_test(one_that_lives_is_killed),
         cmocka_unit_test(signals_have_names),
     };
