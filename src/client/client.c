@@ -78,10 +78,20 @@ static json_t *roles_of(const struct hoist_open_options *options)
     return roles;
 }
 
-static char *describe_open(const char *model_id, const struct hoist_open_options *options)
+/* A card by what everybody knows it by; RAM by nothing. */
+static const char *device_of(const struct hoist_open_options *options, const struct hst_card *card)
 {
-    json_t *json = json_pack("{s:s, s:s?, s:s?, s:s?, s:o}", "model_id", model_id, "device", options->device, "precision", options->precision, "domain",
+    bool ram = options->device == NULL || strcmp(options->device, "cpu") == 0;
+    return card->driver != NULL ? card->uuid : ram ? NULL : options->device;
+}
+
+/* `model_id` NULL: the file that travels along. */
+static char *describe_open(const char *model_id, const struct hoist_open_options *options, const struct hst_card *card)
+{
+    json_t *json = json_pack("{s:s?, s:s?, s:s?, s:s?, s:o}", "model_id", model_id, "device", device_of(options, card), "precision", options->precision, "domain",
                              options->domain, "components", roles_of(options));
+    if (model_id == NULL) json_object_set_new(json, "fd", json_true());
+    if (card->driver != NULL) json_object_set_new(json, "share", json_boolean(options->share));
     char *text = json != NULL ? json_dumps(json, JSON_COMPACT) : NULL;
     json_decref(json);
     return text;
@@ -95,19 +105,66 @@ static struct hoist_open_options read_options(const struct hoist_open_options *g
     return options;
 }
 
-int hoist_open(struct hoist_client *client, const char *model_id, const struct hoist_open_options *given, struct hoist_model **ret_model, struct hoist_error *error)
+/* What this process cannot use is not asked for: its card is found, and has a context, before anything is loaded. */
+static int find_card(const struct hoist_open_options *options, struct hst_card *card, struct hoist_error *error)
+{
+    struct hst_error ours = {0};
+    if (!hst_card_is_named(options->device)) return HST_OK;
+    int status = hst_card_find(options->device, card, &ours);
+    if (status == HST_OK) status = hst_card_open(card, &ours);
+    return status < 0 ? hst_report(error, &ours) : HST_OK;
+}
+
+static int ask_open(struct hoist_client *client, const char *text, int fd, const struct hoist_open_options *options, struct hst_answer *ret_answer, struct hoist_error *error)
+{
+    struct hst_error ours = {0};
+    if (text != NULL) return hst_connection_ask(client, HST_FRAME_OPEN, text, fd, options->timeout_ms > 0 ? options->timeout_ms : -1, ret_answer, error);
+    hst_error_set(&ours, HST_E_INVALID_ARGUMENT, "the model id or an option is not UTF-8");
+    return hst_report(error, &ours);
+}
+
+static int open_any(struct hoist_client *client, const char *model_id, int fd, const struct hoist_open_options *given, struct hoist_model **ret_model,
+                    struct hoist_error *error)
 {
     HST_AUTO(hst_answer_fini) struct hst_answer answer = {0};
     struct hst_error ours = {0};
+    struct hst_card card = {0};
     struct hoist_open_options options = read_options(given);
-    HST_AUTO(hst_freep) char *text = describe_open(model_id, &options);
-    if (text == NULL) {
-        hst_error_set(&ours, HST_E_INVALID_ARGUMENT, "the model id or an option is not UTF-8");
-        return hst_report(error, &ours);
+    HST_TRY(find_card(&options, &card, error));
+    HST_AUTO(hst_freep) char *text = describe_open(model_id, &options, &card);
+    int status = ask_open(client, text, fd, &options, &answer, error);
+    if (status < 0) {
+        (void)hst_card_close(&card);
+        return status;
     }
-    HST_TRY(hst_connection_ask(client, HST_FRAME_OPEN, text, -1, options.timeout_ms > 0 ? options.timeout_ms : -1, &answer, error));
-    int status = hst_model_new(&answer, ret_model, &ours);
+    status = hst_model_new(&answer, &card, options.share != 0, ret_model, &ours);
     return status < 0 ? hst_report(error, &ours) : HST_OK;
+}
+
+int hoist_open(struct hoist_client *client, const char *model_id, const struct hoist_open_options *options, struct hoist_model **ret_model, struct hoist_error *error)
+{
+    return open_any(client, model_id, -1, options, ret_model, error);
+}
+
+int hoist_open_file(struct hoist_client *client, int fd, const struct hoist_open_options *options, struct hoist_model **ret_model, struct hoist_error *error)
+{
+    return open_any(client, NULL, fd, options, ret_model, error);
+}
+
+int hoist_device_find(const char *device, struct hoist_device *ret_device, struct hoist_error *error)
+{
+    struct hst_error ours = {0};
+    struct hst_card card;
+    int status = hst_card_is_named(device) ? hst_card_find(device, &card, &ours) : hst_error_set(&ours, HST_E_DEVICE_NOT_FOUND, "'%s' names no card", device);
+    if (status < 0) return hst_report(error, &ours);
+    *ret_device = (struct hoist_device){.type = HOIST_DEVICE_CUDA, .ordinal = card.ordinal};
+    memcpy(ret_device->uuid, card.uuid, sizeof ret_device->uuid);
+    return HST_OK;
+}
+
+int hoist_address_is_shared(const void *address)
+{
+    return hst_card_is_shared(address);
 }
 
 int hoist_hold_file(struct hoist_client *client, int fd, int timeout_ms, int *ret_pipe_fd, struct hoist_error *error)

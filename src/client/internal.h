@@ -3,6 +3,7 @@
 /** @file
  * The private half of libhoist, shared by its files alone. */
 #include "base/error.h"
+#include "client/card.h"
 #include "hoist/hoist.h"
 #include "os/seqpacket.h"
 #include "os/view.h"
@@ -51,6 +52,7 @@ int hst_connection_ask(struct hoist_client *client, uint16_t type, const char *b
 int hst_report(struct hoist_error *error, const struct hst_error *ours);
 /** Give an error object of the daemon to the caller. @return its status */
 int hst_report_json(struct hoist_error *error, const char *json);
-/** Make a model of an OPENED; takes its fds. */
-int hst_model_new(struct hst_answer *answer, struct hoist_model **ret_model, struct hst_error *err);
+/** Make a model of an OPENED; takes its fds, and `card` (with a driver when a card's memory was asked for), which it closes also when it fails.
+ * HST_E_PROTOCOL when the answer is not what was asked for. */
+int hst_model_new(struct hst_answer *answer, struct hst_card *card, bool shared, struct hoist_model **ret_model, struct hst_error *err);
 #endif

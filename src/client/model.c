@@ -15,7 +15,9 @@ struct hoist_model {
     char *id;                /* owned */
     struct hst_view index_view;
     struct hst_index index;
-    struct hst_view *views;  /* owned, one a segment */
+    struct hst_view *views;  /* owned, one a segment; of segments in RAM */
+    uint64_t *starts;        /* owned: address of each segment */
+    struct hst_card card;    /* without a driver: the segments are in RAM */
     uint64_t mapped_bytes;
     int pipe_fd;             /* the lease: closed when nothing is mapped any more */
 };
@@ -28,44 +30,114 @@ static int map_index(struct hoist_model *model, const struct hst_answer *answer,
     return hst_index_open(model->index_view.address, size, answer->fd_count - DATA_FD, &model->index, err);
 }
 
-static int map_segments(struct hoist_model *model, const struct hst_answer *answer, struct hst_error *err)
+/* Of an answer, either all segments are a card's memory or none is, as was asked for. */
+static int check_segments(const struct hoist_model *model, struct hst_error *err)
 {
-    model->views = calloc(model->index.segment_count + 1, sizeof *model->views);
-    if (model->views == NULL) return hst_error_nomem(err);
+    bool on_card = model->card.driver != NULL;
+    for (uint64_t i = 0; i < model->index.segment_count; i++) {
+        struct hst_index_segment segment = hst_index_segment(&model->index, i);
+        if ((segment.backing == HST_INDEX_DEVICE_MEMORY) != on_card) return hst_error_set(err, HST_E_PROTOCOL, "hoistd sent memory of another kind than was asked for");
+        if (on_card && segment.offset != 0) return hst_error_set(err, HST_E_PROTOCOL, "hoistd sent a part of a card's memory that begins within it");
+    }
+    return HST_OK;
+}
+
+/* A kernel that reads a number where none can begin ends the context of its process. */
+static int check_alignment(const struct hoist_model *model, struct hst_error *err)
+{
+    for (uint64_t i = 0; i < model->index.tensor_count; i++) {
+        struct hst_index_tensor tensor = hst_index_tensor(&model->index, i);
+        uint32_t bytes = hst_dtype_bits(hst_dtype_info((enum hst_dtype)tensor.dtype)) / 8;
+        if (tensor.size_bytes > 0 && bytes > 0 && tensor.offset % bytes != 0) return hst_error_set(err, HST_E_PROTOCOL, "hoistd put %s at an odd place", tensor.name);
+    }
+    return HST_OK;
+}
+
+static int map_views(struct hoist_model *model, const struct hst_answer *answer, struct hst_error *err)
+{
     for (uint64_t i = 0; i < model->index.segment_count; i++) {
         struct hst_index_segment segment = hst_index_segment(&model->index, i);
         HST_TRY(hst_view_map(answer->fds[DATA_FD + segment.fd], segment.offset, segment.size_bytes, true, &model->views[i], err));
+        model->starts[i] = (uintptr_t)model->views[i].address;
         model->mapped_bytes += segment.size_bytes;
     }
     return HST_OK;
 }
 
-static int read_id(struct hoist_model *model, const char *body, struct hst_error *err)
+static int map_card(struct hoist_model *model, const struct hst_answer *answer, bool shared, struct hst_error *err)
 {
-    json_t *json = json_loads(body, 0, NULL);
+    uint64_t count = model->index.segment_count;
+    HST_AUTO(hst_freep) struct hst_cuda_part *parts = calloc(count + 1, sizeof *parts);
+    if (parts == NULL) return hst_error_nomem(err);
+    for (uint64_t i = 0; i < count; i++) {
+        struct hst_index_segment segment = hst_index_segment(&model->index, i);
+        parts[i] = (struct hst_cuda_part){answer->fds[DATA_FD + segment.fd], segment.size_bytes};
+    }
+    HST_TRY(check_alignment(model, err));
+    HST_TRY(hst_card_map(&model->card, parts, count, shared, err));
+    model->mapped_bytes = model->card.mapping.size_bytes;
+    for (uint64_t i = 0, address = model->card.mapping.address; i < count; address += parts[i++].size_bytes)
+        model->starts[i] = address;
+    return HST_OK;
+}
+
+static int map_segments(struct hoist_model *model, const struct hst_answer *answer, bool shared, struct hst_error *err)
+{
+    model->views = calloc(model->index.segment_count + 1, sizeof *model->views);
+    model->starts = calloc(model->index.segment_count + 1, sizeof *model->starts);
+    if (model->views == NULL || model->starts == NULL) return hst_error_nomem(err);
+    HST_TRY(check_segments(model, err));
+    return model->card.driver != NULL ? map_card(model, answer, shared, err) : map_views(model, answer, err);
+}
+
+static int read_id(struct hoist_model *model, const json_t *json, struct hst_error *err)
+{
     const char *id = json_string_value(json_object_get(json, "model_id"));
     model->id = id != NULL ? strdup(id) : NULL;
-    json_decref(json);
     return model->id != NULL ? HST_OK : hst_error_set(err, HST_E_PROTOCOL, "hoistd did not name the model");
 }
 
-static int fill_in(struct hoist_model *model, struct hst_answer *answer, struct hst_error *err)
+/* Memory that others read must not be taken for memory of one's own. */
+static int check_card(const struct hoist_model *model, const json_t *json, bool shared, struct hst_error *err)
+{
+    const char *uuid = json_string_value(json_object_get(json, "device_uuid"));
+    const json_t *said = json_object_get(json, "shared");
+    if (model->card.driver == NULL) return HST_OK;
+    if (!hst_card_has_uuid(&model->card, uuid))
+        return hst_error_set(err, HST_E_PROTOCOL, "hoistd answered with memory of %s where %s was asked for", uuid != NULL ? uuid : "no card", model->card.uuid);
+    return json_is_boolean(said) && json_is_true(said) == shared ? HST_OK : hst_error_set(err, HST_E_PROTOCOL, "hoistd does not say that the memory is %s", shared ? "shared" : "private");
+}
+
+static int read_body(struct hoist_model *model, const char *body, bool shared, struct hst_error *err)
+{
+    json_t *json = json_loads(body, 0, NULL);
+    int status = read_id(model, json, err);
+    if (status == HST_OK) status = check_card(model, json, shared, err);
+    json_decref(json);
+    return status;
+}
+
+static int fill_in(struct hoist_model *model, struct hst_answer *answer, bool shared, struct hst_error *err)
 {
     if (answer->type != HST_FRAME_OPENED || answer->fd_count < DATA_FD)
         return hst_error_set(err, HST_E_PROTOCOL, "hoistd answered with %zu descriptors", answer->fd_count);
     model->pipe_fd = hst_steal_fd(&answer->fds[PIPE_FD]);
-    HST_TRY(read_id(model, answer->body, err));
+    HST_TRY(read_body(model, answer->body, shared, err));
     HST_TRY(map_index(model, answer, err));
-    return map_segments(model, answer, err);
+    return map_segments(model, answer, shared, err);
 }
 
-int hst_model_new(struct hst_answer *answer, struct hoist_model **ret_model, struct hst_error *err)
+int hst_model_new(struct hst_answer *answer, struct hst_card *card, bool shared, struct hoist_model **ret_model, struct hst_error *err)
 {
     struct hoist_model *model = calloc(1, sizeof *model);
-    if (model == NULL) return hst_error_nomem(err);
+    if (model == NULL) {
+        (void)hst_card_close(card);
+        return hst_error_nomem(err);
+    }
     model->refs = 1;
     model->pipe_fd = -1;
-    int status = fill_in(model, answer, err);
+    model->card = *card;
+    int status = fill_in(model, answer, shared, err);
     if (status < 0)
         hoist_model_unref(model);
     else
@@ -82,11 +154,13 @@ struct hoist_model *hoist_model_ref(struct hoist_model *model)
 void hoist_model_unref(struct hoist_model *model)
 {
     if (model == NULL || atomic_fetch_sub(&model->refs, 1) > 1) return;
+    if (!hst_card_close(&model->card)) return; /* what cannot be unmapped stays leased */
     for (uint64_t i = 0; model->views != NULL && i < model->index.segment_count; i++)
         hst_view_unmap(&model->views[i]);
     hst_view_unmap(&model->index_view);
     hst_closep(&model->pipe_fd);
     free(model->views);
+    free(model->starts);
     free(model->id);
     free(model);
 }
@@ -120,7 +194,14 @@ size_t hoist_model_tensor_count(const struct hoist_model *model)
 static void *address_of(const struct hoist_model *model, const struct hst_index_tensor *tensor)
 {
     static char nothing[1];
-    return tensor->size_bytes > 0 ? (char *)model->views[tensor->segment].address + tensor->offset : nothing;
+    return tensor->size_bytes > 0 ? (void *)(uintptr_t)(model->starts[tensor->segment] + tensor->offset) : nothing;
+}
+
+void hoist_model_device(const struct hoist_model *model, struct hoist_device *ret_device)
+{
+    const struct hst_card *card = &model->card;
+    *ret_device = (struct hoist_device){.type = card->driver != NULL ? HOIST_DEVICE_CUDA : HOIST_DEVICE_CPU, .ordinal = card->ordinal, .read_only = card->shared};
+    memcpy(ret_device->uuid, card->uuid, sizeof ret_device->uuid);
 }
 
 int hoist_model_tensor(const struct hoist_model *model, size_t i, struct hoist_tensor *ret_tensor)
@@ -137,6 +218,7 @@ int hoist_model_tensor(const struct hoist_model *model, size_t i, struct hoist_t
                                         .shape = tensor.shape,
                                         .data = address_of(model, &tensor),
                                         .size_bytes = tensor.size_bytes};
+    hoist_model_device(model, &ret_tensor->device);
     return HST_OK;
 }
 
