@@ -104,6 +104,17 @@ const char *hst_settings_get(const struct hst_settings *settings, const char *ke
     return setting->count > 0 ? setting->values[setting->count - 1] : rows[setting - settings->of].fallback;
 }
 
+int hst_settings_seconds(const struct hst_settings *settings, const char *key, unsigned least, unsigned most, unsigned *ret_seconds, struct hst_error *err)
+{
+    const char *text = hst_settings_get(settings, key);
+    char *end;
+    unsigned long number = strtoul(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || number < least || number > most)
+        return hst_error_set(err, HST_E_CONFIG, "%s must be a number of seconds from %u to %u, not '%s'", key, least, most, text);
+    *ret_seconds = (unsigned)number;
+    return HST_OK;
+}
+
 bool hst_settings_is_switch(const char *value, bool *ret_on)
 {
     static const char *const words[] = {"on", "true", "yes", "off", "false", "no"};

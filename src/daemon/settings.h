@@ -21,7 +21,7 @@ struct hst_setting_info {
 /** Most values of one repeated setting. */
 #define HST_SETTING_VALUES_MAX 64u
 /** Room for the rows of api/settings.yaml. */
-#define HST_SETTING_ROWS_MAX 32u
+#define HST_SETTING_ROWS_MAX 40u
 
 /** Values given for one setting. */
 struct hst_setting {
@@ -44,6 +44,8 @@ const char *hst_settings_get(const struct hst_settings *settings, const char *ke
 bool hst_settings_on(const struct hst_settings *settings, const char *key);
 /** Every value of a repeated setting. */
 const struct hst_setting *hst_settings_list(const struct hst_settings *settings, const char *key);
+/** The value as a number of seconds between `least` and `most`; HST_E_CONFIG names the setting and both. `key` must be a row with a default. */
+int hst_settings_seconds(const struct hst_settings *settings, const char *key, unsigned least, unsigned most, unsigned *ret_seconds, struct hst_error *err);
 /** Add a value to the row of this index. */
 int hst_settings_add(struct hst_settings *settings, size_t row, const char *value, struct hst_error *err);
 /** Row of a key of hoist.yaml, or -1. */

@@ -22,14 +22,10 @@ static int read_word(const char *word, enum hst_catalog_watching *ret_how, struc
 
 int hst_watching_read(const struct hst_settings *settings, struct hst_watching *ret_watching, struct hst_error *err)
 {
-    const char *seconds = hst_settings_get(settings, "rescan_seconds"), *most = getenv("HOIST_WATCH_MOST");
-    char *end;
+    const char *most = getenv("HOIST_WATCH_MOST");
     struct hst_watching watching = {0};
     HST_TRY(read_word(hst_settings_get(settings, "watch"), &watching.how, err));
-    unsigned long number = strtoul(seconds, &end, 10);
-    if (seconds[0] < '0' || seconds[0] > '9' || *end != '\0' || number > 86400)
-        return hst_error_set(err, HST_E_CONFIG, "rescan_seconds must be a number of seconds up to 86400, not '%s'", seconds);
-    watching.rescan_seconds = (unsigned)number;
+    HST_TRY(hst_settings_seconds(settings, "rescan_seconds", 0, 86400, &watching.rescan_seconds, err));
     watching.most = most != NULL ? (unsigned)strtoul(most, NULL, 10) : 0;
     *ret_watching = watching;
     return HST_OK;
