@@ -1,16 +1,15 @@
 #include "daemon/daemon.h"
 
-#include "backend/host/host.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "cache/cache.h"
 #include "catalog/catalog.h"
 #include "daemon/budget.h"
+#include "daemon/devices.h"
 #include "daemon/keeping.h"
 #include "daemon/parsing.h"
 #include "daemon/paths.h"
 #include "daemon/roots.h"
-#include "daemon/size.h"
 #include "daemon/watching.h"
 #include "http/http.h"
 #include "load/load.h"
@@ -33,8 +32,6 @@
 #define HASH_QUIET_MS 2000u
 /** Exit code after SIGUSR2, by which dist/hoistd.service knows that it is to be started again (EX_TEMPFAIL). */
 #define EXIT_UPGRADE 75
-/** Most devices. */
-#define DEVICES_MAX 16u
 /** Longest token in a token file. */
 #define TOKEN_MAX 512u
 
@@ -53,8 +50,7 @@ struct daemon {
     struct hst_service_slot slot;
     struct hst_keeper *keeper;
     struct hst_cache *cache;
-    struct hst_device *devices[DEVICES_MAX];
-    size_t device_count;
+    struct hst_devices devices;
     struct hst_scanner *scanner;
     struct hst_catalog *catalog;
     struct hst_loader *loader;
@@ -115,35 +111,14 @@ static void stop_cache(struct daemon *daemon)
     hst_cache_free(daemon->cache);
 }
 
-/* "host=SIZE" or "host:0=SIZE". */
-static int add_device(struct daemon *daemon, const char *text, struct hst_error *err)
-{
-    const char *equals = strchr(text, '=');
-    size_t length = equals != NULL ? (size_t)(equals - text) : strlen(text);
-    bool is_host = (length == 4 || length == 6) && strncmp(text, "host:0", length) == 0;
-    if (!is_host) return hst_error_set(err, HST_E_CONFIG, "no device '%.*s' here; this build knows host=SIZE", (int)length, text);
-    if (daemon->device_count > 0) return hst_error_set(err, HST_E_CONFIG, "the device host:0 is given twice");
-    uint64_t budget = daemon->ram_bytes;
-    if (equals != NULL) HST_TRY(hst_size_parse(equals + 1, daemon->ram_bytes, &budget, err));
-    if (budget > daemon->ram_bytes)
-        return hst_error_set(err, HST_E_CONFIG, "the device host:0 is to have %llu bytes, and ram has %llu", (unsigned long long)budget, (unsigned long long)daemon->ram_bytes);
-    HST_TRY(hst_host_open(0, budget, &daemon->devices[0], err));
-    daemon->device_count = 1;
-    return HST_OK;
-}
-
 static int start_devices(struct daemon *daemon, struct hst_error *err)
 {
-    const struct hst_setting *given = hst_settings_list(daemon->settings, "device");
-    for (size_t i = 0; i < given->count; i++)
-        HST_TRY(add_device(daemon, given->values[i], err));
-    return given->count > 0 ? HST_OK : add_device(daemon, "host:0", err);
+    return hst_devices_begin(daemon->settings, daemon->ram_bytes, &daemon->loop, &daemon->devices, err);
 }
 
 static void stop_devices(struct daemon *daemon)
 {
-    for (size_t i = 0; i < daemon->device_count; i++)
-        hst_device_free(daemon->devices[i]);
+    hst_devices_fini(&daemon->devices);
 }
 
 static int start_parsing(struct daemon *daemon, struct hst_error *err)
@@ -233,8 +208,8 @@ static int start_loader(struct daemon *daemon, struct hst_error *err)
     HST_TRY(hst_loader_new(&(struct hst_loader_config){.loop = &daemon->loop,
                                                       .cache = daemon->cache,
                                                       .catalog = daemon->catalog,
-                                                      .devices = daemon->devices,
-                                                      .device_count = daemon->device_count,
+                                                      .devices = daemon->devices.list,
+                                                      .device_count = daemon->devices.count,
                                                       .policy = policy,
                                                       .reserve_bytes = daemon->reserve_bytes,
                                                       .listener = hst_service_loader_listener(&daemon->slot)},
@@ -263,8 +238,8 @@ static int start_service(struct daemon *daemon, struct hst_error *err)
                                                         .catalog = daemon->catalog,
                                                         .cache = daemon->cache,
                                                         .loader = daemon->loader,
-                                                        .devices = daemon->devices,
-                                                        .device_count = daemon->device_count,
+                                                        .devices = daemon->devices.list,
+                                                        .device_count = daemon->devices.count,
                                                         .predict = predict,
                                                         .restore = restore,
                                                         .slot = &daemon->slot},

@@ -75,3 +75,9 @@ int hst_paths_keeper(char out[HST_PATH_MAX], struct hst_error *err)
     static const char *const places[] = {"/hoist-keeper", "/../" HOIST_LIBEXECDIR "/hoist-keeper"};
     return find_helper("HOIST_KEEPER", places, "hoist-keeper, which keeps the memory when hoistd crashes", out, err);
 }
+
+int hst_paths_device(char out[HST_PATH_MAX], struct hst_error *err)
+{
+    static const char *const places[] = {"/hoist-device", "/../" HOIST_LIBEXECDIR "/hoist-device"};
+    return find_helper("HOIST_DEVICE", places, "hoist-device, which works with a card", out, err);
+}

@@ -17,4 +17,6 @@ int hst_paths_python(const struct hst_settings *settings, char out[HST_PATH_MAX]
 int hst_paths_scan(char out[HST_PATH_MAX], struct hst_error *err);
 /** hoist-keeper: $HOIST_KEEPER, or as hst_paths_scan. */
 int hst_paths_keeper(char out[HST_PATH_MAX], struct hst_error *err);
+/** hoist-device: $HOIST_DEVICE, or as hst_paths_scan. */
+int hst_paths_device(char out[HST_PATH_MAX], struct hst_error *err);
 #endif
