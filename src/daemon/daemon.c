@@ -240,6 +240,7 @@ static int start_service(struct daemon *daemon, struct hst_error *err)
                                                         .loader = daemon->loader,
                                                         .devices = daemon->devices.list,
                                                         .device_count = daemon->devices.count,
+                                                        .cards = {daemon->devices.card_count, daemon->devices.count - 1, daemon->devices.why},
                                                         .predict = predict,
                                                         .restore = restore,
                                                         .slot = &daemon->slot},

@@ -12,6 +12,7 @@ struct batch {
     struct hst_service *service; /* NULL once the service is gone */
     uint64_t ticket;
     size_t pending;              /* jobs that have not ended, and one while they are being started */
+    const struct hst_device *device; /* NULL = to RAM */
     bool unpin;
     json_t *jobs;                /* views, in the order in which they ended */
     struct hst_error error;      /* of the first one that failed */
@@ -47,7 +48,7 @@ static json_t *result_of(json_t *jobs)
 
 static json_t *details_of(const struct batch *batch)
 {
-    json_t *details = hst_view_failure_details(batch->service, &batch->error);
+    json_t *details = hst_view_failure_details(batch->service, batch->device, &batch->error);
     json_object_set(details, "jobs", batch->jobs);
     return details;
 }
@@ -126,7 +127,7 @@ static int make(const struct hst_call *call, const struct hst_batch_wish *wish, 
         json_decref(jobs);
         return hst_error_nomem(err);
     }
-    *batch = (struct batch){.service = call->service, .ticket = call->ticket, .pending = 1, .unpin = wish->unpin, .jobs = jobs};
+    *batch = (struct batch){.service = call->service, .ticket = call->ticket, .pending = 1, .device = wish->device, .unpin = wish->unpin, .jobs = jobs};
     hst_list_append(&call->service->batches, &batch->node);
     *ret_batch = batch;
     return HST_OK;

@@ -3,8 +3,10 @@
 #include "metric/metric.h"
 #include "service/internal.h"
 #include "service/recorder.h"
+#include "service/view.h"
 
 #include <math.h>
+#include <string.h>
 
 static void write_models(const struct hst_service *service, struct hst_strbuf *out)
 {
@@ -107,16 +109,53 @@ static double device_value(const struct hst_service *service, enum hst_metric_id
 {
     if (metric == HST_METRIC_DEVICE_BUDGET_BYTES) return (double)device->budget_bytes;
     if (metric == HST_METRIC_DEVICE_USED_BYTES) return (double)device->reserved_bytes;
+    if (metric == HST_METRIC_DEVICE_TOTAL_BYTES) return (double)device->ops->total_bytes(device->backend);
     return count_loaded(service, device);
 }
 
 static void write_devices(const struct hst_service *service, struct hst_strbuf *out)
 {
-    static const enum hst_metric_id metrics[] = {HST_METRIC_DEVICE_BUDGET_BYTES, HST_METRIC_DEVICE_USED_BYTES, HST_METRIC_DEVICE_COMPONENTS};
+    static const enum hst_metric_id metrics[] = {HST_METRIC_DEVICE_BUDGET_BYTES, HST_METRIC_DEVICE_USED_BYTES, HST_METRIC_DEVICE_TOTAL_BYTES, HST_METRIC_DEVICE_COMPONENTS};
     for (size_t i = 0; i < sizeof metrics / sizeof metrics[0]; i++) {
         hst_metric_begin(out, metrics[i]);
         for (size_t j = 0; j < service->config.device_count; j++)
             hst_metric_sample(out, metrics[i], "device", service->config.devices[j]->id, device_value(service, metrics[i], service->config.devices[j]));
+    }
+}
+
+/* What the driver says of a card; NaN = it does not. */
+enum { FIGURES = 7 };
+static const enum hst_metric_id figure_metrics[FIGURES] = {
+    HST_METRIC_DEVICE_UP, HST_METRIC_DEVICE_DRIVER_FREE_BYTES, HST_METRIC_DEVICE_DRIVER_USED_BYTES, HST_METRIC_DEVICE_OTHERS_BYTES,
+    HST_METRIC_DEVICE_UTILIZATION_RATIO, HST_METRIC_DEVICE_TEMPERATURE_CELSIUS, HST_METRIC_DEVICE_ECC_ERRORS,
+};
+
+static void read_figures(const struct hst_device *device, double values[FIGURES])
+{
+    struct hst_device_figures figures;
+    for (size_t i = 0; i < FIGURES; i++)
+        values[i] = (double)NAN;
+    if (!hst_view_figures(device, &figures)) return;
+    values[0] = strcmp(figures.state, "ok") == 0;
+    if (!figures.known) return;
+    values[1] = (double)figures.free_bytes;
+    values[2] = (double)figures.used_bytes;
+    values[3] = (double)hst_view_others_bytes(device, &figures);
+    values[4] = or_nan(figures.utilization_percent / 100.0);
+    values[5] = or_nan(figures.temperature_c);
+    values[6] = figures.ecc_errors != UINT64_MAX ? (double)figures.ecc_errors : (double)NAN;
+}
+
+/* Metrics of cards alone: a sample that is not known is not there. */
+static void write_figures(const struct hst_service *service, struct hst_strbuf *out)
+{
+    double values[FIGURES];
+    for (size_t i = 0; i < FIGURES; i++) {
+        hst_metric_begin(out, figure_metrics[i]);
+        for (size_t j = 0; j < service->config.device_count; j++) {
+            read_figures(service->config.devices[j], values);
+            if (!isnan(values[i])) hst_metric_sample(out, figure_metrics[i], "device", service->config.devices[j]->id, values[i]);
+        }
     }
 }
 
@@ -164,6 +203,7 @@ void hst_metrics_write(const struct hst_service *service, struct hst_strbuf *out
     write_shortage(service, out);
     write_predictions(service, out);
     write_devices(service, out);
+    write_figures(service, out);
     write_jobs(service, out);
     write_requests(service, out);
 }

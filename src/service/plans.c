@@ -9,7 +9,7 @@ static void on_ended(void *context, const struct hst_job *job)
     struct hst_errand *errand = context;
     struct hst_service *service = errand->service;
     if (service != NULL && job->error.status < 0)
-        hst_call_fail(service, errand->ticket, &job->error, hst_view_failure_details(service, &job->error));
+        hst_call_fail(service, errand->ticket, &job->error, hst_view_failure_details(service, job->device, &job->error));
     else if (service != NULL)
         hst_call_ok(service, errand->ticket, hst_view_plan(service, job));
     hst_errand_end(errand);

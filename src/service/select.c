@@ -1,11 +1,14 @@
 #include "service/select.h"
 
 #include "base/cleanup.h"
+#include "base/strbuf.h"
+#include "base/text.h"
 #include "service/fields.h"
 #include "service/internal.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static const char *const types[] = {"checkpoint", "diffusion_model", "lora", "controlnet", "t2i_adapter", "ip_adapter", "vae",
                                     "text_encoder", "clip_vision", "embedding", "upscaler", "llm", "other", NULL};
@@ -38,20 +41,34 @@ int hst_select_component(const struct hst_service *service, const char *id, stru
     return HST_OK;
 }
 
-static const char *real_device_id(const char *id)
+/* Its id or its UUID, or a kind, of which it is the first; NULL is any. */
+static bool is_called(const struct hst_device *device, const char *name)
 {
-    return strcmp(id, "cpu") == 0 || strcmp(id, "host") == 0 ? "host:0" : id;
+    if (name == NULL) return true;
+    const char *kind = strcmp(name, "cpu") == 0 ? "host" : name;
+    return strcmp(device->id, name) == 0 || strcmp(device->ops->kind, kind) == 0 || (device->uuid[0] != '\0' && strcasecmp(device->uuid, name) == 0);
+}
+
+static int no_such_device(const struct hst_service_config *config, const char *id, struct hst_error *err)
+{
+    HST_AUTO(hst_strbuf_fini) struct hst_strbuf there = {0};
+    bool is_card = hst_starts_with(id, "cuda") || hst_starts_with(id, "GPU-") || hst_starts_with(id, "MIG-");
+    for (size_t i = 0; i < config->device_count; i++)
+        hst_strbuf_printf(&there, "%s%s", i > 0 ? ", " : "", config->devices[i]->id);
+    const char *why = is_card && config->cards.used == 0 ? config->cards.why : NULL;
+    return hst_error_set(err, HST_E_DEVICE_NOT_FOUND, "there is no device '%s' here, but %s%s%s", id, hst_strbuf_ok(&there) ? there.text : "others",
+                         why != NULL ? "; no card is used: " : "", why != NULL ? why : "");
 }
 
 int hst_select_device(const struct hst_service *service, const char *id, struct hst_device **ret_device, struct hst_error *err)
 {
     const struct hst_service_config *config = &service->config;
     for (size_t i = 0; i < config->device_count; i++) {
-        if (id != NULL && strcmp(config->devices[i]->id, real_device_id(id)) != 0) continue;
+        if (!is_called(config->devices[i], id)) continue;
         *ret_device = config->devices[i];
         return HST_OK;
     }
-    return hst_error_set(err, HST_E_DEVICE_NOT_FOUND, "there is no device '%s' here", id != NULL ? id : "host:0");
+    return no_such_device(config, id != NULL ? id : "", err);
 }
 
 int hst_select_call_device(const struct hst_call *call, const char *path_id, struct hst_device **ret_device, struct hst_error *err)

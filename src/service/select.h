@@ -30,7 +30,8 @@ int hst_select_check_type(const char *type, struct hst_error *err);
 int hst_select_model(const struct hst_service *service, const char *id, struct hst_model **ret_model, struct hst_error *err);
 /** The component of an id "MODEL:ROLE", or HST_E_MODEL_NOT_FOUND, HST_E_COMPONENT_NOT_FOUND. */
 int hst_select_component(const struct hst_service *service, const char *id, struct hst_component **ret_component, struct hst_error *err);
-/** The device of an id ("cpu" and "host" are host:0; NULL is the first one), or HST_E_DEVICE_NOT_FOUND. */
+/** The device of an id or a UUID; "cpu" and "host" are host:0, "cuda" is the first card, NULL the default: the first card, or host:0 where none is.
+ * HST_E_DEVICE_NOT_FOUND names those that there are. */
 int hst_select_device(const struct hst_service *service, const char *id, struct hst_device **ret_device, struct hst_error *err);
 /** The device of a call: `path_id`, or the field `device_id`, or NULL when neither is given. */
 int hst_select_call_device(const struct hst_call *call, const char *path_id, struct hst_device **ret_device, struct hst_error *err);

@@ -46,6 +46,13 @@ struct hst_service_slot {
     struct hst_service *service; /**< NULL until hst_service_new was told of this slot */
 };
 
+/** What was found of cards when hoistd started. */
+struct hst_service_cards {
+    size_t found;    /**< by the driver */
+    size_t used;     /**< are devices */
+    const char *why; /**< borrowed: why none or not all are used; "" = all that were found are */
+};
+
 /** What the service serves; all borrowed, must outlive it. Workers register their routes with hst_service_add_routes. */
 struct hst_service_config {
     uv_loop_t *loop;             /**< the loop */
@@ -54,6 +61,7 @@ struct hst_service_config {
     struct hst_loader *loader;   /**< jobs and devices */
     struct hst_device *const *devices; /**< devices */
     size_t device_count;         /**< of devices */
+    struct hst_service_cards cards; /**< where cards went */
     const char *url;             /**< for /health and messages; may be NULL */
     bool predict;                /**< bring in what is probably used next */
     bool restore;                /**< bring back after a restart what was in RAM */

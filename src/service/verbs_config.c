@@ -165,7 +165,7 @@ static int begin(struct hst_call *call, struct hst_error *err)
 static void put(struct hst_call *call)
 {
     struct hst_error error = {0};
-    if (begin(call, &error) < 0) hst_call_fail(call->service, call->ticket, &error, hst_view_failure_details(call->service, &error));
+    if (begin(call, &error) < 0) hst_call_fail(call->service, call->ticket, &error, hst_view_failure_details(call->service, NULL, &error));
 }
 
 /* ---- ahead of time ---- */

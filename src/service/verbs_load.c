@@ -162,7 +162,7 @@ static int show_job(const struct hst_call *call, json_t **ret_data, struct hst_e
     HST_TRY(find_job(call, &job, err));
     *ret_data = hst_view_job(job);
     if (job->error.status < 0)
-        json_object_set_new(*ret_data, "error", hst_error_json(&job->error, hst_view_failure_details(call->service, &job->error)));
+        json_object_set_new(*ret_data, "error", hst_error_json(&job->error, hst_view_failure_details(call->service, job->device, &job->error)));
     return HST_OK;
 }
 

@@ -5,26 +5,20 @@
 #include "service/verbs.h"
 #include "service/view.h"
 
-static json_t *view_memory(const struct hst_device *device)
-{
-    return json_pack("{s:s, s:s?, s:s, s:s, s:o, s:o, s:o, s:o, s:b}", "device_id", device->id, "uuid", device->uuid[0] != '\0' ? device->uuid : NULL, "name", device->name, "kind",
-                     device->ops->kind, "total_bytes", hst_jsonx_size(device->ops->total_bytes(device->backend)), "budget_bytes",
-                     hst_jsonx_size(device->budget_bytes), "used_bytes", hst_jsonx_size(device->reserved_bytes), "free_bytes",
-                     hst_jsonx_size(hst_device_available(device)), "references_ram", device->ops->references_ram);
-}
-
 static json_t *list_devices(const struct hst_service *service)
 {
     json_t *devices = json_array();
     for (size_t i = 0; i < service->config.device_count; i++)
-        json_array_append_new(devices, view_memory(service->config.devices[i]));
+        json_array_append_new(devices, hst_view_device_memory(service->config.devices[i]));
     return devices;
 }
 
 static int show_devices(const struct hst_call *call, json_t **ret_data, struct hst_error *err)
 {
+    const struct hst_service_cards *cards = &call->service->config.cards;
     (void)err;
-    *ret_data = json_pack("{s:o}", "devices", list_devices(call->service));
+    *ret_data = json_pack("{s:o, s:{s:o, s:o, s:s?}}", "devices", list_devices(call->service), "cards", "found", hst_jsonx_size(cards->found), "used",
+                          hst_jsonx_size(cards->used), "why", cards->why[0] != '\0' ? cards->why : NULL);
     return HST_OK;
 }
 
@@ -33,7 +27,7 @@ static int show_status(const struct hst_call *call, json_t **ret_data, struct hs
     struct hst_device *device;
     if (call->params[0] != NULL) {
         HST_TRY(hst_select_device(call->service, call->params[0], &device, err));
-        *ret_data = view_memory(device);
+        *ret_data = hst_view_device_memory(device);
         return HST_OK;
     }
     json_t *ram = json_pack("{s:o, s:o}", "machine_total_bytes", hst_jsonx_size(hst_meminfo_total_bytes()), "machine_free_bytes",

@@ -1,4 +1,4 @@
-/* Jobs, devices and totals as JSON. */
+/* Jobs and totals as JSON. */
 #include "service/internal.h"
 #include "service/jsonx.h"
 #include "service/view.h"
@@ -67,46 +67,6 @@ json_t *hst_view_job(const struct hst_job *job)
     return view;
 }
 
-static json_t *memory_of(const struct hst_device *device)
-{
-    return json_pack("{s:o, s:o, s:o, s:o}", "used_bytes", hst_jsonx_size(device->reserved_bytes), "free_bytes",
-                     hst_jsonx_size(hst_device_available(device)), "budget_bytes", hst_jsonx_size(device->budget_bytes), "total_bytes",
-                     hst_jsonx_size(device->ops->total_bytes(device->backend)));
-}
-
-static json_t *loaded_on(const struct hst_service *service, const struct hst_device *device)
-{
-    json_t *list = json_array();
-    size_t cursor = 0;
-    for (struct hst_loaded *loaded; (loaded = hst_loader_next_loaded(service->config.loader, &cursor));) {
-        if (loaded->device != device) continue;
-        const struct hst_component *component = loaded->component;
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:s?, s:b, s:o, s:o}", "component_id", component->id, "model_id",
-                                              component->model->id, "component_type", component->role, "state", "loaded", "bytes",
-                                              hst_jsonx_size(loaded->device_bytes), "since", hst_jsonx_time(loaded->since_wall_ns), "precision",
-                                              loaded->precision[0] != '\0' ? loaded->precision : component->precision, "pinned", loaded->pinned, "leases",
-                                              hst_jsonx_size(loaded->residency != NULL ? loaded->residency->leases : 0), "holders",
-                                              hst_view_holders(service, component)));
-    }
-    return list;
-}
-
-static json_t *jobs_for(const struct hst_service *service, const struct hst_device *device)
-{
-    json_t *jobs = json_array();
-    size_t cursor = 0;
-    for (struct hst_job *job; (job = hst_loader_next_job(service->config.loader, &cursor));)
-        if (job->device == device && job->state <= HST_JOB_ROLLING_BACK) json_array_append_new(jobs, hst_view_job(job));
-    return jobs;
-}
-
-json_t *hst_view_device(const struct hst_service *service, const struct hst_device *device)
-{
-    return json_pack("{s:s, s:s?, s:s, s:s, s:o, s:o, s:o}", "device_id", device->id, "uuid", device->uuid[0] != '\0' ? device->uuid : NULL, "name", device->name, "kind",
-                     device->ops->kind, "memory", memory_of(device), "loaded_components", loaded_on(service, device), "jobs",
-                     jobs_for(service, device));
-}
-
 /* What was measured of memory for copies. */
 static json_t *copy_backings(const struct hst_cache *cache)
 {
@@ -165,15 +125,23 @@ json_t *hst_view_shortage(const struct hst_shortage *shortage)
                      shortage->is_known ? json_real(shortage->full_avg10) : json_null(), "pressed", shortage->is_pressed, "told_by_kernel", shortage->is_told);
 }
 
-json_t *hst_view_failure_details(const struct hst_service *service, const struct hst_error *error)
+/* What fills RAM, and why it stays. */
+static json_t *fillers(const struct hst_service *service)
 {
-    if (error->status != HST_E_OUT_OF_RAM && error->status != HST_E_OUT_OF_DEVICE_MEMORY) return json_object();
     json_t *holders = json_array();
     size_t cursor = 0;
     for (struct hst_residency *held; (held = hst_cache_next(service->config.cache, &cursor));)
         json_array_append_new(holders, json_pack("{s:s, s:o, s:s, s:b, s:i, s:s?, s:o}", "component_id", held->component->id, "bytes",
                                                  hst_jsonx_size(held->charged_bytes), "state", hst_view_ram_state(held), "pinned", held->pinned,
                                                  "devices", (int)held->device_refs, "stays", why_it_stays(service, held), "holders", hst_view_holders(service, held->component)));
-    return json_pack("{s:o, s:o, s:o}", "holders", holders, "machine_total_bytes", hst_jsonx_size(hst_meminfo_total_bytes()), "machine_free_bytes",
-                     hst_jsonx_size(hst_meminfo_headroom_bytes()));
+    return holders;
+}
+
+json_t *hst_view_failure_details(const struct hst_service *service, const struct hst_device *device, const struct hst_error *error)
+{
+    if (error->status != HST_E_OUT_OF_RAM && error->status != HST_E_OUT_OF_DEVICE_MEMORY) return json_object();
+    json_t *details = json_pack("{s:o, s:o, s:o}", "holders", fillers(service), "machine_total_bytes", hst_jsonx_size(hst_meminfo_total_bytes()), "machine_free_bytes",
+                                hst_jsonx_size(hst_meminfo_headroom_bytes()));
+    if (error->status == HST_E_OUT_OF_DEVICE_MEMORY && device != NULL) hst_view_add_shortage_of(device, details);
+    return details;
 }

@@ -1,0 +1,120 @@
+/* Devices as JSON: what hoist's books say, and what the driver says. */
+#include "service/internal.h"
+#include "service/jsonx.h"
+#include "service/view.h"
+
+static json_t *known_size(bool known, uint64_t value)
+{
+    return known ? hst_jsonx_size(value) : json_null();
+}
+
+static json_t *known_int(bool known, int value)
+{
+    return known && value >= 0 ? json_integer(value) : json_null();
+}
+
+bool hst_view_figures(const struct hst_device *device, struct hst_device_figures *ret_figures)
+{
+    *ret_figures = (struct hst_device_figures){0};
+    if (device->ops->figures == NULL) return false;
+    device->ops->figures(device->backend, ret_figures);
+    return true;
+}
+
+uint64_t hst_view_others_bytes(const struct hst_device *device, const struct hst_device_figures *figures)
+{
+    return figures->used_bytes > device->reserved_bytes ? figures->used_bytes - device->reserved_bytes : 0;
+}
+
+static json_t *driver_of(const struct hst_device *device)
+{
+    struct hst_device_figures figures;
+    if (!hst_view_figures(device, &figures)) return json_null();
+    bool known = figures.known;
+    return json_pack("{s:s, s:s?, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "state", figures.state[0] != '\0' ? figures.state : "unknown", "why",
+                     figures.why[0] != '\0' ? figures.why : NULL, "free_bytes", known_size(known, figures.free_bytes), "used_bytes",
+                     known_size(known, figures.used_bytes), "used_by_others_bytes", known_size(known, hst_view_others_bytes(device, &figures)),
+                     "utilization_percent", known_int(known, figures.utilization_percent), "temperature_c", known_int(known, figures.temperature_c), "ecc_errors",
+                     known_size(known && figures.ecc_errors != UINT64_MAX, figures.ecc_errors), "at", hst_jsonx_time(figures.at_wall_ns));
+}
+
+/* Put what hoist's books say of its memory into `object`. */
+static void add_books(json_t *object, const struct hst_device *device)
+{
+    json_object_set_new(object, "total_bytes", hst_jsonx_size(device->ops->total_bytes(device->backend)));
+    json_object_set_new(object, "budget_bytes", hst_jsonx_size(device->budget_bytes));
+    json_object_set_new(object, "used_bytes", hst_jsonx_size(device->reserved_bytes));
+    json_object_set_new(object, "free_bytes", hst_jsonx_size(hst_device_available(device)));
+}
+
+static json_t *identity(const struct hst_device *device)
+{
+    return json_pack("{s:s, s:s?, s:s, s:s}", "device_id", device->id, "uuid", device->uuid[0] != '\0' ? device->uuid : NULL, "name", device->name, "kind",
+                     device->ops->kind);
+}
+
+json_t *hst_view_device_memory(const struct hst_device *device)
+{
+    json_t *view = identity(device);
+    add_books(view, device);
+    json_object_set_new(view, "references_ram", json_boolean(device->ops->references_ram));
+    json_object_set_new(view, "driver", driver_of(device));
+    return view;
+}
+
+static json_t *loaded_on(const struct hst_service *service, const struct hst_device *device)
+{
+    json_t *list = json_array();
+    size_t cursor = 0;
+    for (struct hst_loaded *loaded; (loaded = hst_loader_next_loaded(service->config.loader, &cursor));) {
+        if (loaded->device != device) continue;
+        const struct hst_component *component = loaded->component;
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:s?, s:b, s:o, s:o}", "component_id", component->id, "model_id",
+                                              component->model->id, "component_type", component->role, "state", "loaded", "bytes",
+                                              hst_jsonx_size(loaded->device_bytes), "since", hst_jsonx_time(loaded->since_wall_ns), "precision",
+                                              loaded->precision[0] != '\0' ? loaded->precision : component->precision, "pinned", loaded->pinned, "leases",
+                                              hst_jsonx_size(loaded->residency != NULL ? loaded->residency->leases : 0), "holders",
+                                              hst_view_holders(service, component)));
+    }
+    return list;
+}
+
+static json_t *jobs_for(const struct hst_service *service, const struct hst_device *device)
+{
+    json_t *jobs = json_array();
+    size_t cursor = 0;
+    for (struct hst_job *job; (job = hst_loader_next_job(service->config.loader, &cursor));)
+        if (job->device == device && job->state <= HST_JOB_ROLLING_BACK) json_array_append_new(jobs, hst_view_job(job));
+    return jobs;
+}
+
+json_t *hst_view_device(const struct hst_service *service, const struct hst_device *device)
+{
+    json_t *view = identity(device), *memory = json_object();
+    add_books(memory, device);
+    json_object_set_new(view, "memory", memory);
+    json_object_set_new(view, "driver", driver_of(device));
+    json_object_set_new(view, "loaded_components", loaded_on(service, device));
+    json_object_set_new(view, "jobs", jobs_for(service, device));
+    return view;
+}
+
+/* Free by hoist's books, and yet the driver had no room: who has it. */
+static json_t *explain(const struct hst_device *device, const struct hst_device_figures *figures)
+{
+    uint64_t available = hst_device_available(device);
+    if (!figures->known || figures->free_bytes >= available) return json_null();
+    return json_sprintf("%s has %llu bytes free by hoist's books, and %llu by the driver: other programs, and the contexts of all that compute there, use %llu", device->id,
+                        (unsigned long long)available, (unsigned long long)figures->free_bytes, (unsigned long long)hst_view_others_bytes(device, figures));
+}
+
+void hst_view_add_shortage_of(const struct hst_device *device, json_t *details)
+{
+    struct hst_device_figures figures;
+    json_object_set_new(details, "device_id", json_string(device->id));
+    json_object_set_new(details, "device_free_bytes", hst_jsonx_size(hst_device_available(device)));
+    if (!hst_view_figures(device, &figures)) return;
+    json_object_set_new(details, "driver_free_bytes", known_size(figures.known, figures.free_bytes));
+    json_object_set_new(details, "used_by_others_bytes", known_size(figures.known, hst_view_others_bytes(device, &figures)));
+    json_object_set_new(details, "explanation", explain(device, &figures));
+}
