@@ -9,7 +9,7 @@ from setuptools import Extension, setup
 from setuptools.command.build_py import build_py
 
 PTH = "hoist_patch.pth"
-SOURCES = ["module", "client", "model", "view", "capsule", "events", "error"]
+SOURCES = ["module", "client", "model", "view", "capsule", "device", "events", "error"]
 
 
 class BuildWithPth(build_py):

@@ -1,8 +1,11 @@
-"""Tensors of an open model as torch tensors, through DLPack."""
-from typing import Any, Callable, Dict, Mapping, Tuple
+"""Tensors of an open model as torch tensors, through DLPack. On a card as in RAM: each tensor is a capsule over its own bytes, made in
+one call for all of them; the types that this torch takes from no capsule come as uint8 and are viewed as what they are."""
+from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
 import torch
 from torch.utils.dlpack import from_dlpack, to_dlpack
+
+from .errors import DeviceError
 
 # Element types that some versions of torch, or of its DLPack, lack: (number of docs/protocol.md, name of safetensors, name of torch).
 _SOMETIMES = (
@@ -40,6 +43,15 @@ def _raw_mask() -> int:
 RAW_MASK = _raw_mask()
 VERSIONED = _takes_versioned()
 TAKE: Callable[[Any], Any] = getattr(torch._C, "_from_dlpack", from_dlpack)  # the public function only checks the argument
+
+
+def check_device(device: Optional[str]) -> None:
+    """DeviceError unless this torch computes on the device ("cpu" or None: always)."""
+    if device in (None, "cpu") or torch.cuda.is_available():
+        return
+    why = "sees no card" if torch.version.cuda else "was built without CUDA"
+    raise DeviceError(f"torch {torch.__version__} {why}: it has no tensors on {device}", code="device_unavailable", category="device", status=-56,
+                      recommended_actions=[{"action": "use_ram", "text": "open with device='cpu', or install a torch with CUDA"}])
 
 
 def _shape(view: Any) -> Tuple[int, ...]:

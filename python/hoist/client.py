@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
 from urllib.parse import quote, urlencode
 
-from . import _core
+from . import _core, _device
 from ._pool import Pool
 from .errors import DeviceError
 from .model import OpenModel
@@ -146,18 +146,20 @@ class Client:
         return Model.from_json(self.call("GET", f"/api/models/{quote(model_id, safe='')}"))
 
     def open(self, model_id: str, device: str = "cpu", components: Optional[Sequence[str]] = None,
-             precision: Optional[str] = None, *, domain: Optional[str] = None, timeout: Optional[float] = None) -> OpenModel:
+             precision: Optional[str] = None, *, domain: Optional[str] = None, timeout: Optional[float] = None, share: bool = False) -> OpenModel:
         """Cache and load the model if needed, and map it. `timeout` in seconds bounds the load; None = without end.
 
-        Raises NotFound, OutOfMemory, FormatError, CompatibilityError, DeviceError (no such device here), LoadingError."""
-        if device.split(":")[0] not in ("cpu", "host"):
-            raise DeviceError(f"this daemon serves no device {device!r}; device='cpu' maps the copy in RAM",
-                              code="device_not_found", category="device", status=-11,
-                              recommended_actions=[{"action": "choose_other", "text": "open with device='cpu' and copy from there"}])
+        device: "cpu" maps the copy in RAM, copy-on-write. "cuda", "cuda:N" (this process's numbers) or a card's UUID: memory of that card,
+        in its primary context, which is torch's. share=False fills memory for this lease alone, which may be written; share=True maps the
+        one copy that all processes read (OpenModel says what a write to it does). In RAM share says nothing.
+
+        Raises NotFound, OutOfMemory, FormatError, CompatibilityError, DeviceError (no such device here, or no driver for it, or the
+        daemon does not serve it), LoadingError."""
+        name = _device.to_open(device)
         roles = tuple(components) if components is not None else None
         timeout_ms = 0 if timeout is None else max(1, int(timeout * 1000))
         return OpenModel(self._pool.run(
-            lambda connection: connection.open(model_id, None, roles, precision, domain, timeout_ms)))
+            lambda connection: connection.open(model_id, name, roles, precision, domain, timeout_ms, share)))
 
     def events(self, last_event_id: int = 0) -> EventStream:
         """Subscribe to what happens in the daemon. `last_event_id` replays the kept events after it; 0 = only new ones."""
@@ -167,8 +169,9 @@ class Client:
         """Copy a tensor of `model` into `tensor`, the caller's own memory (a pinned buffer, a module's parameter).
 
         Shapes must be equal; the element type is converted when it differs. Returns `tensor`. Works on torch tensors (also on a
-        device) and NumPy arrays."""
+        device) and NumPy arrays. DeviceError when `tensor` is shared memory of a card, which may only be read."""
         if hasattr(tensor, "copy_"):
+            _check_target(key, tensor)
             weights = model.tensors(component)[key]
             _check_shapes(key, weights.shape, tensor.shape)
             tensor.detach().copy_(weights)
@@ -180,13 +183,13 @@ class Client:
 
     def load(self, model_id: str, device: Optional[str] = None, components: Optional[Sequence[str]] = None, *,
              precision: Optional[str] = None, pin: Optional[bool] = None, wait: bool = True) -> Any:
-        """Load to a device (None = the default one): the job with its steps."""
+        """Load to a device: the job with its steps. None = the default one; `cuda:N` is this process's number, as in open(), or DeviceError."""
         body = _body(model_id=model_id, components=_list(components), precision=precision, pin=pin, wait=wait)
-        return self.call("POST", "/api/model/load" + _tail(device), body, timeout=-1)
+        return self.call("POST", "/api/model/load" + _tail(_device.to_ask(device)), body, timeout=-1)
 
     def unload(self, model_id: Optional[str] = None, device: Optional[str] = None, components: Optional[Sequence[str]] = None) -> Any:
-        """Unload from a device; no model = all that nobody holds."""
-        return self.call("DELETE", "/api/model/unload" + _tail(device), _body(model_id=model_id, components=_list(components)))
+        """Unload from a device (as in load()); no model = all that nobody holds."""
+        return self.call("DELETE", "/api/model/unload" + _tail(_device.to_ask(device)), _body(model_id=model_id, components=_list(components)))
 
     def cache(self, model_id: str, *, precision: Optional[str] = None, pin: Optional[bool] = None) -> Any:
         """Bring a model into RAM."""
@@ -197,13 +200,19 @@ class Client:
         return self.call("DELETE", "/api/model/cache" + _tail(component_id), _body(model_id=model_id))
 
     def status(self, device: Optional[str] = None) -> Any:
-        """What is loaded where, and how much memory is used and free."""
-        return self.call("GET", "/api/model/status" + _tail(device))
+        """What is loaded where, and how much memory is used and free; of one device, named as in load(), or of all."""
+        return self.call("GET", "/api/model/status" + _tail(_device.to_ask(device)))
 
 
 def _check_shapes(key: str, source: Any, target: Any) -> None:
     if tuple(source) != tuple(target):
         raise ValueError(f"{key} has shape {tuple(source)}, the target {tuple(target)}")
+
+
+def _check_target(key: str, tensor: Any) -> None:
+    if tensor.device.type != "meta" and _core.is_shared(tensor.data_ptr()):
+        raise DeviceError(f"{key} cannot be copied there: the target is memory of a card that other processes read, too; open with share=False for "
+                          "memory of your own", code="invalid_argument", category="request", status=-2)
 
 
 def _list(items: Optional[Sequence[str]]) -> Optional[List[str]]:

@@ -3,7 +3,8 @@ import importlib
 from collections.abc import Mapping as AbstractMapping
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional
 
-from .errors import CompatibilityError, NotFound
+from . import _device
+from .errors import CompatibilityError, DeviceError, NotFound
 
 if TYPE_CHECKING:
     import numpy
@@ -63,12 +64,19 @@ class _Tensors(AbstractMapping):
 class OpenModel:
     """A model, or some of its components, mapped into this process.
 
-    Tensors are writable, and private: a write changes this process's copy of the page and nobody else's. They stay valid after
-    close() and after the client is gone; the lease ends with the last of them."""
+    device is "cpu" or "cuda:N", device_uuid the card's; shared says whether it is the one copy of a card. Tensors in RAM are writable
+    and private: a write changes this process's copy of the page and nobody else's. On a card they are writable memory of this process
+    alone, or, when shared, the one copy that every process reads: torch has no read-only tensors, so an in-place write to a shared one
+    is not refused but fails as a fault of the CUDA context of the process that writes, which then has to start anew; it changes nobody's
+    weights. Tensors stay valid after close() and after the client is gone; the lease ends with the last of them. A forked child can use
+    those in RAM and none on a card, as with everything of CUDA."""
 
     def __init__(self, model: Any) -> None:
         self._model: Any = model
         self.id: str = model.id
+        self.device: str = model.device
+        self.device_uuid: str = model.device_uuid
+        self.shared: bool = model.shared
         self.components: List[str] = model.components
         self.mapped_bytes: int = model.mapped_bytes
 
@@ -85,15 +93,23 @@ class OpenModel:
         return list(self._names(component))
 
     def tensors(self, component: Optional[str] = None) -> Mapping[str, "torch.Tensor"]:
-        """The tensors of a component, or of all, by their key in the file. KeyError when two components have the same key."""
+        """The tensors of a component, or of all, by their key in the file. KeyError when two components have the same key; DeviceError
+        when they are on a card and this torch was built without CUDA."""
+        importlib.import_module("._torch", __package__).check_device(self.device)
         return _Tensors(self._model, self._names(component), "_torch")
 
     def numpy(self, component: Optional[str] = None) -> Mapping[str, "numpy.ndarray"]:
-        """The same as NumPy arrays. bf16 and fp8 as ml_dtypes has them, or as uint16 and uint8 without it; F4, F6 as raw uint8."""
+        """The same as NumPy arrays. bf16 and fp8 as ml_dtypes has them, or as uint16 and uint8 without it; F4, F6 as raw uint8.
+        DeviceError on a card."""
+        if self.device != "cpu":
+            raise DeviceError(f"{self.id} is on {self.device}, where NumPy has no arrays: take tensors(), or raw(key) by DLPack, or open it with "
+                              "device='cpu'", code="invalid_argument", category="request", status=-2)
         return _Tensors(self._model, self._names(component), "_numpy")
 
     def raw(self, key: str, component: Optional[str] = None) -> Any:
-        """One tensor as an object with name, dtype, shape, nbytes, the buffer protocol and __dlpack__."""
+        """One tensor as an object with name, dtype, shape, nbytes, device, shared and __dlpack__; in RAM with the buffer protocol, on a
+        card with __cuda_array_interface__ (of the types that NumPy has). A shared one is read-only to both, so it is given only to
+        consumers that ask for DLPack 1.0."""
         index = self._names(component)[key]
         return self._model.view(index)
 
@@ -111,18 +127,31 @@ class OpenModel:
         return f"<hoist.OpenModel {self.id} {'closed' if self._model is None else ', '.join(self.components)}>"
 
 
+def _freeze(module: "torch.nn.Module", names: Any) -> None:
+    for name, parameter in module.named_parameters(remove_duplicate=False):
+        if name in names:
+            parameter.requires_grad_(False)
+
+
 def assign(module: "torch.nn.Module", model_id: str, device: str = "cpu", *, component: Optional[str] = None,
-           precision: Optional[str] = None, client: Any = None, strict: bool = True) -> "torch.nn.Module":
+           precision: Optional[str] = None, client: Any = None, strict: bool = True, share: bool = False) -> "torch.nn.Module":
     """Give a module, for example one built on the meta device, the weights of a model without copying them.
 
-    precision: as in Client.open(); None = as stored. strict: CompatibilityError when keys are missing or unexpected. Returns the
-    module, which keeps the lease."""
+    device: "cpu", "cuda" or "cuda:N". precision: as in Client.open(); None = as stored. strict: CompatibilityError when keys are
+    missing or unexpected. share: on a card, use the one copy that all processes read; parameters then have requires_grad=False, and
+    nothing may write to them or to buffers (an optimizer, batch norm in train mode): that is a CUDA fault of this process alone. In RAM
+    share says nothing. DeviceError, before anything is loaded, when this torch has no such device. Returns the module, which keeps the
+    lease."""
     from .client import connect
 
+    importlib.import_module("._torch", __package__).check_device(_device.to_open(device))
     client = client or connect()
-    with client.open(model_id, device=device, components=[component] if component else None, precision=precision) as model:
+    with client.open(model_id, device=device, components=[component] if component else None, precision=precision, share=share) as model:
+        tensors = model.tensors(component).copy()
         try:
-            module.load_state_dict(model.tensors(component).copy(), strict=strict, assign=True)
+            module.load_state_dict(tensors, strict=strict, assign=True)
         except RuntimeError as error:
             raise CompatibilityError(str(error), code="incompatible", category="compatibility", status=-36) from error
+        if model.shared:
+            _freeze(module, tensors)
     return module

@@ -12,7 +12,7 @@ static const struct {
     [13] = {1, 16}, [14] = {2, 16}, [15] = {4, 16}, [16] = {0, 32}, [17] = {1, 32}, [18] = {2, 32},
     [19] = {5, 64}, [20] = {2, 64}, [21] = {0, 64}, [22] = {1, 64},
 };
-enum { TYPE_COUNT = sizeof dl_types / sizeof dl_types[0], DL_CPU = 1, DL_UINT = 1 };
+enum { TYPE_COUNT = sizeof dl_types / sizeof dl_types[0], DL_UINT = 1, DL_READ_ONLY = 1 };
 
 /* One block a capsule: the form that was asked for, the model it keeps, and room for shape and strides. */
 struct block {
@@ -24,9 +24,11 @@ struct block {
     int64_t sizes[];
 };
 
+/* A consumer calls a deleter from any thread, with the interpreter's lock or without it. */
 static void free_block(struct block *block)
 {
-    hoist_model_unref(block->model);
+    if (PyGILState_Check()) core_model_unref(block->model);
+    else hoist_model_unref(block->model);
     free(block);
 }
 
@@ -73,7 +75,7 @@ static void fill_sizes(const struct hoist_tensor *tensor, bool raw, int64_t *sha
 static struct dl_tensor describe(struct block *block, const struct hoist_tensor *tensor, bool raw)
 {
     uint32_t rank = raw ? 1 : tensor->rank;
-    struct dl_tensor out = {.data = tensor->data, .device = {DL_CPU, 0}, .rank = (int32_t)rank,
+    struct dl_tensor out = {.data = tensor->data, .device = {tensor->device.type, tensor->device.ordinal}, .rank = (int32_t)rank,
         .shape = block->sizes, .strides = block->sizes + rank};
     out.type = (struct dl_type){raw ? DL_UINT : dl_types[tensor->dtype_code].code, raw ? 8 : dl_types[tensor->dtype_code].bits, 1};
     fill_sizes(tensor, raw, out.shape, out.strides);
@@ -85,10 +87,10 @@ static bool representable(const struct hoist_tensor *tensor)
     return tensor->dtype_code < TYPE_COUNT && dl_types[tensor->dtype_code].bits != 0;
 }
 
-static PyObject *wrap(struct block *block, const struct dl_tensor *described, enum core_dlpack_form form)
+static PyObject *wrap(struct block *block, const struct dl_tensor *described, enum core_dlpack_form form, bool read_only)
 {
     if (form == CORE_DLPACK_VERSIONED) {
-        block->form.versioned = (struct dl_managed_versioned){1, 1, block, delete_versioned, 0, *described};
+        block->form.versioned = (struct dl_managed_versioned){1, 1, block, delete_versioned, read_only ? DL_READ_ONLY : 0, *described};
         return PyCapsule_New(&block->form.versioned, "dltensor_versioned", destroy_versioned);
     }
     block->form.legacy = (struct dl_managed){*described, block, delete_legacy};
@@ -106,7 +108,7 @@ PyObject *core_dlpack_capsule(struct hoist_model *model, const struct hoist_tens
     if (block == NULL) return PyErr_NoMemory();
     block->model = hoist_model_ref(model);
     struct dl_tensor described = describe(block, tensor, raw);
-    PyObject *capsule = wrap(block, &described, form);
+    PyObject *capsule = wrap(block, &described, form, tensor->device.read_only != 0);
     if (capsule == NULL) free_block(block);
     return capsule;
 }

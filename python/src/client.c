@@ -89,13 +89,14 @@ static const char **roles_of(PyObject *roles, size_t *ret_count)
     return list;
 }
 
-static PyObject *open_with(struct hoist_client *client, const char *id, const struct hoist_open_options *options)
+/* `id` NULL: the file behind `fd`. */
+static PyObject *open_with(struct hoist_client *client, const char *id, int fd, const struct hoist_open_options *options)
 {
     struct hoist_model *model = NULL;
     struct hoist_error error = {0};
     int status;
     Py_BEGIN_ALLOW_THREADS
-    status = hoist_open(client, id, options, &model, &error);
+    status = id != NULL ? hoist_open(client, id, options, &model, &error) : hoist_open_file(client, fd, options, &model, &error);
     Py_END_ALLOW_THREADS
     return status < 0 ? core_error_raise(&error) : core_model_wrap(model);
 }
@@ -107,13 +108,22 @@ static PyObject *open_model(PyObject *self, PyObject *args)
     struct hoist_open_options options = {.struct_size = sizeof options};
     struct hoist_client *client = client_of(self);
     if (client == NULL ||
-        !PyArg_ParseTuple(args, "szOzzi", &id, &options.device, &roles, &options.precision, &options.domain, &options.timeout_ms))
+        !PyArg_ParseTuple(args, "szOzzip", &id, &options.device, &roles, &options.precision, &options.domain, &options.timeout_ms, &options.share))
         return NULL;
     const char **list = roles_of(roles, &options.component_count);
     options.components = list;
-    PyObject *model = PyErr_Occurred() ? NULL : open_with(client, id, &options);
+    PyObject *model = PyErr_Occurred() ? NULL : open_with(client, id, -1, &options);
     PyMem_Free(list);
     return model;
+}
+
+static PyObject *open_file(PyObject *self, PyObject *args)
+{
+    int fd;
+    struct hoist_open_options options = {.struct_size = sizeof options};
+    struct hoist_client *client = client_of(self);
+    if (client == NULL || !PyArg_ParseTuple(args, "izi", &fd, &options.device, &options.timeout_ms)) return NULL;
+    return open_with(client, NULL, fd, &options);
 }
 
 static PyObject *hold_file(PyObject *self, PyObject *args)
@@ -130,7 +140,8 @@ static PyObject *hold_file(PyObject *self, PyObject *args)
 
 static PyMethodDef methods[] = {
     {"call", call, METH_VARARGS, "call(method, path, body, timeout_ms) -> str."},
-    {"open", open_model, METH_VARARGS, "open(id, device, components, precision, domain, timeout_ms) -> Model."},
+    {"open", open_model, METH_VARARGS, "open(id, device, components, precision, domain, timeout_ms, share) -> Model."},
+    {"open_file", open_file, METH_VARARGS, "open_file(fd, device, timeout_ms) -> Model."},
     {"hold_file", hold_file, METH_VARARGS, "hold_file(fd, timeout_ms) -> fd that keeps the lease."},
     {"fileno", file_number, METH_NOARGS, "The socket."},
     {"close", close_client, METH_NOARGS, "Disconnect."},

@@ -9,7 +9,7 @@
 
 #include <hoist/hoist.h>
 
-/** A tensor of an open model: keeps the model, exports the buffer protocol and DLPack. */
+/** A tensor of an open model: keeps the model, exports DLPack, in RAM the buffer protocol, and on a card the CUDA array interface. */
 struct core_view {
     PyObject_HEAD
     struct hoist_model *model;  /**< one reference; NULL before core_view_new filled it */
@@ -33,6 +33,14 @@ PyObject *core_dlpack_capsule(struct hoist_model *model, const struct hoist_tens
 
 /** The types, ready for PyType_FromSpec. */
 extern PyType_Spec core_client_spec, core_model_spec, core_view_spec, core_events_spec;
+/** Let go of a model without the interpreter's lock, which is held: on a card the last one waits for its work. */
+void core_model_unref(struct hoist_model *model);
+/** "cpu", "cuda:N". New reference, or NULL with an exception. */
+PyObject *core_device_name(const struct hoist_device *device);
+/** The method find_device(name) -> (ordinal, uuid). */
+PyObject *core_device_find(PyObject *self, PyObject *args);
+/** The method is_shared(address) -> bool. */
+PyObject *core_device_is_shared(PyObject *self, PyObject *args);
 /** Wrap an open model, whose reference is taken over. New reference, or NULL with an exception (the model is unreffed). */
 PyObject *core_model_wrap(struct hoist_model *model);
 /** Types made at import, kept for the life of the process: index by enum core_type. */

@@ -7,7 +7,7 @@
 
 /** Where data is. */
 struct dl_device {
-    int32_t type; /**< 1 = CPU */
+    int32_t type; /**< 1 = CPU, 2 = CUDA */
     int32_t id;   /**< ordinal */
 };
 /** Element type. */

@@ -23,7 +23,7 @@ PyObject *core_model_wrap(struct hoist_model *model)
 static void dealloc(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
-    hoist_model_unref(model_of(self));
+    core_model_unref(model_of(self));
     PyObject_Free(self);
     Py_DECREF(type);
 }
@@ -38,6 +38,30 @@ static PyObject *get_mapped_bytes(PyObject *self, void *closure)
 {
     (void)closure;
     return PyLong_FromUnsignedLongLong(hoist_model_mapped_bytes(model_of(self)));
+}
+
+static PyObject *get_device(PyObject *self, void *closure)
+{
+    struct hoist_device device;
+    (void)closure;
+    hoist_model_device(model_of(self), &device);
+    return core_device_name(&device);
+}
+
+static PyObject *get_uuid(PyObject *self, void *closure)
+{
+    struct hoist_device device;
+    (void)closure;
+    hoist_model_device(model_of(self), &device);
+    return PyUnicode_FromString(device.uuid);
+}
+
+static PyObject *get_shared(PyObject *self, void *closure)
+{
+    struct hoist_device device;
+    (void)closure;
+    hoist_model_device(model_of(self), &device);
+    return PyBool_FromLong(device.read_only);
 }
 
 static PyObject *get_components(PyObject *self, void *closure)
@@ -168,6 +192,9 @@ static PyMethodDef methods[] = {
 static PyGetSetDef getters[] = {
     {"id", get_id, NULL, "Model id.", NULL},
     {"mapped_bytes", get_mapped_bytes, NULL, "Bytes of address space it maps.", NULL},
+    {"device", get_device, NULL, "\"cpu\" or \"cuda:N\".", NULL},
+    {"device_uuid", get_uuid, NULL, "Of the card; \"\" in RAM.", NULL},
+    {"shared", get_shared, NULL, "Is it the one copy of a card, which may not be written?", NULL},
     {"components", get_components, NULL, "Roles.", NULL},
     {NULL},
 };

@@ -23,8 +23,14 @@ static int fill(PyObject *module)
     return PyModule_AddStringConstant(module, "version", hoist_version());
 }
 
+static PyMethodDef functions[] = {
+    {"find_device", core_device_find, METH_VARARGS, "find_device(name) -> (ordinal, uuid) of a card as this process names it."},
+    {"is_shared", core_device_is_shared, METH_VARARGS, "is_shared(address) -> is it memory of a card that others read, too?"},
+    {NULL},
+};
 static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, .m_name = "hoist._core", .m_doc = "libhoist as Python objects; private to the package.", .m_size = -1};
+    PyModuleDef_HEAD_INIT, .m_name = "hoist._core", .m_doc = "libhoist as Python objects; private to the package.", .m_size = -1,
+    .m_methods = functions};
 
 PyMODINIT_FUNC PyInit__core(void)
 {

@@ -14,16 +14,26 @@ PyObject *core_view_new(struct hoist_model *model, const struct hoist_tensor *te
 static void dealloc(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
-    hoist_model_unref(((struct core_view *)self)->model);
+    core_model_unref(((struct core_view *)self)->model);
     PyObject_Free(self);
     Py_DECREF(type);
+}
+
+static const struct hoist_tensor *tensor_of(PyObject *self)
+{
+    return &((struct core_view *)self)->tensor;
 }
 
 /* A zero-size tensor may have no address; consumers want one. */
 static int get_buffer(PyObject *self, Py_buffer *buffer, int flags)
 {
     static char nothing;
-    struct hoist_tensor *tensor = &((struct core_view *)self)->tensor;
+    const struct hoist_tensor *tensor = tensor_of(self);
+    if (tensor->device.type != HOIST_DEVICE_CPU) {
+        buffer->obj = NULL;
+        PyErr_Format(PyExc_BufferError, "%s is in the memory of cuda:%d, which has no buffer: take it by DLPack", tensor->name, (int)tensor->device.ordinal);
+        return -1;
+    }
     void *data = tensor->data != NULL ? tensor->data : &nothing;
     return PyBuffer_FillInfo(buffer, self, data, (Py_ssize_t)tensor->size_bytes, 0, flags);
 }
@@ -31,19 +41,19 @@ static int get_buffer(PyObject *self, Py_buffer *buffer, int flags)
 static PyObject *get_name(PyObject *self, void *closure)
 {
     (void)closure;
-    return PyUnicode_FromString(((struct core_view *)self)->tensor.name);
+    return PyUnicode_FromString(tensor_of(self)->name);
 }
 
 static PyObject *get_dtype(PyObject *self, void *closure)
 {
     (void)closure;
-    return PyUnicode_FromString(((struct core_view *)self)->tensor.dtype);
+    return PyUnicode_FromString(tensor_of(self)->dtype);
 }
 
 static PyObject *get_shape(PyObject *self, void *closure)
 {
     (void)closure;
-    const struct hoist_tensor *tensor = &((struct core_view *)self)->tensor;
+    const struct hoist_tensor *tensor = tensor_of(self);
     PyObject *shape = PyTuple_New((Py_ssize_t)tensor->rank);
     for (uint32_t i = 0; shape != NULL && i < tensor->rank; i++) {
         PyObject *size = PyLong_FromUnsignedLongLong(tensor->shape[i]);
@@ -56,7 +66,39 @@ static PyObject *get_shape(PyObject *self, void *closure)
 static PyObject *get_nbytes(PyObject *self, void *closure)
 {
     (void)closure;
-    return PyLong_FromUnsignedLongLong(((struct core_view *)self)->tensor.size_bytes);
+    return PyLong_FromUnsignedLongLong(tensor_of(self)->size_bytes);
+}
+
+static PyObject *get_device(PyObject *self, void *closure)
+{
+    (void)closure;
+    return core_device_name(&tensor_of(self)->device);
+}
+
+static PyObject *get_shared(PyObject *self, void *closure)
+{
+    (void)closure;
+    return PyBool_FromLong(tensor_of(self)->device.read_only);
+}
+
+/* Types that NumPy has, by the number of the element type (docs/protocol.md). */
+static const char *const array_types[] = {
+    [1] = "|b1",  [5] = "|u1",  [6] = "|i1",  [12] = "<i2", [13] = "<u2", [14] = "<f2", [16] = "<i4",
+    [17] = "<u4", [18] = "<f4", [19] = "<c8", [20] = "<f8", [21] = "<i8", [22] = "<u8",
+};
+
+/* Nothing is under way in the memory when it is handed out: no stream is to be waited for. */
+static PyObject *get_array_interface(PyObject *self, void *closure)
+{
+    const struct hoist_tensor *tensor = tensor_of(self);
+    const char *type = tensor->dtype_code < sizeof array_types / sizeof array_types[0] ? array_types[tensor->dtype_code] : NULL;
+    if (type == NULL || tensor->device.type != HOIST_DEVICE_CUDA)
+        return PyErr_Format(PyExc_AttributeError, "%s (%s) has no CUDA array interface", tensor->name, tensor->dtype);
+    PyObject *shape = get_shape(self, closure);
+    if (shape == NULL) return NULL;
+    unsigned long long address = tensor->size_bytes > 0 ? (uintptr_t)tensor->data : 0;
+    return Py_BuildValue("{sN, ss, s(KN), sO, sO, si}", "shape", shape, "typestr", type, "data", address, PyBool_FromLong(tensor->device.read_only),
+                         "strides", Py_None, "stream", Py_None, "version", 3);
 }
 
 /* A consumer that names DLPack 1.x or later gets the versioned form, any other the legacy one. */
@@ -76,18 +118,23 @@ static PyObject *dlpack(PyObject *self, PyObject *args, PyObject *kwargs)
         return NULL;
     }
     struct core_view *view = (struct core_view *)self;
-    return core_dlpack_capsule(view->model, &view->tensor, wanted_form(max_version), false);
+    enum core_dlpack_form form = wanted_form(max_version);
+    if (view->tensor.device.read_only && form == CORE_DLPACK_LEGACY) {
+        PyErr_SetString(PyExc_BufferError, "the memory is shared and may only be read, which DLPack before 1.0 cannot say: ask with max_version=(1, 0)");
+        return NULL;
+    }
+    return core_dlpack_capsule(view->model, &view->tensor, form, false);
 }
 
 static PyObject *dlpack_device(PyObject *self, PyObject *unused)
 {
-    (void)self, (void)unused;
-    return Py_BuildValue("(ii)", 1, 0);
+    (void)unused;
+    return Py_BuildValue("(ii)", (int)tensor_of(self)->device.type, (int)tensor_of(self)->device.ordinal);
 }
 
 static PyMethodDef methods[] = {
     {"__dlpack__", (PyCFunction)(void (*)(void))dlpack, METH_VARARGS | METH_KEYWORDS, "The tensor as a DLPack capsule."},
-    {"__dlpack_device__", dlpack_device, METH_NOARGS, "(1, 0): the CPU."},
+    {"__dlpack_device__", dlpack_device, METH_NOARGS, "(1, 0) in RAM, (2, N) on cuda:N."},
     {NULL},
 };
 static PyGetSetDef getters[] = {
@@ -95,10 +142,13 @@ static PyGetSetDef getters[] = {
     {"dtype", get_dtype, NULL, "Element type in the words of safetensors.", NULL},
     {"shape", get_shape, NULL, "Sizes.", NULL},
     {"nbytes", get_nbytes, NULL, "Bytes of data.", NULL},
+    {"device", get_device, NULL, "\"cpu\" or \"cuda:N\".", NULL},
+    {"shared", get_shared, NULL, "Is it memory of a card that others read, too, and that may not be written?", NULL},
+    {"__cuda_array_interface__", get_array_interface, NULL, "On a card, of the types that NumPy has.", NULL},
     {NULL},
 };
 static PyType_Slot slots[] = {
-    {Py_tp_doc, "A tensor's bytes: buffer protocol and DLPack, writable, private to this process."},
+    {Py_tp_doc, "A tensor's bytes, by DLPack, and in RAM by the buffer protocol: writable and private to this process, unless shared on a card."},
     {Py_tp_dealloc, dealloc},
     {Py_tp_methods, methods},
     {Py_tp_getset, getters},
