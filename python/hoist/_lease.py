@@ -1,16 +1,17 @@
-"""Hold a file resident while something in this process reads it: the daemon's part of the safetensors drop-in.
+"""Hold a file resident while something in this process reads it, or have its tensors put on a card: the daemon's part of the
+safetensors drop-in.
 
 Nothing here raises: what hoist cannot do, plain safetensors does alone. Every outcome is counted."""
 import os
 import threading
 import time
 import weakref
-from typing import Any, Dict, Optional
+from typing import Any, Callable, Dict, Optional, Tuple
 
 REACH_MS = 50  # how long an unresponsive daemon may delay a load
 QUIET_S = 5.0  # after that, it is left alone for so long
 SLOWEST_DISK = 50e6  # bytes a second: a file is waited for as long as reading it from such a disk takes
-OUTCOMES = ("held", "unknown_file", "unreachable", "refused", "skipped")
+OUTCOMES = ("held", "on_card", "unknown_file", "unreachable", "refused", "skipped")
 
 _counts: Dict[str, int] = dict.fromkeys(OUTCOMES, 0)
 _lock = threading.Lock()
@@ -49,8 +50,8 @@ def _count(outcome: str) -> None:
 
 
 def stats() -> Dict[str, int]:
-    """How the loads of this process went: held (served through hoist), unknown_file (not in the catalog), unreachable (no daemon),
-    refused (busy, full or failed), skipped (the daemon did not answer a moment ago)."""
+    """How the loads of this process went: held (served through hoist), on_card (filled by it), unknown_file (not in the catalog),
+    unreachable (no daemon), refused (busy, full or failed), skipped (the daemon did not answer a moment ago)."""
     with _lock:
         return dict(_counts)
 
@@ -71,10 +72,8 @@ def _reset_after_fork() -> None:
 os.register_at_fork(after_in_child=_reset_after_fork)
 
 
-def _ask(fd: int) -> Lease:
-    size = os.fstat(fd).st_size
-    timeout_ms = int(2000 + size / SLOWEST_DISK * 1000)
-    return Lease(_pool().run(lambda connection: connection.hold_file(fd, timeout_ms)))
+def _patience_ms(fd: int) -> int:
+    return int(2000 + os.fstat(fd).st_size / SLOWEST_DISK * 1000)
 
 
 def _outcome(error: Exception, began: float) -> str:
@@ -88,22 +87,38 @@ def _outcome(error: Exception, began: float) -> str:
     return "unreachable"
 
 
-def hold(filename: Any) -> Optional[Lease]:
-    """Make the file resident and lease it; None when that did not work, for whatever reason."""
+def _ask(filename: Any, request: Callable[[Any, int, int], Any]) -> Tuple[Any, Optional[str]]:
+    """Ask the daemon for something with the file: request(connection, fd, timeout_ms). Returns the answer, or None and the name of the
+    failure, which is None where safetensors will say what is wrong with the file."""
     if time.monotonic() < _quiet_until:
-        _count("skipped")
-        return None
+        return None, "skipped"
     try:
         fd = os.open(os.fspath(filename), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (OSError, TypeError, ValueError):
-        return None  # safetensors will say what is wrong with it
+        return None, None
     began = time.monotonic()
     try:
-        lease = _ask(fd)
+        return _pool().run(lambda connection: request(connection, fd, _patience_ms(fd))), None
     except Exception as error:  # never fail where safetensors alone would work
-        _count(_outcome(error, began))
-        return None
+        return None, _outcome(error, began)
     finally:
         os.close(fd)
-    _count("held")
-    return lease
+
+
+def hold(filename: Any) -> Optional[Lease]:
+    """Make the file resident and lease it; None when that did not work, for whatever reason."""
+    pipe, failure = _ask(filename, lambda connection, fd, timeout_ms: connection.hold_file(fd, timeout_ms))
+    if failure is not None:
+        _count(failure)
+    elif pipe is not None:
+        _count("held")
+    return None if pipe is None else Lease(pipe)
+
+
+def put(filename: Any, device: Optional[str]) -> Any:
+    """Memory of this process alone on a card, filled with the tensors of the file, as hoist._core.Model; None when that did not work.
+    What hold() does then is counted."""
+    model, _ = _ask(filename, lambda connection, fd, timeout_ms: connection.open_file(fd, device, timeout_ms))
+    if model is not None:
+        _count("on_card")
+    return model
