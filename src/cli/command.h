@@ -115,6 +115,7 @@ int hst_command_plan(const struct hst_arguments *arguments);   /**< hoist plan *
 int hst_command_unload(const struct hst_arguments *arguments); /**< hoist unload */
 int hst_command_evict(const struct hst_arguments *arguments);  /**< hoist evict */
 int hst_command_ps(const struct hst_arguments *arguments);     /**< hoist ps */
+int hst_command_status(const struct hst_arguments *arguments); /**< hoist status */
 int hst_command_events(const struct hst_arguments *arguments); /**< hoist events */
 int hst_command_call(const struct hst_arguments *arguments);   /**< hoist call */
 int hst_command_exec(const struct hst_arguments *arguments);   /**< hoist exec */

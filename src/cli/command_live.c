@@ -1,4 +1,5 @@
-/* hoist ps, events, call: what happens. */
+/* hoist ps, status, events, call: what happens. */
+#include "cli/cards.h"
 #include "cli/private.h"
 #include "cli/talk.h"
 #include "cli/term.h"
@@ -57,6 +58,14 @@ static void print_ps(const json_t *cache)
     json_decref(holders);
 }
 
+static void print_devices(const struct hst_arguments *arguments)
+{
+    json_t *memory;
+    if (hst_talk(arguments, "asking for the devices failed", "GET", "/api/memory/status", NULL, &memory) != HST_EXIT_DONE) return;
+    hst_cards_print_short(memory);
+    json_decref(memory);
+}
+
 int hst_command_ps(const struct hst_arguments *arguments)
 {
     json_t *cache;
@@ -68,7 +77,13 @@ int hst_command_ps(const struct hst_arguments *arguments)
     else
         print_ps(cache);
     json_decref(cache);
+    if (!hst_given(arguments, HST_OPTION_JSON)) print_devices(arguments);
     return HST_EXIT_DONE;
+}
+
+int hst_command_status(const struct hst_arguments *arguments)
+{
+    return hst_talk_show(arguments, "asking for the status failed", "GET", "/api/memory/status", NULL, hst_cards_print);
 }
 
 /* One event as a line: its number, name and what is most telling of its data. */

@@ -1,4 +1,5 @@
 /* hoist exec, serve, doctor: programs on this machine. */
+#include "cli/cards.h"
 #include "cli/disks.h"
 #include "cli/program.h"
 #include "cli/talk.h"
@@ -72,6 +73,19 @@ static void check_parsers(json_t *checks, const json_t *scan)
     hst_examine(checks, "parsers of model files", sandbox != NULL ? sandbox : "run in the daemon itself", sandbox != NULL && strstr(sandbox, "missing") == NULL ? NULL : advice);
 }
 
+static void check_cards(struct hst_talk *talk, json_t *checks, struct hoist_error *error)
+{
+    json_t *list = NULL;
+    if (hst_talk_ask(talk, "GET", "/api/device/list", NULL, &list, error) == 0) hst_cards_examine(checks, list);
+    json_decref(list);
+}
+
+static void check_cache(json_t *checks, const json_t *cache)
+{
+    check_backings(checks, cache);
+    hst_pages_examine(checks, cache);
+}
+
 static void check_daemon(const struct hst_arguments *arguments, json_t *checks)
 {
     struct hst_talk talk = {.socket = arguments->values[HST_OPTION_SOCKET]};
@@ -79,12 +93,12 @@ static void check_daemon(const struct hst_arguments *arguments, json_t *checks)
     json_t *cache = NULL, *scan = NULL;
     int status = hst_talk_ask(&talk, "GET", "/api/model/cache", NULL, &cache, &error);
     hst_examine(checks, "daemon", status == 0 ? "answers" : error.message, status == 0 ? NULL : "start it: hoist serve --models DIR");
-    if (status == 0) check_backings(checks, cache);
-    if (status == 0) hst_pages_examine(checks, cache);
+    if (status == 0) check_cache(checks, cache);
     if (status == 0) status = hst_talk_ask(&talk, "GET", "/api/model/scan", NULL, &scan, &error);
     if (status == 0) check_scan(checks, scan);
     if (status == 0) check_parsers(checks, scan);
     if (status == 0) hst_disks_examine(checks, cache, scan);
+    if (status == 0) check_cards(&talk, checks, &error);
     json_decref(cache);
     json_decref(scan);
     hoist_error_clear(&error);

@@ -14,7 +14,7 @@ const struct hst_option hst_options[HST_OPTION_COUNT] = {
     [HST_OPTION_TYPE] = {"type", "TYPE", "only models of this type: checkpoint, lora, vae, llm, ..."},
     [HST_OPTION_FAMILY] = {"family", "FAMILY", "only models of this family: sdxl, flux1, ..."},
     [HST_OPTION_SEARCH] = {"search", "TEXT", "only models with this in their id, name, family or path"},
-    [HST_OPTION_DEVICE] = {"device", "DEVICE", "device, such as host:0"},
+    [HST_OPTION_DEVICE] = {"device", "DEVICE", "device: host:0, cuda:0, a UUID (default of loads: the first card, or host:0)"},
     [HST_OPTION_PRECISION] = {"precision", "PRECISION", "fp32, fp16, bf16, fp8 (default: as stored)"},
     [HST_OPTION_COMPONENT] = {"component", "ROLE", "only this component; may be given several times"},
     [HST_OPTION_PIN] = {"pin", NULL, "never evict it to make room"},
@@ -71,6 +71,8 @@ const struct hst_command hst_commands[] = {
      "pinned goes when it was not used for so long. --priority: who goes first when room is needed. --precision: of loads that name none. The word default takes one of these three back.",
      BIT(PIN) | BIT(NO_PIN) | BIT(TTL) | BIT(PRIORITY) | BIT(PRECISION), 1, 1, hst_command_config},
     {"ps", "", "list what is resident where, and for whom", "PRIVATE is what a process has of the weights for itself alone: the pages it has written to.", 0, 0, 0, hst_command_ps},
+    {"status", "", "list RAM and the devices, and how full they are",
+     "USED and BUDGET are hoist's books. DRIVER FREE and OTHERS are what a card's driver says: others are other programs, and the contexts of all that compute there.", 0, 0, 0, hst_command_status},
     {"plan", "[MODEL]", "say what a load would do, or why something was evicted",
      "What is there already, what is shared with other models, what is read from disk or from the page cache, what is converted; who has to go, in which order and why; how much RAM it "
      "takes, and how long, once something like it was measured. Nothing changes. A load that follows does exactly this unless things change in between: then it plans anew. With --decisions "

@@ -11,7 +11,7 @@ import time
 import pytest
 from own_daemon import HOIST
 
-COMMANDS = ["serve", "scan", "ls", "show", "verify", "hash", "cache", "evict", "load", "unload", "pin", "unpin", "ps", "plan", "exec", "call", "events", "convert", "doctor"]
+COMMANDS = ["serve", "scan", "ls", "show", "verify", "hash", "cache", "evict", "load", "unload", "pin", "unpin", "ps", "status", "plan", "exec", "call", "events", "convert", "doctor"]
 
 
 def hoist(*arguments, **environment):

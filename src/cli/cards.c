@@ -1,0 +1,118 @@
+#include "cli/cards.h"
+
+#include "cli/disks.h"
+#include "cli/talk.h"
+#include "cli/term.h"
+
+#include <glob.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A size, or "-" for one that is not known. */
+static const char *size_of(const json_t *object, const char *key, char out[HST_TERM_TEXT])
+{
+    return json_is_number(json_object_get(object, key)) ? hst_term_size(hst_talk_number(object, key), out) : "-";
+}
+
+/* One row: by hoist's books, then by the driver. */
+static void add_row(json_t *rows, const char *place, const json_t *books, const char *total_key, const char *name)
+{
+    char used[HST_TERM_TEXT], budget[HST_TERM_TEXT], total[HST_TERM_TEXT], free_bytes[HST_TERM_TEXT], others[HST_TERM_TEXT];
+    const json_t *driver = json_object_get(books, "driver");
+    json_array_append_new(rows, json_pack("[s, s, s, s, s, s, s, s]", place, size_of(books, "used_bytes", used), size_of(books, "budget_bytes", budget),
+                                          size_of(books, total_key, total), size_of(driver, "free_bytes", free_bytes), size_of(driver, "used_by_others_bytes", others),
+                                          hst_talk_text(driver, "state"), name));
+}
+
+void hst_cards_print(const json_t *memory)
+{
+    json_t *rows = json_pack("[[s, s, s, s, s, s, s, s]]", "PLACE", "USED", "BUDGET", "TOTAL", "DRIVER FREE", "OTHERS", "STATE", "NAME"), *device;
+    size_t index;
+    add_row(rows, "ram", json_object_get(memory, "ram"), "machine_total_bytes", "weights in RAM, whoever uses them");
+    json_array_foreach(json_object_get(memory, "devices"), index, device)
+        add_row(rows, hst_talk_text(device, "device_id"), device, "total_bytes", hst_talk_text(device, "name"));
+    hst_term_table(rows);
+    json_decref(rows);
+}
+
+void hst_cards_print_short(const json_t *memory)
+{
+    size_t index;
+    json_t *device;
+    char used[HST_TERM_TEXT], budget[HST_TERM_TEXT];
+    json_array_foreach(json_object_get(memory, "devices"), index, device)
+        if (json_is_false(json_object_get(device, "references_ram")))
+            printf("%s: %s of %s\n", hst_talk_text(device, "device_id"), size_of(device, "used_bytes", used), size_of(device, "budget_bytes", budget));
+}
+
+/* "NVIDIA H200 (GPU-...): 1.0 GiB of 130 GiB used; driver: ok, 100 GiB free, 5.0 GiB used by others" */
+static void describe(const json_t *device, char *out, size_t size)
+{
+    char used[HST_TERM_TEXT], budget[HST_TERM_TEXT], free_bytes[HST_TERM_TEXT], others[HST_TERM_TEXT];
+    const json_t *driver = json_object_get(device, "driver");
+    const char *why = json_string_value(json_object_get(driver, "why"));
+    snprintf(out, size, "%s (%s): %s of %s used; driver: %s, %s free, %s used by others%s%s", hst_talk_text(device, "name"), hst_talk_text(device, "uuid"),
+             size_of(device, "used_bytes", used), size_of(device, "budget_bytes", budget), hst_talk_text(driver, "state"), size_of(driver, "free_bytes", free_bytes),
+             size_of(driver, "used_by_others_bytes", others), why != NULL ? ": " : "", why != NULL ? why : "");
+}
+
+/* What is to be looked at: a card that is not well, or that others have so much of that the budget cannot be filled. */
+static const char *advise(const json_t *device)
+{
+    const json_t *driver = json_object_get(device, "driver"), *free_bytes = json_object_get(driver, "free_bytes");
+    const char *state = hst_talk_text(driver, "state");
+    if (strcmp(state, "lost") == 0) return "what was on it is gone and is loaded again from RAM; look for Xid messages in the kernel's log";
+    if (strcmp(state, "unavailable") == 0) return "see docs/gpu.md, troubleshooting; weights in RAM and on other devices are not touched";
+    if (json_is_number(free_bytes) && json_number_value(free_bytes) < hst_talk_number(device, "free_bytes"))
+        return "other programs use so much of it that the budget cannot be filled: end them, or give a smaller one (--device cuda:N=SIZE)";
+    return NULL;
+}
+
+static void examine_card(json_t *checks, const json_t *device)
+{
+    char found[HST_TERM_TEXT * 12];
+    describe(device, found, sizeof found);
+    hst_examine(checks, hst_talk_text(device, "device_id"), found, advise(device));
+}
+
+static bool is_there(const char *pattern)
+{
+    glob_t found = {0};
+    bool there = glob(pattern, GLOB_NOSORT, NULL, &found) == 0;
+    globfree(&found);
+    return there;
+}
+
+/* NVIDIA's cards that are bound to a driver, or known to the kernel's module. */
+static bool is_on_bus(void)
+{
+    return is_there("/sys/bus/pci/drivers/nvidia/0*") || is_there("/sys/bus/pci/drivers/nouveau/0*") || is_there("/proc/driver/nvidia/gpus/*");
+}
+
+/* NULL when this machine has nothing of NVIDIA's, and so lacks nothing. */
+static const char *advise_without_card(void)
+{
+    bool files = is_there("/dev/nvidia[0-9]*") && access("/dev/nvidiactl", F_OK) == 0, kernel = access("/proc/driver/nvidia/version", R_OK) == 0;
+    if (kernel && !files) return "the kernel has NVIDIA's driver, but its device files are not here: give the container its cards (docker run --gpus all, or --device nvidia.com/gpu=all)";
+    if (files || is_on_bus() || getenv("HOIST_CUDA_DRIVER") != NULL) return "see docs/gpu.md, troubleshooting; then start hoistd again, which looks for cards when it starts";
+    return NULL;
+}
+
+static void examine_none(json_t *checks, const json_t *cards)
+{
+    char found[HST_TERM_TEXT * 6];
+    bool chosen = strncmp(hst_talk_text(cards, "why"), "--device", 8) == 0;
+    snprintf(found, sizeof found, "none is used: %s", hst_talk_text(cards, "why"));
+    hst_examine(checks, "cards", found, chosen ? NULL : advise_without_card());
+}
+
+void hst_cards_examine(json_t *checks, const json_t *list)
+{
+    const json_t *cards = json_object_get(list, "cards");
+    size_t index;
+    json_t *device;
+    json_array_foreach(json_object_get(list, "devices"), index, device)
+        if (json_is_false(json_object_get(device, "references_ram"))) examine_card(checks, device);
+    if (cards != NULL && hst_talk_number(cards, "used") == 0) examine_none(checks, cards);
+}
