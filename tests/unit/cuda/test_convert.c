@@ -1,0 +1,262 @@
+/* A card's conversions have the bits of the host's (src/convert, whose bits are PyTorch's): every number of the short types, and of the long ones every
+ * exponent with mantissas that are ties, next to ties, or anything, at whichever bit they are cut. */
+#include "cmocka_all.h"
+#include "convert/convert.h"
+#include "cuda/convert.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const enum hst_dtype types[] = {HST_DTYPE_F64, HST_DTYPE_F32, HST_DTYPE_F16, HST_DTYPE_BF16, HST_DTYPE_F8_E4M3, HST_DTYPE_F8_E5M2};
+enum { NUMBERS_MAX = 1400000, GUARD = 256 };
+
+/* The card: memory of the host that it reaches. */
+static struct card {
+    const struct hst_cuda_driver *driver;
+    void *context, *stream;
+    struct hst_cuda_converter converter;
+    uint8_t *source, *target, *expected;
+} card;
+
+static unsigned size_of(enum hst_dtype dtype)
+{
+    return hst_dtype_info(dtype)->block_bytes;
+}
+
+static unsigned long long address(const void *pointer)
+{
+    return (unsigned long long)(uintptr_t)pointer;
+}
+
+/* Have the card convert, and wait for it. */
+static void convert(enum hst_dtype from, enum hst_dtype to, const void *source, void *target, uint64_t count)
+{
+    struct hst_error err = {0};
+    if (hst_cuda_convert(&card.converter, from, to, address(source), address(target), count, card.stream, &err) != HST_OK) fail_msg("%s", err.text);
+    assert_int_equal(card.driver->cuStreamSynchronize(card.stream), HST_CU_SUCCESS);
+}
+
+/* A number's bits: little-endian. */
+static unsigned long long bits_of(const uint8_t *numbers, size_t at, unsigned bytes)
+{
+    unsigned long long bits = 0;
+    memcpy(&bits, numbers + at * bytes, bytes);
+    return bits;
+}
+
+/* card.source holds `count` numbers of `from`: card and host make the same of them. */
+static void agree(enum hst_dtype from, enum hst_dtype to, size_t count)
+{
+    unsigned bytes = size_of(to);
+    memset(card.target, 0xa5, count * bytes);
+    convert(from, to, card.source, card.target, count);
+    hst_convert_find(from, to)->run(card.source, card.expected, count);
+    for (size_t i = 0; i < count; i++)
+        if (memcmp(card.target + i * bytes, card.expected + i * bytes, bytes) != 0)
+            fail_msg("%s %llx became %s %llx, not %llx", hst_dtype_info(from)->name, bits_of(card.source, i, size_of(from)), hst_dtype_info(to)->name,
+                     bits_of(card.target, i, bytes), bits_of(card.expected, i, bytes));
+}
+
+static void agree_on_all_targets(enum hst_dtype from, size_t count)
+{
+    assert_true(count <= NUMBERS_MAX);
+    for (size_t i = 0; i < HST_CONVERT_TYPES; i++)
+        if (types[i] != from) agree(from, types[i], count);
+}
+
+/* All numbers of a short type. */
+static void agree_on_every_number(enum hst_dtype from)
+{
+    size_t count = (size_t)1 << (8 * size_of(from));
+    for (size_t i = 0; i < count; i++)
+        memcpy(card.source + i * size_of(from), &i, size_of(from));
+    agree_on_all_targets(from, count);
+}
+
+static void every_f16_agrees(void **state)
+{
+    (void)state;
+    agree_on_every_number(HST_DTYPE_F16);
+}
+
+static void every_bf16_agrees(void **state)
+{
+    (void)state;
+    agree_on_every_number(HST_DTYPE_BF16);
+}
+
+static void every_f8_agrees(void **state)
+{
+    (void)state;
+    agree_on_every_number(HST_DTYPE_F8_E4M3);
+    agree_on_every_number(HST_DTYPE_F8_E5M2);
+}
+
+static uint64_t anything(void)
+{
+    static uint64_t seed = 20261130;
+    seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return seed ^ seed >> 29;
+}
+
+/* A mantissa of `bits` bits whose last `cut` ones are nothing, the smallest, just below a half, a half, just above it, all. */
+static uint64_t mantissa(unsigned bits, unsigned cut, unsigned which)
+{
+    uint64_t all = (UINT64_C(1) << cut) - 1, half = (all + 1) / 2;
+    uint64_t lasts[] = {0, 1, half - 1, half, half + 1, all};
+    return (anything() & ((UINT64_C(1) << bits) - 1) & ~all) | (lasts[which] & all);
+}
+
+/* Numbers of a long type: every exponent, both signs, every cut. Fills card.source; returns how many. */
+static size_t fill_with_ties(unsigned exponent_bits, unsigned mantissa_bits, unsigned each)
+{
+    unsigned bytes = (1 + exponent_bits + mantissa_bits) / 8;
+    size_t count = 0;
+    for (uint64_t head = 0; head < UINT64_C(2) << exponent_bits; head++)
+        for (unsigned i = 0; i < 6 * (mantissa_bits + 1) * each; i++, count++) {
+            uint64_t number = head << mantissa_bits | mantissa(mantissa_bits, i / 6 % (mantissa_bits + 1), i % 6);
+            memcpy(card.source + count * bytes, &number, bytes);
+        }
+    return count;
+}
+
+static void f32_of_every_exponent_and_tie_agree(void **state)
+{
+    (void)state;
+    agree_on_all_targets(HST_DTYPE_F32, fill_with_ties(8, 23, 16));
+}
+
+static void f64_of_every_exponent_and_tie_agree(void **state)
+{
+    (void)state;
+    agree_on_all_targets(HST_DTYPE_F64, fill_with_ties(11, 52, 1));
+}
+
+/* More of the exponents that floats have, and a few on either side. */
+static void f64_with_exponents_of_f32_agree(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < NUMBERS_MAX; i++) {
+        uint64_t exponent = 1023 - 155 + i % 287, number = (anything() >> 63) << 63 | exponent << 52 | mantissa(52, (unsigned)(anything() % 53), (unsigned)(anything() % 6));
+        memcpy(card.source + i * 8, &number, 8);
+    }
+    agree_on_all_targets(HST_DTYPE_F64, NUMBERS_MAX);
+}
+
+/* Of `count` numbers nothing before and nothing behind is written. */
+static void stays_inside(enum hst_dtype from, enum hst_dtype to, size_t count)
+{
+    size_t bytes = count * size_of(to);
+    memset(card.target, 0xa5, bytes + 2 * GUARD);
+    convert(from, to, card.source, card.target + GUARD, count);
+    hst_convert_find(from, to)->run(card.source, card.expected, count);
+    assert_memory_equal(card.target + GUARD, card.expected, bytes);
+    for (size_t i = 0; i < GUARD; i++) {
+        assert_int_equal(card.target[i], 0xa5);
+        assert_int_equal(card.target[GUARD + bytes + i], 0xa5);
+    }
+}
+
+static void any_count_is_converted_and_nothing_else_written(void **state)
+{
+    static const size_t counts[] = {0, 1, 2, 31, 255, 256, 257, 1000};
+    (void)state;
+    for (size_t i = 0; i < 8192; i++)
+        card.source[i] = (uint8_t)anything();
+    for (size_t i = 0; i < HST_CONVERT_TYPES * HST_CONVERT_TYPES; i++)
+        for (size_t j = 0; i / HST_CONVERT_TYPES != i % HST_CONVERT_TYPES && j < sizeof counts / sizeof counts[0]; j++)
+            stays_inside(types[i / HST_CONVERT_TYPES], types[i % HST_CONVERT_TYPES], counts[j]);
+}
+
+static void more_numbers_than_there_are_threads_are_converted(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < NUMBERS_MAX; i++)
+        card.source[i] = (uint8_t)anything();
+    stays_inside(HST_DTYPE_F8_E5M2, HST_DTYPE_BF16, NUMBERS_MAX - GUARD);
+}
+
+static int refused(enum hst_dtype from, enum hst_dtype to, unsigned source_offset, unsigned target_offset)
+{
+    struct hst_error err = {0};
+    return hst_cuda_convert(&card.converter, from, to, address(card.source) + source_offset, address(card.target) + target_offset, 1, card.stream, &err);
+}
+
+static void other_types_and_addresses_are_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(refused(HST_DTYPE_F32, HST_DTYPE_F32, 0, 0), HST_E_INVALID_ARGUMENT);
+    assert_int_equal(refused(HST_DTYPE_I8, HST_DTYPE_F32, 0, 0), HST_E_INVALID_ARGUMENT);
+    assert_int_equal(refused(HST_DTYPE_F32, HST_DTYPE_Q4_0, 0, 0), HST_E_INVALID_ARGUMENT);
+    assert_int_equal(refused((enum hst_dtype)0, HST_DTYPE_F16, 0, 0), HST_E_INVALID_ARGUMENT);
+    assert_int_equal(refused(HST_DTYPE_F16, HST_DTYPE_F32, 1, 0), HST_E_INVALID_ARGUMENT);
+    assert_int_equal(refused(HST_DTYPE_F16, HST_DTYPE_F32, 2, 2), HST_E_INVALID_ARGUMENT);
+    assert_int_equal(refused(HST_DTYPE_F16, HST_DTYPE_F32, 2, 4), HST_OK);
+}
+
+/* Card and host convert between the same types. */
+static void the_card_knows_what_the_host_does(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < HST_DTYPE_ROWS * HST_DTYPE_ROWS; i++) {
+        enum hst_dtype from = hst_dtype_at(i / HST_DTYPE_ROWS)->dtype, to = hst_dtype_at(i % HST_DTYPE_ROWS)->dtype;
+        assert_int_equal(hst_cuda_converts(from, to), hst_convert_find(from, to) != NULL);
+    }
+}
+
+#include "fakecuda/ptx.h"
+#include "fakecuda/ptx_ops.h"
+bool fake_memory_find(uint64_t address, bool write, uint64_t *ret_begin, uint64_t *ret_end)
+{
+    (void)write;
+    *ret_begin = address, *ret_end = UINT64_MAX;
+    return true;
+}
+static int load(void **module, const void *image)
+{
+    int r = fake_ptx_load(image, (struct fake_ptx **)module);
+    if (r) print_message("%s\n", fake_ptx_why());
+    return r;
+}
+static int unload(void *module) { fake_ptx_free(module); return 0; }
+static int function(void **function, void *module, const char *name) { *function = (void *)fake_ptx_find(module, name); return *function ? 0 : HST_CU_NOT_FOUND; }
+static int launch(void *function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared, void *stream, void **parameters, void **extra)
+{
+    (void)stream; (void)extra;
+    uint8_t block[256];
+    fake_ptx_pack(function, parameters, block);
+    return fake_ptx_launch(function, (unsigned[]){gx, gy, gz}, (unsigned[]){bx, by, bz}, shared, block);
+}
+static int ok(void *stream) { (void)stream; return 0; }
+static int name(int e, const char **n) { (void)e; *n = "X"; return 0; }
+static int open_card(void **state)
+{
+    (void)state;
+    static struct hst_cuda_driver d = {.cuModuleLoadData = load, .cuModuleUnload = unload, .cuModuleGetFunction = function, .cuLaunchKernel = launch, .cuStreamSynchronize = ok, .cuGetErrorName = name, .cuGetErrorString = name};
+    card.driver = &d;
+    card.source = malloc(NUMBERS_MAX * 8), card.target = malloc(NUMBERS_MAX * 8 + 2 * GUARD), card.expected = malloc(NUMBERS_MAX * 8);
+    return hst_cuda_converter_init(&d, &card.converter, NULL);
+}
+static int close_card(void **state)
+{
+    (void)state;
+    hst_cuda_converter_fini(&card.converter);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_card_knows_what_the_host_does),
+        cmocka_unit_test(every_f16_agrees),
+        cmocka_unit_test(every_bf16_agrees),
+        cmocka_unit_test(every_f8_agrees),
+        cmocka_unit_test(f32_of_every_exponent_and_tie_agree),
+        cmocka_unit_test(f64_of_every_exponent_and_tie_agree),
+        cmocka_unit_test(f64_with_exponents_of_f32_agree),
+        cmocka_unit_test(any_count_is_converted_and_nothing_else_written),
+        cmocka_unit_test(more_numbers_than_there_are_threads_are_converted),
+        cmocka_unit_test(other_types_and_addresses_are_refused),
+    };
+    return cmocka_run_group_tests(tests, open_card, close_card);
+}
