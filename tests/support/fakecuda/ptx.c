@@ -18,15 +18,15 @@ enum operand_kind { NOTHING, REGISTER, CONSTANT, SPECIAL, LABEL, PARAMETER };
 struct operand {
     enum operand_kind kind;
     unsigned index; /* of a register, special register, parameter or name; of the instruction at a label */
-    uint64_t value; /* of a constant; what is added to an address */
+    uint64_t value; /* of a constant; what is added to an address; the bits that a register has which is written */
 };
 
 struct instruction {
     const struct ptx_op *op;
     struct operand guard; /* a predicate, or NOTHING */
     bool guard_is_not;
+    size_t count; /* of operands */
     struct operand operands[PTX_OPERANDS];
-    int line;
 };
 
 /* A register or a label. */
@@ -238,6 +238,16 @@ static struct operand a_register(struct reader *reader, enum ptx_type type, bool
     return (struct operand){REGISTER, at < 0 ? 0 : (unsigned)at, 0};
 }
 
+/* What an instruction writes. */
+static struct operand a_target(struct reader *reader, enum ptx_type type, bool is_moved)
+{
+    static const uint64_t masks[] = {[1] = 1, [4] = UINT32_MAX, [8] = UINT64_MAX}; /* of predicates, of registers of 32 and 64 bits */
+    next(reader);
+    struct operand target = a_register(reader, type, is_moved);
+    if (reader->result == SUCCESS) target.value = masks[ptx_type_bytes(reader->kernel->names[target.index].type)];
+    return target;
+}
+
 static struct operand a_special(struct reader *reader, const struct ptx_op *op)
 {
     for (unsigned i = 0; i < SPECIALS; i++)
@@ -295,8 +305,9 @@ static struct operand read_operand(struct reader *reader, const struct ptx_op *o
     if (which == (op->kind == PTX_LOAD ? 1u : 0u) && (op->kind == PTX_LOAD || op->kind == PTX_STORE)) return an_address(reader);
     if (op->kind == PTX_PARAMETER && which == 1) return a_parameter(reader, type);
     if (op->kind == PTX_COMPUTE && which > 0) return a_source(reader, op, type);
+    if (op->kind != PTX_STORE) return a_target(reader, type, op->kind == PTX_LOAD);
     next(reader);
-    return a_register(reader, type, op->kind == PTX_LOAD || op->kind == PTX_STORE);
+    return a_register(reader, type, true);
 }
 
 /* ---- instructions ---- */
@@ -315,7 +326,7 @@ static void read_instruction(struct reader *reader)
     struct fake_ptx_function *kernel = reader->kernel;
     struct instruction *instruction = &kernel->code[kernel->length];
     if (kernel->length == INSTRUCTIONS && !fail(reader, "too many instructions")) return;
-    *instruction = (struct instruction){.line = reader->line};
+    *instruction = (struct instruction){0};
     if (strcmp(reader->token, "@") == 0) {
         instruction->guard_is_not = take(reader, "!");
         next(reader);
@@ -324,7 +335,8 @@ static void read_instruction(struct reader *reader)
     }
     instruction->op = ptx_op_find(reader->token);
     if (instruction->op == NULL && !fail(reader, "no instruction that is known here")) return;
-    for (size_t i = 0; i < operands_of(instruction->op) && reader->result == SUCCESS; i++)
+    instruction->count = operands_of(instruction->op);
+    for (size_t i = 0; i < instruction->count && reader->result == SUCCESS; i++)
         if (i == 0 || expect(reader, ",")) instruction->operands[i] = read_operand(reader, instruction->op, i);
     expect(reader, ";");
     kernel->length++;
@@ -484,7 +496,7 @@ struct thread {
     int result;
 };
 
-static uint64_t get(struct thread *thread, const struct operand *operand)
+static inline uint64_t get(struct thread *thread, const struct operand *operand)
 {
     if (operand->kind == CONSTANT) return operand->value;
     if (operand->kind == SPECIAL) return thread->special[operand->index];
@@ -492,10 +504,10 @@ static uint64_t get(struct thread *thread, const struct operand *operand)
     return thread->registers[operand->index];
 }
 
+/* Keep of the bits what fits into the register. */
 static void set(struct thread *thread, const struct operand *operand, uint64_t bits)
 {
-    static const uint64_t masks[] = {[1] = 1, [4] = UINT32_MAX, [8] = UINT64_MAX}; /* of predicates, of registers of 32 and 64 bits */
-    thread->registers[operand->index] = bits & masks[ptx_type_bytes(thread->kernel->names[operand->index].type)];
+    thread->registers[operand->index] = bits & operand->value;
     thread->is_written[operand->index] = true;
 }
 
@@ -538,17 +550,19 @@ static void load_parameter(struct thread *thread, const struct instruction *inst
 
 static void compute(struct thread *thread, const struct instruction *instruction)
 {
-    uint64_t sources[PTX_OPERANDS];
-    for (size_t i = 1; i < PTX_OPERANDS && instruction->operands[i].kind != NOTHING; i++)
+    uint64_t sources[PTX_OPERANDS - 1];
+    for (size_t i = 1; i < instruction->count; i++)
         sources[i - 1] = get(thread, &instruction->operands[i]);
     set(thread, &instruction->operands[0], instruction->op->compute(sources));
 }
 
 static void step(struct thread *thread, const struct instruction *instruction)
 {
-    static void (*const steps[])(struct thread *, const struct instruction *) = {
-        [PTX_COMPUTE] = compute, [PTX_LOAD] = load, [PTX_STORE] = store, [PTX_PARAMETER] = load_parameter};
-    steps[instruction->op->kind](thread, instruction);
+    enum ptx_kind kind = instruction->op->kind;
+    if (kind == PTX_COMPUTE) compute(thread, instruction);
+    else if (kind == PTX_LOAD) load(thread, instruction);
+    else if (kind == PTX_STORE) store(thread, instruction);
+    else load_parameter(thread, instruction);
 }
 
 static int run_thread(struct thread *thread)
