@@ -255,12 +255,26 @@ uint64_t hst_allocation_fini(struct hst_allocation *allocation)
     return bytes;
 }
 
-static struct hst_device_extent extent_of(const struct hst_residency *residency, size_t tensor, const struct hst_allocation *allocation)
+/* Where a tensor comes from: in RAM, or in a file. */
+struct origin {
+    const struct hst_residency *residency; /* or NULL */
+    const struct hst_component *component; /* or NULL */
+};
+
+static struct hst_device_extent extent_of(const struct origin *origin, size_t tensor, const struct hst_allocation *allocation)
 {
-    const struct hst_placement *placement = &residency->placements[tensor];
-    const struct hst_segment *segment = &residency->segments[placement->segment];
     const struct hst_allocation_spot *spot = &allocation->spots[tensor];
-    return (struct hst_device_extent){segment->fd, segment->offset + placement->offset, allocation->sizes[tensor], spot->segment, spot->offset};
+    struct hst_device_extent extent = {.size_bytes = allocation->sizes[tensor], .segment = spot->segment, .to = spot->offset};
+    if (origin->residency == NULL) {
+        extent.fd = (int)origin->component->tensors[tensor].file;
+        extent.offset = origin->component->tensors[tensor].tensor->offset;
+        return extent;
+    }
+    const struct hst_placement *placement = &origin->residency->placements[tensor];
+    const struct hst_segment *segment = &origin->residency->segments[placement->segment];
+    extent.fd = segment->fd;
+    extent.offset = segment->offset + placement->offset;
+    return extent;
 }
 
 /* What follows on both sides is one. */
@@ -271,12 +285,12 @@ static bool join(struct hst_device_extent *last, const struct hst_device_extent 
     return true;
 }
 
-static size_t list_tensors(const struct hst_allocation *allocation, const struct hst_residency *residency, struct hst_device_extent *extents)
+static size_t list_tensors(const struct hst_allocation *allocation, const struct origin *origin, struct hst_device_extent *extents)
 {
     size_t count = 0;
     for (size_t i = 0; i < allocation->tensor_count; i++) {
         if (allocation->spots[i].block != 0 || allocation->sizes[i] == 0) continue;
-        struct hst_device_extent extent = extent_of(residency, i, allocation);
+        struct hst_device_extent extent = extent_of(origin, i, allocation);
         if (count == 0 || !join(&extents[count - 1], &extent)) extents[count++] = extent;
     }
     return count;
@@ -298,7 +312,18 @@ int hst_allocation_extents(const struct hst_allocation *allocation, const struct
 {
     struct hst_device_extent *extents = calloc(allocation->tensor_count + residency->segment_count + 1, sizeof *extents);
     if (extents == NULL) return hst_error_nomem(err);
-    *ret_count = allocation->spots != NULL ? list_tensors(allocation, residency, extents) : list_segments(residency, extents);
+    const struct origin origin = {.residency = residency};
+    *ret_count = allocation->spots != NULL ? list_tensors(allocation, &origin, extents) : list_segments(residency, extents);
+    *ret_extents = extents;
+    return HST_OK;
+}
+
+int hst_allocation_file_extents(const struct hst_allocation *allocation, const struct hst_component *component, struct hst_device_extent **ret_extents, size_t *ret_count,
+                                struct hst_error *err)
+{
+    struct hst_device_extent *extents = calloc(allocation->tensor_count + 1, sizeof *extents);
+    if (extents == NULL) return hst_error_nomem(err);
+    *ret_count = list_tensors(allocation, &(struct origin){.component = component}, extents);
     *ret_extents = extents;
     return HST_OK;
 }

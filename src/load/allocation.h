@@ -62,6 +62,9 @@ uint64_t hst_allocation_fini(struct hst_allocation *allocation);
 /** What comes from where in RAM to fill its own: the residency is CACHED. *ret_extents owned by the caller (free). */
 int hst_allocation_extents(const struct hst_allocation *allocation, const struct hst_residency *residency, struct hst_device_extent **ret_extents, size_t *ret_count,
                            struct hst_error *err);
+/** The same from the files of the component, as stored: `fd` of an extent is the index of its file in the model. */
+int hst_allocation_file_extents(const struct hst_allocation *allocation, const struct hst_component *component, struct hst_device_extent **ret_extents, size_t *ret_count,
+                                struct hst_error *err);
 /** Bytes that would come back with all of these. */
 uint64_t hst_allocation_freed(const struct hst_allocation *const *allocations, size_t count);
 /** Would all of it come back when it goes: has nobody else any of its blocks? */

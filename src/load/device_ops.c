@@ -1,6 +1,10 @@
 /* Talking to a device off the loop thread. */
 #include "base/cleanup.h"
 #include "load/internal.h"
+#include "model/reread.h"
+#include "os/file.h"
+
+#include <string.h>
 
 struct running {
     struct hst_device_task task;
@@ -13,6 +17,59 @@ struct running {
     struct hst_error error;
 };
 
+/* ---- from files ---- */
+
+/* The files of a model that are read, by their index; -1 = not open. */
+struct opened {
+    int *fds;
+    size_t count;
+};
+
+static void opened_fini(struct opened *opened)
+{
+    for (size_t i = 0; opened->fds != NULL && i < opened->count; i++)
+        hst_closep(&opened->fds[i]);
+    free(opened->fds);
+}
+
+static int open_files(const struct running *running, const struct hst_model *model, struct opened *opened, struct hst_error *err)
+{
+    opened->fds = malloc((model->file_count + 1) * sizeof *opened->fds);
+    if (opened->fds == NULL) return hst_error_nomem(err);
+    opened->count = model->file_count;
+    memset(opened->fds, -1, (model->file_count + 1) * sizeof *opened->fds);
+    for (size_t i = 0; i < running->extent_count; i++) {
+        int *fd = &opened->fds[running->extents[i].fd];
+        if (*fd < 0) *fd = hst_reread_open(&model->files[running->extents[i].fd], err);
+        if (*fd < 0) return *fd;
+        running->extents[i].fd = *fd;
+    }
+    return HST_OK;
+}
+
+/* Is what was read what was parsed? */
+static int check_files(const struct hst_model *model, const struct opened *opened, struct hst_error *err)
+{
+    for (size_t i = 0; i < opened->count; i++) {
+        struct hst_file_id id;
+        if (opened->fds[i] < 0) continue;
+        HST_TRY(hst_file_identify(opened->fds[i], &id, err));
+        if (!hst_file_id_equal(&id, &model->files[i].id)) return hst_error_set(err, HST_E_FILE_CHANGED, "%s was changed while it was read", model->files[i].path);
+    }
+    return HST_OK;
+}
+
+static int fill_from_files(struct running *running, struct hst_error *err)
+{
+    HST_AUTO(opened_fini) struct opened opened = {0};
+    const struct hst_model *model = running->task.stored->model;
+    HST_TRY(open_files(running, model, &opened, err));
+    HST_TRY(running->device->ops->fill(running->memory, running->extents, running->extent_count, running->task.progress, err));
+    return check_files(model, &opened, err);
+}
+
+/* ---- on the thread ---- */
+
 static int allocate_and_fill(struct running *running, struct hst_error *err)
 {
     const struct hst_device_ops *ops = running->device->ops;
@@ -21,6 +78,7 @@ static int allocate_and_fill(struct running *running, struct hst_error *err)
         HST_TRY(ops->allocate(running->device->backend, layout->segment_bytes, layout->segment_count, &running->memory, err));
         running->allocated = true;
     }
+    if (running->task.stored != NULL) return fill_from_files(running, err);
     if (running->task.fill == NULL) return HST_OK;
     return ops->fill(running->memory, running->extents, running->extent_count, running->task.progress, err);
 }
@@ -53,6 +111,7 @@ static void done(void *arg)
 static int begin(struct running *running, struct hst_error *err)
 {
     struct hst_device_task *task = &running->task;
+    if (task->stored != NULL) HST_TRY(hst_allocation_file_extents(task->allocation, task->stored, &running->extents, &running->extent_count, err));
     if (task->fill != NULL) HST_TRY(hst_allocation_extents(task->allocation, task->fill, &running->extents, &running->extent_count, err));
     return hst_exec_submit(task->loader->exec, work, done, running) < 0 ? hst_error_nomem(err) : HST_OK;
 }

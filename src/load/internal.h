@@ -23,7 +23,7 @@ struct hst_victims {
 
 /** A component of a job, and what the job made of it. */
 struct hst_part {
-    struct hst_residency *residency;  /**< RAM tier; NULL until found or reserved */
+    struct hst_residency *residency;  /**< RAM tier; NULL until found or reserved, and of what skips RAM */
     struct hst_recast *recast;        /**< in which types; NULL = as stored; owned */
     struct hst_claim *claim;          /**< what it would take of RAM, until it is reserved */
     struct hst_loaded_entry *present; /**< it was on the device before */
@@ -33,6 +33,7 @@ struct hst_part {
     struct hst_device_progress copied; /**< from there to a device that has memory of its own */
     uint64_t copy_ns;                 /**< when that began; once it has ended, how long it took */
     bool referenced;                  /**< the job keeps the residency from being evicted */
+    bool skips_ram;                   /**< RAM has no part in it: it is on the device already, or is copied there from its files */
     bool laid_out;                    /**< the job holds the component's tensors */
     bool reserved;                    /**< the job brings it into RAM */
 };
@@ -80,6 +81,7 @@ struct hst_job_entry {
     uint64_t step_ns;              /**< when the running step began */
     struct hst_error failure;      /**< the first one of the running step */
     _Atomic(bool) cancel;          /**< stop soon */
+    size_t copies;                 /**< to devices, that run */
     bool waits;                    /**< in estimate, for equal tensors that another job brings in */
     bool unwanted;                 /**< somebody cancelled it */
     hst_job_fn ended;              /**< told at the end; may be NULL */
@@ -111,6 +113,9 @@ struct hst_loader {
     uv_timer_t ttl_timer;            /**< looks whose time is over (giveback.c) */
     bool counting;                   /**< while freeing: that timer is not closed yet */
     uint64_t expired_bytes;          /**< given back by it */
+    uv_timer_t copy_timer;           /**< looks how far copies to devices are (transfer.c) */
+    size_t copies;                   /**< that run */
+    bool looking;                    /**< that timer is not closed yet */
     struct hst_list tenancies;       /**< leases of what is on devices with memory of their own (tenancy.c) */
     struct hst_pressure_watch *pressure; /**< looks at the machine's memory (pressure.c); NULL = nobody does */
 };
@@ -246,7 +251,8 @@ typedef void (*hst_device_done_fn)(void *context, int status, const struct hst_e
 struct hst_device_task {
     struct hst_loader *loader;             /**< whose threads */
     struct hst_allocation *allocation;     /**< whose own block; it stays where it is until that is done */
-    const struct hst_residency *fill;      /**< to fill it from; NULL = do not fill. What has no memory yet is allocated first */
+    const struct hst_residency *fill;      /**< to fill it from; NULL = do not fill, or from files. What has no memory yet is allocated first */
+    const struct hst_component *stored;    /**< to fill it from its files, without RAM; NULL = do not. Held meanwhile, and its model referenced */
     struct hst_device_progress *progress;  /**< looked at, and written */
     hst_device_done_fn done;               /**< told once; on failure what was allocated is gone */
     void *context;                         /**< for done */
@@ -297,4 +303,8 @@ int hst_step_check(const struct hst_job_entry *job, struct hst_error *err);
 int hst_transfer_batch(struct hst_job_entry *job, struct hst_error *err);
 /** Stop the fills that the job waits for; they end soon after. */
 void hst_transfer_stop(struct hst_job_entry *job);
+/** Be ready to look how far copies to devices are. */
+void hst_transfer_watch(struct hst_loader *loader);
+/** Undo that; none runs. */
+void hst_transfer_unwatch(struct hst_loader *loader);
 #endif

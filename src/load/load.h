@@ -75,6 +75,7 @@ struct hst_outlook {
     bool held;             /**< in RAM already, or on its way there by another load: nothing is read */
     bool arriving;         /**< the latter */
     bool loaded;           /**< on the device already */
+    bool skips_ram;        /**< RAM has no part in it: it is on the device, or copied there from its files */
     bool converts;         /**< into another precision on its way */
     uint64_t ram_bytes;    /**< to be charged for it */
     uint64_t device_bytes; /**< to be reserved for it */
@@ -135,7 +136,7 @@ struct hst_job {
     const struct hst_plan *plan;     /**< what is planned; from the end of estimate on */
     struct hst_amount read;     /**< what was read; of a dry run: what would be */
     unsigned replans;                /**< how often there was less room than planned with, and it planned again */
-    uint64_t total_bytes;            /**< to bring into RAM */
+    uint64_t total_bytes;            /**< to bring into RAM, and from there to a device that has memory of its own */
     uint64_t done_bytes;             /**< brought in so far */
     uint64_t started_wall_ns;        /**< when queued */
     struct hst_estimate estimate;    /**< made by the step estimate; measured once the step load is done */

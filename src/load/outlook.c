@@ -31,6 +31,8 @@ static int look_at_ram(struct hst_outlook *outlook, const struct hst_job_entry *
     outlook->held = held != NULL;
     outlook->arriving = held != NULL && held->state == HST_RESIDENCY_CACHING;
     if (held != NULL) return HST_OK;
+    outlook->skips_ram = job->parts[index].skips_ram;
+    if (outlook->skips_ram) return HST_OK;
     outlook->converts = job->parts[index].recast != NULL;
     outlook->ram_bytes = hst_cache_cost(cache, component, NULL);
     outlook->read_bytes = component->size_bytes;
@@ -65,6 +67,7 @@ static void look_at_device(struct hst_outlook *outlook, const struct hst_job_ent
     bool known = drafted->device != NULL;
     outlook->device_bytes = known ? drafted->layout.size_bytes : hst_allocation_guess(job->view.device, job->view.components[index], job->view.sizes[index]);
     outlook->device_shared_bytes = drafted->shared_bytes;
+    if (outlook->skips_ram) outlook->read_bytes = job->view.components[index]->size_bytes - drafted->shared_bytes;
 }
 
 static int look_at(struct hst_job_entry *job, size_t index, struct drafts *drafts, struct hst_error *err)

@@ -1,6 +1,7 @@
 /* The five steps. Each is a row: run begins it, more goes on when its operations have come back, commit makes it final. */
 #include "base/checked.h"
 #include "base/cleanup.h"
+#include "cache/backing.h"
 #include "catalog/tensor_hashes.h"
 #include "model/layout.h"
 #include "load/internal.h"
@@ -145,7 +146,7 @@ static int draft_part(struct hst_job_entry *job, size_t index, struct hst_error 
 {
     struct hst_cache *cache = job->loader->config.cache;
     struct hst_part *part = &job->parts[index];
-    if (part->claim != NULL || hst_cache_find_as(cache, job->view.components[index], job->view.precisions[index]) != NULL) return HST_OK;
+    if (part->skips_ram || part->claim != NULL || hst_cache_find_as(cache, job->view.components[index], job->view.precisions[index]) != NULL) return HST_OK;
     return hst_cache_draft(cache, job->view.components[index], part->recast, &part->claim, err);
 }
 
@@ -154,6 +155,25 @@ static int draft_all(struct hst_job_entry *job, struct hst_error *err)
     for (size_t i = 0; i < job->view.component_count; i++)
         HST_TRY(draft_part(job, i, err));
     return HST_OK;
+}
+
+/* Does RAM have no part in it? Of a device with memory of its own: what is there stays there, and where memory is to be saved, what lies raw in its files is
+ * copied from them. */
+static bool skips_ram(const struct hst_job_entry *job, size_t index)
+{
+    const struct hst_component *component = job->view.components[index];
+    const struct hst_device *device = job->view.device;
+    const char *precision = job->view.precisions[index];
+    if (device == NULL || device->ops->references_ram) return false;
+    if (!job->alone && hst_loaded_find(job->loader, component, device, precision) != NULL) return true;
+    if (strcmp(job->view.optimization_applied, "memory") != 0 || job->parts[index].recast != NULL) return false;
+    return hst_cache_find_as(job->loader->config.cache, component, precision) == NULL && hst_backing_choose(component, false, NULL) == HST_BACKING_PAGE_CACHE;
+}
+
+static void choose_ways(struct hst_job_entry *job)
+{
+    for (size_t i = 0; i < job->view.component_count; i++)
+        job->parts[i].skips_ram = skips_ram(job, i);
 }
 
 /* What a part takes of the device, unless it is there. */
@@ -224,6 +244,7 @@ static int estimate(struct hst_job_entry *job, struct hst_error *err)
         say(job, "another load brings in tensors that are equal to its own");
         return HST_STEP_PENDING;
     }
+    choose_ways(job);
     HST_TRY(draft_all(job, err));
     HST_TRY(draft_allocations(job, err));
     HST_TRY(hst_facts_plan(job, &job->plan, &job->victims, err));
@@ -281,8 +302,9 @@ static int reserve_ram(struct hst_job_entry *job, size_t index, struct hst_error
     struct hst_part *part = &job->parts[index];
     struct hst_residency *held = hst_cache_find_as(cache, job->view.components[index], job->view.precisions[index]);
     if (held != NULL && held->stale) return hst_error_set(err, HST_E_FILE_CHANGED, "the file of %s is being written", held->component->id);
-    if (job->view.replans == 0 && !job->view.ahead) hst_cache_touch(cache, job->view.components[index], held);
-    part->residency = held;
+    if (job->view.replans == 0 && !job->view.ahead && !part->skips_ram) hst_cache_touch(cache, job->view.components[index], held);
+    part->residency = part->skips_ram ? NULL : held;
+    if (part->skips_ram) return HST_OK;
     if (held != NULL) {
         job->view.shared[index] = true;
         hst_job_hold(job, part);
@@ -415,7 +437,7 @@ static int prepare_status(struct hst_job_entry *job, struct hst_error *err)
 {
     for (size_t i = 0; i < job->view.component_count; i++) {
         struct hst_part *part = &job->parts[i];
-        if (part->residency->stale) return hst_error_set(err, HST_E_FILE_CHANGED, "the file of %s is being written", job->view.components[i]->id);
+        if (part->residency != NULL && part->residency->stale) return hst_error_set(err, HST_E_FILE_CHANGED, "the file of %s is being written", job->view.components[i]->id);
         if (part->present == NULL && job->view.device != NULL) HST_TRY(prepare_entry(job, i, err));
     }
     say(job, "%zu components are ready", job->view.component_count);
@@ -426,8 +448,8 @@ static void publish_part(struct hst_job_entry *job, size_t index)
 {
     struct hst_part *part = &job->parts[index];
     struct hst_loaded_entry *entry = part->ready != NULL ? part->ready : part->present;
-    if (job->pin) hst_cache_pin(job->loader->config.cache, part->residency, true);
-    hst_cache_keep_for(job->loader->config.cache, part->residency, job->ttl_seconds);
+    if (job->pin && part->residency != NULL) hst_cache_pin(job->loader->config.cache, part->residency, true);
+    if (part->residency != NULL) hst_cache_keep_for(job->loader->config.cache, part->residency, job->ttl_seconds);
     if (entry == NULL) return;
     entry->view.pinned = entry->view.pinned || (job->pin && !job->alone);
     hst_loader_touch(job->loader, &entry->view);
@@ -438,7 +460,7 @@ static void publish_part(struct hst_job_entry *job, size_t index)
     entry->view.alone = job->alone;
     entry->view.copy_ns = part->copy_ns;
     entry->view.ttl_seconds = job->ttl_seconds;
-    entry->view.fill_ns = part->residency->fill_ns;
+    entry->view.fill_ns = part->residency != NULL ? part->residency->fill_ns : part->copy_ns;
     hst_loaded_take(entry, &part->allocation);
     if (job->view.precisions[index] != NULL) snprintf(entry->view.precision, sizeof entry->view.precision, "%s", job->view.precisions[index]);
     hst_loaded_publish(job->loader, hst_steal(&part->ready));

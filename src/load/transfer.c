@@ -1,6 +1,8 @@
 /* The load step: disk -> RAM -> device for each component of a batch at once. */
+#include "base/checked.h"
 #include "base/cleanup.h"
 #include "load/internal.h"
+#include "load/limits.h"
 #include "os/clock.h"
 
 /* A component on its way. */
@@ -9,18 +11,54 @@ struct transfer {
     size_t part;
 };
 
+/* Bytes of a part that go into RAM, and those that are copied to a device with memory of its own. */
+static uint64_t ram_total(const struct hst_job_entry *job, size_t part)
+{
+    return job->parts[part].skips_ram ? 0 : job->view.sizes[part];
+}
+
+static uint64_t device_total(const struct hst_part *part)
+{
+    return part->allocation.spots != NULL ? part->allocation.layout.size_bytes : 0;
+}
+
 static void count_bytes(struct hst_job_entry *job)
 {
-    job->view.done_bytes = 0;
-    for (size_t i = 0; i < job->view.component_count; i++)
-        job->view.done_bytes += job->parts[i].filled_bytes;
+    job->view.done_bytes = job->view.total_bytes = 0;
+    for (size_t i = 0; i < job->view.component_count; i++) {
+        const struct hst_part *part = &job->parts[i];
+        job->view.total_bytes += ram_total(job, i) + device_total(part);
+        job->view.done_bytes += part->filled_bytes + hst_min_u64(part->copied.done_bytes, device_total(part));
+    }
     hst_job_tell(job);
 }
 
 static void arrived(struct hst_job_entry *job, size_t part)
 {
-    job->parts[part].filled_bytes = job->view.sizes[part];
+    job->parts[part].filled_bytes = ram_total(job, part);
+    job->parts[part].copied.done_bytes = device_total(&job->parts[part]);
     count_bytes(job);
+}
+
+static void on_copy_look(uv_timer_t *timer)
+{
+    struct hst_loader *loader = timer->data;
+    HST_LIST_FOREACH(node, &loader->jobs) {
+        struct hst_job_entry *job = hst_container_of(node, struct hst_job_entry, node);
+        if (job->copies > 0) count_bytes(job);
+    }
+}
+
+/* A copy to a device has begun (1), or ended (-1). */
+static void count_copies(struct hst_job_entry *job, int by)
+{
+    struct hst_loader *loader = job->loader;
+    job->copies = (size_t)((ptrdiff_t)job->copies + by);
+    loader->copies = (size_t)((ptrdiff_t)loader->copies + by);
+    if (loader->copies > 0)
+        uv_timer_start(&loader->copy_timer, on_copy_look, HST_COPY_LOOK_MS, HST_COPY_LOOK_MS);
+    else
+        uv_timer_stop(&loader->copy_timer);
 }
 
 static void on_device_done(void *context, int status, const struct hst_error *err)
@@ -28,6 +66,8 @@ static void on_device_done(void *context, int status, const struct hst_error *er
     HST_AUTO(hst_freep) struct transfer *transfer = context;
     struct hst_part *part = &transfer->job->parts[transfer->part];
     part->copy_ns = hst_clock_ns() - part->copy_ns;
+    count_copies(transfer->job, -1);
+    if (part->skips_ram && status == HST_OK) transfer->job->view.read.cold_bytes += part->allocation.layout.size_bytes;
     if (status == HST_OK) arrived(transfer->job, transfer->part);
     hst_step_settle(transfer->job, status, err);
 }
@@ -41,12 +81,14 @@ static int to_device(struct transfer *transfer, struct hst_error *err)
     struct hst_device_task task = {.loader = job->loader,
                                    .allocation = &part->allocation,
                                    .fill = part->residency,
+                                   .stored = part->skips_ram ? job->view.components[transfer->part] : NULL,
                                    .progress = &part->copied,
                                    .done = on_device_done,
                                    .context = transfer};
     part->copied.done_bytes = 0;
     part->copy_ns = hst_clock_ns();
     HST_TRY(hst_device_task_start(&task, err));
+    count_copies(job, 1);
     return HST_STEP_PENDING;
 }
 
@@ -55,7 +97,7 @@ static void on_fill_progress(void *context, uint64_t done_bytes, uint64_t total_
     struct transfer *transfer = context;
     struct hst_job_entry *job = transfer->job;
     double share = total_bytes > 0 ? (double)done_bytes / (double)total_bytes : 1;
-    job->parts[transfer->part].filled_bytes = (uint64_t)(share * (double)job->view.sizes[transfer->part]);
+    job->parts[transfer->part].filled_bytes = (uint64_t)(share * (double)ram_total(job, transfer->part));
     count_bytes(job);
 }
 
@@ -101,7 +143,7 @@ static int begin(struct transfer *transfer, struct hst_error *err)
     struct hst_job_entry *job = transfer->job;
     struct hst_part *part = &job->parts[transfer->part];
     hst_job_tell_device(job, job->view.components[transfer->part], "loading");
-    if (part->residency->state != HST_RESIDENCY_CACHING) return to_device(transfer, err);
+    if (part->residency == NULL || part->residency->state != HST_RESIDENCY_CACHING) return to_device(transfer, err);
     struct hst_fill_listener listener = {.progress = on_fill_progress, .done = on_fill_done, .context = transfer};
     HST_TRY(hst_cache_fill(job->loader->config.cache, part->residency, listener, err));
     return HST_STEP_PENDING;
@@ -143,4 +185,23 @@ void hst_transfer_stop(struct hst_job_entry *job)
         struct hst_residency *residency = job->parts[i].residency;
         if (residency != NULL && residency->state == HST_RESIDENCY_CACHING) hst_cache_cancel(job->loader->config.cache, residency);
     }
+}
+
+void hst_transfer_watch(struct hst_loader *loader)
+{
+    uv_timer_init(loader->config.loop, &loader->copy_timer);
+    loader->copy_timer.data = loader;
+    loader->looking = true;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    ((struct hst_loader *)handle->data)->looking = false;
+}
+
+void hst_transfer_unwatch(struct hst_loader *loader)
+{
+    uv_close((uv_handle_t *)&loader->copy_timer, on_closed);
+    while (loader->looking)
+        uv_run(loader->config.loop, UV_RUN_ONCE);
 }

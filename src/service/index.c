@@ -12,6 +12,40 @@
 
 enum { DATA = 2 }; /* place of the first data fd in hst_index_entry.fds; the pipe comes before it */
 
+/* A component that is described: where its bytes are, and what its tensors are there. */
+struct part {
+    const struct hst_component *component;
+    const struct hst_recast *recast;
+    const void *where;  /* what its place is known by: as long as it is there no other has this address */
+    uint64_t backing;
+    size_t segment_count;
+    struct hst_index_segment (*segment)(const struct part *part, size_t i); /* with the descriptor itself in place of its number */
+    struct hst_placement (*place)(const struct part *part, size_t tensor);
+};
+
+static struct hst_index_segment ram_segment(const struct part *part, size_t i)
+{
+    const struct hst_segment *segment = &((const struct hst_residency *)part->where)->segments[i];
+    return (struct hst_index_segment){(uint64_t)segment->fd, segment->offset, segment->size_bytes, part->backing};
+}
+
+static struct hst_placement ram_place(const struct part *part, size_t tensor)
+{
+    return ((const struct hst_residency *)part->where)->placements[tensor];
+}
+
+static struct hst_index_segment device_segment(const struct part *part, size_t i)
+{
+    const struct hst_device_segment *segment = &((const struct hst_loaded *)part->where)->segments[i];
+    return (struct hst_index_segment){(uint64_t)segment->fd, 0, segment->size_bytes, part->backing};
+}
+
+static struct hst_placement device_place(const struct part *part, size_t tensor)
+{
+    const struct hst_device_spot *spot = &((const struct hst_loaded *)part->where)->spots[tensor];
+    return (struct hst_placement){spot->segment, spot->offset};
+}
+
 /* An index under construction. */
 struct draft {
     struct hst_index_segment *segments;
@@ -38,23 +72,22 @@ static void free_entry(struct hst_index_entry *entry)
     free(entry);
 }
 
-/* "\nMODEL:ROLE#GENERATION@PRECISION" for each: a component's name is found in it with the newline before and the '#' after. */
-static char *make_key(struct hst_residency *const *residencies, size_t count)
+/* "\nMODEL:ROLE#PLACE" for each: a component's name is found in it with the newline before and the '#' after. */
+static char *make_key(const struct part *parts, size_t count)
 {
     struct hst_strbuf key = {0};
     for (size_t i = 0; i < count; i++)
-        hst_strbuf_printf(&key, "\n%s#%llu@%s", residencies[i]->component->id, (unsigned long long)residencies[i]->component->model->generation,
-                          residencies[i]->recast != NULL ? residencies[i]->recast->precision : "");
+        hst_strbuf_printf(&key, "\n%s#%p", parts[i].component->id, parts[i].where);
     if (count == 0) hst_strbuf_puts(&key, "\n");
     return hst_strbuf_take(&key);
 }
 
-static int add_up(struct hst_residency *const *residencies, size_t count, struct draft *draft, struct hst_index_entry *entry, struct hst_error *err)
+static int add_up(const struct part *parts, size_t count, struct draft *draft, struct hst_index_entry *entry, struct hst_error *err)
 {
     size_t segments = 0, tensors = 0;
     for (size_t i = 0; i < count; i++) {
-        segments += residencies[i]->segment_count;
-        tensors += residencies[i]->component->tensor_count;
+        segments += parts[i].segment_count;
+        tensors += parts[i].component->tensor_count;
     }
     draft->segments = calloc(segments + 1, sizeof *draft->segments);
     draft->components = calloc(count + 1, sizeof *draft->components);
@@ -73,23 +106,26 @@ static size_t place_fd(struct hst_index_entry *entry, int fd)
     return entry->fd_count - 1 - DATA;
 }
 
-static void add_residency(const struct hst_residency *held, struct draft *draft, struct hst_index_entry *entry)
+static void add_part(const struct part *part, struct draft *draft, struct hst_index_entry *entry)
 {
     size_t first = draft->segment_count, index = draft->component_count++;
-    draft->components[index].role = held->component->role;
-    for (size_t i = 0; i < held->segment_count; i++)
-        draft->segments[draft->segment_count++] =
-            (struct hst_index_segment){place_fd(entry, held->segments[i].fd), held->segments[i].offset, held->segments[i].size_bytes, held->backing};
-    for (size_t i = 0; i < held->component->tensor_count; i++) {
-        const struct hst_tensor *tensor = held->component->tensors[i].tensor;
+    draft->components[index].role = part->component->role;
+    for (size_t i = 0; i < part->segment_count; i++) {
+        struct hst_index_segment segment = part->segment(part, i);
+        segment.fd = place_fd(entry, (int)segment.fd);
+        draft->segments[draft->segment_count++] = segment;
+    }
+    for (size_t i = 0; i < part->component->tensor_count; i++) {
+        const struct hst_tensor *tensor = part->component->tensors[i].tensor;
+        struct hst_placement place = part->place(part, i);
         draft->tensors[draft->tensor_count++] = (struct hst_index_tensor){.name = tensor->name,
                                                                           .shape = tensor->shape,
                                                                           .rank = tensor->rank,
-                                                                          .dtype = hst_recast_dtype(held->recast, held->component, i),
+                                                                          .dtype = hst_recast_dtype(part->recast, part->component, i),
                                                                           .component = index,
-                                                                          .segment = first + held->placements[i].segment,
-                                                                          .offset = held->placements[i].offset,
-                                                                          .size_bytes = hst_recast_bytes(held->recast, held->component, i)};
+                                                                          .segment = first + place.segment,
+                                                                          .offset = place.offset,
+                                                                          .size_bytes = hst_recast_bytes(part->recast, part->component, i)};
     }
 }
 
@@ -108,23 +144,22 @@ static int encode(struct draft *draft, struct hst_index_entry *entry, struct hst
     return HST_OK;
 }
 
-static int build(struct hst_residency *const *residencies, size_t count, struct hst_index_entry *entry, struct hst_error *err)
+static int build(const struct part *parts, size_t count, struct hst_index_entry *entry, struct hst_error *err)
 {
     HST_AUTO(draft_fini) struct draft draft = {0};
-    HST_TRY(add_up(residencies, count, &draft, entry, err));
+    HST_TRY(add_up(parts, count, &draft, entry, err));
     entry->fd_count = DATA;
     entry->fds[0] = -1;
     for (size_t i = 0; i < count; i++)
-        add_residency(residencies[i], &draft, entry);
+        add_part(&parts[i], &draft, entry);
     return encode(&draft, entry, err);
 }
 
-static int make(struct hst_service *service, struct hst_residency *const *residencies, size_t count, char *key, struct hst_index_entry **ret_entry,
-                struct hst_error *err)
+static int make(struct hst_service *service, const struct part *parts, size_t count, char *key, struct hst_index_entry **ret_entry, struct hst_error *err)
 {
     struct hst_index_entry *entry = calloc(1, sizeof *entry);
     if (entry == NULL) return hst_error_nomem(err);
-    int status = build(residencies, count, entry, err);
+    int status = build(parts, count, entry, err);
     entry->key = status == HST_OK ? key : NULL;
     if (status == HST_OK) status = hst_map_put_str(&service->indexes, key, entry);
     if (status == HST_OK) {
@@ -136,15 +171,32 @@ static int make(struct hst_service *service, struct hst_residency *const *reside
     return status;
 }
 
-int hst_index_get(struct hst_service *service, struct hst_residency *const *residencies, size_t count, struct hst_index_entry **ret_entry,
-                  struct hst_error *err)
+static int get(struct hst_service *service, const struct part *parts, size_t count, struct hst_index_entry **ret_entry, struct hst_error *err)
 {
-    char *key = make_key(residencies, count);
+    char *key = make_key(parts, count);
     if (key == NULL) return hst_error_nomem(err);
     *ret_entry = hst_map_get_str(&service->indexes, key);
-    int status = *ret_entry != NULL ? HST_OK : make(service, residencies, count, key, ret_entry, err);
+    int status = *ret_entry != NULL ? HST_OK : make(service, parts, count, key, ret_entry, err);
     if (status < 0 || (*ret_entry)->key != key) free(key);
     return status;
+}
+
+int hst_index_get(struct hst_service *service, struct hst_residency *const *residencies, size_t count, struct hst_index_entry **ret_entry, struct hst_error *err)
+{
+    HST_AUTO(hst_freep) struct part *parts = calloc(count + 1, sizeof *parts);
+    if (parts == NULL) return hst_error_nomem(err);
+    for (size_t i = 0; i < count; i++)
+        parts[i] = (struct part){residencies[i]->component, residencies[i]->recast, residencies[i], residencies[i]->backing, residencies[i]->segment_count, ram_segment, ram_place};
+    return get(service, parts, count, ret_entry, err);
+}
+
+int hst_index_get_loaded(struct hst_service *service, struct hst_loaded *const *loaded, size_t count, struct hst_index_entry **ret_entry, struct hst_error *err)
+{
+    HST_AUTO(hst_freep) struct part *parts = calloc(count + 1, sizeof *parts);
+    if (parts == NULL) return hst_error_nomem(err);
+    for (size_t i = 0; i < count; i++)
+        parts[i] = (struct part){loaded[i]->component, loaded[i]->recast, loaded[i], HST_INDEX_DEVICE_MEMORY, loaded[i]->segment_count, device_segment, device_place};
+    return get(service, parts, count, ret_entry, err);
 }
 
 static bool names(const struct hst_index_entry *entry, const char *component_id)

@@ -75,9 +75,15 @@ static void on_cache_state(void *context, const struct hst_component *component,
     publish_state(service, component, "ram", NULL, state);
 }
 
+static void on_lease_ended(void *context, uint64_t lease_id)
+{
+    struct hst_service *service = ((struct hst_service_slot *)context)->service;
+    if (service != NULL) hst_loader_lease_ended(service->config.loader, lease_id);
+}
+
 struct hst_cache_listener hst_service_cache_listener(struct hst_service_slot *slot)
 {
-    return (struct hst_cache_listener){.state = on_cache_state, .context = slot};
+    return (struct hst_cache_listener){.state = on_cache_state, .lease_ended = on_lease_ended, .context = slot};
 }
 
 /* Is there something new to say: another job, step or state, or enough time since the last news? */
@@ -116,7 +122,9 @@ static void on_progress(void *context, const struct hst_job *job)
 static void on_device_state(void *context, const struct hst_component *component, const struct hst_device *device, const char *state)
 {
     struct hst_service *service = ((struct hst_service_slot *)context)->service;
-    if (service != NULL) publish_state(service, component, "device", device->id, state);
+    if (service == NULL) return;
+    if (!device->ops->references_ram) hst_index_forget(service, component);
+    publish_state(service, component, "device", device->id, state);
 }
 
 /* What comes back soon after it was evicted is said once in the log: somebody should give hoist more room. */

@@ -23,6 +23,7 @@ struct open {
     void *context;
     struct hst_device *device;   /* NULL = hold only */
     bool hold;
+    bool share;                  /* of a device with memory of its own: the one copy, not one of their own */
     int32_t pid;
     char domain[32];
 };
@@ -96,29 +97,66 @@ static struct hst_residency **collect(const struct hst_service *service, struct 
     return held;
 }
 
-static json_t *describe(const struct hst_model *model, struct hst_component *const *components, size_t count, uint64_t lease_id)
+/* What was opened: components, in which precision each, and what of them is on the device. */
+struct found {
+    const struct hst_model *model;
+    struct hst_component *const *components;
+    const char *const *precisions;  /* NULL = as stored */
+    struct hst_loaded *const *loaded; /* of a device with memory of its own; else NULL */
+    size_t count;
+};
+
+static bool owns_memory(const struct open *open)
+{
+    return open->device != NULL && !open->device->ops->references_ram;
+}
+
+static json_t *describe(const struct open *open, const struct found *found, uint64_t lease_id)
 {
     json_t *roles = json_array();
-    for (size_t i = 0; i < count; i++)
-        json_array_append_new(roles, json_string(components[i]->role));
-    return json_pack("{s:o, s:s, s:o, s:o}", "lease_id", hst_jsonx_size(lease_id), "model_id", model->id, "generation", hst_jsonx_size(model->generation),
-                     "components", roles);
+    for (size_t i = 0; i < found->count; i++)
+        json_array_append_new(roles, json_string(found->components[i]->role));
+    json_t *body = json_pack("{s:o, s:s, s:o, s:o}", "lease_id", hst_jsonx_size(lease_id), "model_id", found->model->id, "generation", hst_jsonx_size(found->model->generation),
+                             "components", roles);
+    if (!owns_memory(open)) return body;
+    json_object_set_new(body, "device_id", json_string(open->device->id));
+    json_object_set_new(body, "device_uuid", json_string(open->device->uuid));
+    json_object_set_new(body, "shared", json_boolean(open->share));
+    return body;
+}
+
+/* Of what is in RAM. */
+static int lease_ram(const struct open *open, const struct found *found, struct hst_index_entry **ret_index, uint64_t *ret_lease_id, int *ret_pipe_fd, struct hst_error *err)
+{
+    struct hst_service *service = open->service;
+    HST_AUTO(hst_freep) struct hst_residency **held = collect(service, found->components, found->precisions, found->count);
+    if (held == NULL) return hst_error_nomem(err);
+    for (size_t i = 0; i < found->count; i++)
+        if (held[i] == NULL) return hst_error_set(err, HST_E_FILE_CHANGED, "the file of %s changed meanwhile", found->components[i]->id);
+    for (size_t i = 0; open->hold && i < found->count; i++)
+        hst_cache_lend(service->config.cache, held[i]);
+    if (!open->hold) HST_TRY(hst_index_get(service, held, found->count, ret_index, err));
+    return hst_cache_lease(service->config.cache, held, found->count, open->pid, open->domain, open->device != NULL ? open->device->id : "host:0", ret_lease_id, ret_pipe_fd, err);
+}
+
+/* Of what is on a device with memory of its own. */
+static int lease_device(const struct open *open, const struct found *found, struct hst_index_entry **ret_index, uint64_t *ret_lease_id, int *ret_pipe_fd, struct hst_error *err)
+{
+    struct hst_holder holder = {.pid = open->pid};
+    snprintf(holder.domain, sizeof holder.domain, "%s", open->domain);
+    snprintf(holder.device_id, sizeof holder.device_id, "%s", open->device->id);
+    HST_TRY(hst_index_get_loaded(open->service, found->loaded, found->count, ret_index, err));
+    return hst_loader_lease(open->service->config.loader, found->loaded, found->count, &holder, ret_lease_id, ret_pipe_fd, err);
 }
 
 /* A lease of all of it; its pipe end is put where the fds of the answer are. */
-static int lease(const struct open *open, struct hst_component *const *components, const char *const *precisions, size_t count, struct hst_opened *ret_opened,
-                 uint64_t *ret_lease_id, int *ret_pipe_fd, struct hst_error *err)
+static int lease(const struct open *open, const struct found *found, struct hst_opened *ret_opened, uint64_t *ret_lease_id, int *ret_pipe_fd, struct hst_error *err)
 {
-    HST_AUTO(hst_freep) struct hst_residency **held = collect(open->service, components, precisions, count);
     struct hst_index_entry *index = NULL;
-    if (held == NULL) return hst_error_nomem(err);
-    for (size_t i = 0; i < count; i++)
-        if (held[i] == NULL) return hst_error_set(err, HST_E_FILE_CHANGED, "the file of %s changed meanwhile", components[i]->id);
-    for (size_t i = 0; open->hold && i < count; i++)
-        hst_cache_lend(open->service->config.cache, held[i]);
-    if (!open->hold) HST_TRY(hst_index_get(open->service, held, count, &index, err));
-    HST_TRY(hst_cache_lease(open->service->config.cache, held, count, open->pid, open->domain, open->device != NULL ? open->device->id : "host:0",
-                            ret_lease_id, ret_pipe_fd, err));
+    if (owns_memory(open))
+        HST_TRY(lease_device(open, found, &index, ret_lease_id, ret_pipe_fd, err));
+    else
+        HST_TRY(lease_ram(open, found, &index, ret_lease_id, ret_pipe_fd, err));
     *ret_opened = (struct hst_opened){.fds = ret_pipe_fd, .fd_count = 1};
     if (index == NULL) return HST_OK;
     index->fds[1] = *ret_pipe_fd;
@@ -132,18 +170,18 @@ static void fail(struct open *open, const struct hst_error *error)
     if (open->fn != NULL) open->fn(open->context, NULL, error);
 }
 
-static void finish(struct open *open, const struct hst_model *model, struct hst_component *const *components, const char *const *precisions, size_t count)
+static void finish(struct open *open, const struct found *found)
 {
     HST_AUTO(hst_closep) int pipe_fd = -1;
     struct hst_opened opened;
     struct hst_error error = {0};
     uint64_t lease_id;
     if (open->fn == NULL || open->service == NULL) return;
-    if (lease(open, components, precisions, count, &opened, &lease_id, &pipe_fd, &error) < 0) {
+    if (lease(open, found, &opened, &lease_id, &pipe_fd, &error) < 0) {
         fail(open, &error);
         return;
     }
-    opened.body = describe(model, components, count, lease_id);
+    opened.body = describe(open, found, lease_id);
     open->service->counts.opens++;
     open->fn(open->context, &opened, NULL);
     json_decref(opened.body);
@@ -155,19 +193,24 @@ static void on_ended(void *context, const struct hst_job *job)
     if (job->error.status < 0)
         fail(open, &job->error);
     else
-        finish(open, job->model, job->components, job->precisions, job->component_count);
+        finish(open, &(struct found){job->model, job->components, job->precisions, job->loaded, job->component_count});
     hst_list_remove(&open->node);
     free(open);
 }
 
-/* Is all of it where it is asked for, with nothing to check or load? */
+static bool is_in_ram(const struct open *open, const struct hst_component *component)
+{
+    const struct hst_residency *held = hst_cache_find(open->service->config.cache, component);
+    return held != NULL && held->state == HST_RESIDENCY_CACHED && !held->stale;
+}
+
+/* Is all of it where it is asked for, with nothing to check or load? What is to be somebody's own never is. */
 static bool is_ready(const struct open *open, const struct target *target)
 {
-    const struct hst_service_config *config = &open->service->config;
+    if (owns_memory(open) && !open->share) return false;
     for (size_t i = 0; i < target->count; i++) {
-        const struct hst_residency *held = hst_cache_find(config->cache, target->components[i]);
-        if (held == NULL || held->state != HST_RESIDENCY_CACHED || held->stale) return false;
-        if (open->device != NULL && hst_loader_find(config->loader, target->components[i], open->device) == NULL) return false;
+        if (!owns_memory(open) && !is_in_ram(open, target->components[i])) return false;
+        if (open->device != NULL && hst_loader_find(open->service->config.loader, target->components[i], open->device) == NULL) return false;
     }
     return target->model->state == HST_MODEL_OK;
 }
@@ -190,7 +233,8 @@ static void touch(const struct open *open, const struct target *target)
 static int start(struct open *open, const struct target *target, const char *precision, struct hst_error *err)
 {
     struct hst_job *job;
-    struct hst_load_request request = {.model = target->model, .roles = target->roles, .role_count = target->count, .device = open->device, .precision = precision, .as_stored = open->hold};
+    struct hst_load_request request = {.model = target->model, .roles = target->roles, .role_count = target->count, .device = open->device, .precision = precision,
+                                       .alone = owns_memory(open) && !open->share, .as_stored = open->hold};
     hst_list_append(&open->service->opens, &open->node);
     int status = hst_loader_start(open->service->config.loader, &request, on_ended, open, &job, err);
     if (status < 0) hst_list_remove(&open->node);
@@ -203,10 +247,26 @@ static int make(struct hst_service *service, const struct hst_open_request *requ
     if (!request->hold) HST_TRY(hst_select_device(service, request->device_id != NULL ? request->device_id : "host:0", &device, err));
     struct open *open = calloc(1, sizeof *open);
     if (open == NULL) return hst_error_nomem(err);
-    *open = (struct open){.service = service, .ticket = ++service->next_ticket, .fn = fn, .context = context, .device = device, .hold = request->hold, .pid = request->peer.pid};
+    *open = (struct open){.service = service, .ticket = ++service->next_ticket, .fn = fn, .context = context, .device = device, .hold = request->hold, .share = request->share, .pid = request->peer.pid};
     snprintf(open->domain, sizeof open->domain, "%s", request->domain != NULL ? request->domain : "client");
     hst_list_init(&open->node);
     *ret_open = open;
+    return HST_OK;
+}
+
+/* All of it is there. */
+static int answer(struct open *open, const struct target *target, struct hst_error *err)
+{
+    HST_AUTO(hst_freep) struct hst_loaded **loaded = calloc(target->count + 1, sizeof(struct hst_loaded *));
+    if (loaded == NULL) {
+        free(open);
+        return hst_error_nomem(err);
+    }
+    for (size_t i = 0; owns_memory(open) && i < target->count; i++)
+        loaded[i] = hst_loader_find(open->service->config.loader, target->components[i], open->device);
+    touch(open, target);
+    finish(open, &(struct found){target->model, target->components, NULL, loaded, target->count});
+    free(open);
     return HST_OK;
 }
 
@@ -216,10 +276,7 @@ static int proceed(struct open *open, const struct target *target, const char *p
     struct hst_service *service = open->service;
     uint64_t ticket = open->ticket;
     if (precision == NULL && is_ready(open, target)) {
-        touch(open, target);
-        finish(open, target->model, target->components, NULL, target->count);
-        free(open);
-        return HST_OK;
+        return answer(open, target, err);
     }
     int status = start(open, target, precision, err);
     if (status < 0)

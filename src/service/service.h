@@ -132,12 +132,13 @@ struct hst_open_request {
     size_t role_count;         /**< of roles */
     const char *precision;     /**< NULL = as stored */
     const char *domain;        /**< NULL = "client" */
+    bool share;                /**< of a device with memory of its own: map the one copy, which nobody may write; else a copy is made that is the caller's alone */
     bool hold;                 /**< only make resident and lease: no index, no data fds */
     struct hst_peer peer;      /**< who */
 };
 /** The answer. fds are owned by the service: send or dup them before returning. */
 struct hst_opened {
-    json_t *body;       /**< {lease_id, model_id, generation, components[]}; borrowed */
+    json_t *body;       /**< {lease_id, model_id, generation, components[]}, on a card device_id, device_uuid, shared, too; borrowed */
     const int *fds;     /**< index, pipe, data fds...; hold: pipe */
     size_t fd_count;    /**< of fds */
 };

@@ -190,6 +190,7 @@ static int read_open(struct hst_peer_link *peer, const struct hst_frame *frame, 
                                                 .device_id = json_string_value(json_object_get(fields->json, "device")),
                                                 .precision = json_string_value(json_object_get(fields->json, "precision")),
                                                 .domain = json_string_value(json_object_get(fields->json, "domain")),
+                                                .share = json_is_true(json_object_get(fields->json, "share")),
                                                 .hold = json_is_true(json_object_get(fields->json, "hold")),
                                                 .peer = describe(peer)};
     HST_TRY(read_roles(fields, err));
