@@ -69,11 +69,12 @@ static json_t *loaded_on(const struct hst_service *service, const struct hst_dev
     for (struct hst_loaded *loaded; (loaded = hst_loader_next_loaded(service->config.loader, &cursor));) {
         if (loaded->device != device) continue;
         const struct hst_component *component = loaded->component;
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:s?, s:b, s:o, s:o}", "component_id", component->id, "model_id",
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:b, s:o, s:s?, s:b, s:o, s:o}", "component_id", component->id, "model_id",
                                               component->model->id, "component_type", component->role, "state", "loaded", "bytes",
-                                              hst_jsonx_size(loaded->device_bytes), "since", hst_jsonx_time(loaded->since_wall_ns), "precision",
+                                              hst_jsonx_size(loaded->device_bytes + loaded->shared_bytes), "shared_bytes", hst_jsonx_size(loaded->shared_bytes),
+                                              "private", loaded->alone, "since", hst_jsonx_time(loaded->since_wall_ns), "precision",
                                               loaded->precision[0] != '\0' ? loaded->precision : component->precision, "pinned", loaded->pinned, "leases",
-                                              hst_jsonx_size(loaded->residency != NULL ? loaded->residency->leases : 0), "holders",
+                                              hst_jsonx_size(hst_loaded_leases(loaded)), "holders",
                                               hst_view_holders(service, component)));
     }
     return list;

@@ -183,9 +183,10 @@ static json_t *devices_of(const struct hst_service *service, const struct hst_co
         const struct hst_loaded *loaded = hst_loader_find(service->config.loader, component, device);
         const char *state = loaded != NULL ? "loaded" : is_loading(service, component, device) ? "loading" : NULL;
         if (state == NULL) continue;
-        json_array_append_new(devices, json_pack("{s:s, s:s, s:o, s:o}", "device_id", device->id, "state", state, "bytes",
-                                                 hst_jsonx_size(loaded != NULL ? loaded->device_bytes : 0), "since",
-                                                 hst_jsonx_time(loaded != NULL ? loaded->since_wall_ns : 0)));
+        uint64_t shared_bytes = loaded != NULL ? loaded->shared_bytes : 0;
+        json_array_append_new(devices, json_pack("{s:s, s:s, s:o, s:o, s:o}", "device_id", device->id, "state", state, "bytes",
+                                                 hst_jsonx_size(loaded != NULL ? loaded->device_bytes + shared_bytes : 0), "shared_bytes", hst_jsonx_size(shared_bytes),
+                                                 "since", hst_jsonx_time(loaded != NULL ? loaded->since_wall_ns : 0)));
     }
     return devices;
 }
@@ -201,6 +202,14 @@ static bool same_id(const struct hst_component *a, const struct hst_component *b
     return a == b || strcmp(a->id, b->id) == 0;
 }
 
+/* "private" = a copy for one lease, which may write to it. */
+static json_t *loaded_row(const struct hst_loaded *loaded)
+{
+    json_t *row = residency_row(loaded->component, loaded->precision, "device", loaded->device->id, "loaded", loaded->device_bytes + loaded->shared_bytes);
+    json_object_set_new(row, "private", json_boolean(loaded->alone));
+    return row;
+}
+
 /* Every generation of it, in every tier. */
 static json_t *residencies_of(const struct hst_service *service, const struct hst_component *component)
 {
@@ -211,15 +220,17 @@ static json_t *residencies_of(const struct hst_service *service, const struct hs
             json_array_append_new(rows, residency_row(held->component, hst_residency_precision(held), "ram", NULL, hst_view_ram_state(held), held->charged_bytes));
     cursor = 0;
     for (struct hst_loaded *loaded; (loaded = hst_loader_next_loaded(service->config.loader, &cursor));)
-        if (same_id(loaded->component, component))
-            json_array_append_new(rows, residency_row(loaded->component, loaded->precision, "device", loaded->device->id, "loaded", loaded->device_bytes));
+        if (same_id(loaded->component, component)) json_array_append_new(rows, loaded_row(loaded));
     return rows;
 }
 
-static bool holds(const struct hst_holder *holder, const struct hst_component *component)
+static bool holds(const struct hst_loader *loader, const struct hst_holder *holder, const struct hst_component *component)
 {
+    size_t cursor = 0;
     for (size_t i = 0; i < holder->count; i++)
         if (same_id(holder->residencies[i]->component, component)) return true;
+    for (const struct hst_loaded *loaded; (loaded = hst_loader_next_leased(loader, holder->lease_id, &cursor));)
+        if (same_id(loaded->component, component)) return true;
     return false;
 }
 
@@ -228,7 +239,7 @@ json_t *hst_view_holders(const struct hst_service *service, const struct hst_com
     json_t *holders = json_array();
     size_t cursor = 0;
     for (const struct hst_holder *holder; (holder = hst_cache_next_holder(service->config.cache, &cursor));)
-        if (holds(holder, component))
+        if (holds(service->config.loader, holder, component))
             json_array_append_new(holders, json_pack("{s:o, s:i, s:s, s:s, s:o}", "lease_id", hst_jsonx_size(holder->lease_id), "pid", holder->pid,
                                                      "domain", holder->domain, "device_id", holder->device_id, "since",
                                                      hst_jsonx_time(holder->since_wall_ns)));
