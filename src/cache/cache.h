@@ -226,12 +226,17 @@ struct hst_holder {
     int64_t since_wall_ns; /**< when */
     struct hst_residency **residencies; /**< owned array */
     size_t count;          /**< of residencies */
+    uint64_t *others;      /**< what it has besides RAM: numbers that mean something to who leased it; owned */
+    size_t other_count;    /**< of others */
 };
 
 /** Lease CACHED residencies to a process. *ret_pipe_fd is the end that travels to it (owned by the caller): when the last copy
  * of it is closed, in any process, the lease ends. */
 int hst_cache_lease(struct hst_cache *cache, struct hst_residency *const *residencies, size_t count, int32_t pid, const char *domain,
                     const char *device_id, uint64_t *ret_lease_id, int *ret_pipe_fd, struct hst_error *err);
+/** Lease what is not in RAM, by numbers of the caller's (copied), for holder->pid, ->domain and ->device_id. As hst_cache_lease. */
+int hst_cache_lease_others(struct hst_cache *cache, const uint64_t *others, size_t count, const struct hst_holder *holder, uint64_t *ret_lease_id, int *ret_pipe_fd,
+                           struct hst_error *err);
 /** Leases: start with *cursor = 0; NULL at the end. */
 const struct hst_holder *hst_cache_next_holder(const struct hst_cache *cache, size_t *cursor);
 #endif

@@ -148,6 +148,7 @@ static void free_found(struct found *found)
 static bool on_item(void *context, struct hst_keeper_item *item)
 {
     struct reading *reading = context;
+    if (item->kind >= HST_RECORD_OTHERS) return hst_keep_add_other(reading->cache->keep, item);
     bool known = item->kind < sizeof readers / sizeof readers[0] && readers[item->kind] != NULL;
     struct found *found = known ? calloc(1, sizeof *found) : NULL;
     if (found == NULL) return false;
@@ -214,13 +215,13 @@ static void make_residency(const struct reading *reading, struct found *found)
 static void make_lease(const struct reading *reading, struct found *found)
 {
     HST_AUTO(hst_freep) struct hst_claim **claims = calloc(found->lease.count + 1, sizeof(struct hst_claim *));
-    bool any = false;
+    bool any = found->lease.view.other_count > 0;
     for (size_t i = 0; claims != NULL && i < found->lease.count; i++) {
         const struct found *of = find(reading, HST_RECORD_CLAIM, found->lease.shares[i].claim);
         claims[i] = of != NULL ? of->claim : NULL;
         any = any || claims[i] != NULL;
     }
-    if (!any || hst_lease_restore(reading->cache, &found->lease, claims, &found->pipe_fd, found->id, NULL) < 0) hst_keep_forget(reading->cache, &found->id);
+    if (claims == NULL || !any || hst_lease_restore(reading->cache, &found->lease, claims, &found->pipe_fd, found->id, NULL) < 0) hst_keep_forget(reading->cache, &found->id);
 }
 
 /* ---- memory ---- */

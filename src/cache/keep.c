@@ -4,11 +4,12 @@
 #include "base/cleanup.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- items ---- */
 
 /* Put an item with this text. @return its id: `id`, or a new one for 0; 0 when it is not kept */
-static uint64_t put(struct hst_keep *keep, enum hst_record_kind kind, uint64_t id, const int *fds, size_t fd_count, struct hst_strbuf *text)
+static uint64_t put(struct hst_keep *keep, uint32_t kind, uint64_t id, const int *fds, size_t fd_count, struct hst_strbuf *text)
 {
     struct hst_keeper_item item = {.id = id > 0 ? id : hst_keeper_new_id(keep->keeper), .kind = kind, .fd_count = fd_count, .blob = text->text, .blob_bytes = text->length};
     for (size_t i = 0; i < fd_count; i++)
@@ -79,7 +80,7 @@ void hst_keep_residency(struct hst_resident *resident)
 
 static bool write_shares(const struct hst_lease *lease, struct hst_record_lease *record)
 {
-    bool any = false;
+    bool any = lease->view.other_count > 0;
     for (size_t i = 0; i < lease->claim_count; i++) {
         record->shares[i] = (struct hst_record_share){lease->residencies[i], lease->claims[i]->keep_id};
         any = any || lease->claims[i]->keep_id > 0;
@@ -97,7 +98,58 @@ void hst_keep_lease(struct hst_lease *lease)
         hst_record_write_lease(&text, &record);
         lease->keep_id = put(keep, HST_RECORD_LEASE, lease->keep_id, &lease->pipe_fd, 1, &text);
     }
-    hst_record_lease_fini(&record);
+    free(record.shares);
+}
+
+/* ---- what is not the tier's ---- */
+
+uint64_t hst_keep_put_other(struct hst_cache *cache, uint32_t kind, uint64_t id, const int *fds, size_t fd_count, struct hst_strbuf *text)
+{
+    if (cache->keep != NULL && fd_count <= HST_KEEPER_FDS_MAX) return put(cache->keep, kind, id, fds, fd_count, text);
+    hst_strbuf_fini(text);
+    return 0;
+}
+
+void hst_keep_listen(struct hst_cache *cache, void (*fresh)(void *context), void *context)
+{
+    if (cache->keep == NULL) return;
+    cache->keep->others_fresh = fresh;
+    cache->keep->others_context = context;
+}
+
+struct hst_keep_other *hst_keep_take_other(struct hst_cache *cache)
+{
+    struct hst_keep *keep = cache->keep;
+    if (keep == NULL || hst_list_empty(&keep->others)) return NULL;
+    struct hst_keep_other *other = hst_container_of(keep->others.next, struct hst_keep_other, node);
+    hst_list_remove(&other->node);
+    return other;
+}
+
+void hst_keep_other_free(struct hst_keep_other *other)
+{
+    if (other == NULL) return;
+    for (size_t i = 0; i < other->fd_count; i++)
+        hst_closep(&other->fds[i]);
+    free(other->text);
+    free(other);
+}
+
+bool hst_keep_add_other(struct hst_keep *keep, struct hst_keeper_item *item)
+{
+    struct hst_keep_other *other = calloc(1, sizeof *other);
+    void *text = malloc(item->blob_bytes + 1);
+    if (other == NULL || text == NULL) {
+        free(other);
+        free(text);
+        return false;
+    }
+    *other = (struct hst_keep_other){.id = item->id, .kind = item->kind, .text = text, .length = item->blob_bytes, .fd_count = item->fd_count};
+    if (item->blob_bytes > 0) memcpy(text, item->blob, item->blob_bytes);
+    for (size_t i = 0; i < item->fd_count; i++)
+        other->fds[i] = hst_steal_fd(&item->fds[i]);
+    hst_list_append(&keep->others, &other->node);
+    return true;
 }
 
 /* ---- letting go of items: what a keeper that does not answer still has is memory that nobody is charged for, so it is asked again ---- */
@@ -326,6 +378,7 @@ static void on_fresh(void *context)
         put_resident_again(keep, cache->sorted[i]);
     HST_LIST_FOREACH(node, &cache->holders)
         put_lease_again(keep, hst_container_of(node, struct hst_lease, node));
+    if (keep->others_fresh != NULL) keep->others_fresh(keep->others_context);
 }
 
 int hst_keep_new(struct hst_cache *cache, struct hst_keeper *keeper, struct hst_keep **ret_keep, struct hst_error *err)
@@ -336,6 +389,7 @@ int hst_keep_new(struct hst_cache *cache, struct hst_keeper *keeper, struct hst_
     if (keep == NULL) return hst_error_nomem(err);
     *keep = (struct hst_keep){.cache = cache, .keeper = keeper};
     hst_list_init(&keep->waiting);
+    hst_list_init(&keep->others);
     int status = hst_exec_new(cache->config.loop, "keep", 1, &keep->exec, err);
     if (status < 0) {
         free(keep);
@@ -362,6 +416,8 @@ void hst_keep_free(struct hst_keep *keep)
     uv_close((uv_handle_t *)&keep->timer, on_closed);
     while (!keep->closed)
         uv_run(keep->cache->config.loop, UV_RUN_ONCE);
+    HST_LIST_FOREACH(node, &keep->others)
+        hst_keep_other_free(hst_container_of(node, struct hst_keep_other, node));
     free(keep->owed);
     free(keep);
 }

@@ -21,12 +21,26 @@ struct hst_keep {
     struct hst_keeper *keeper;  /**< the link; borrowed */
     struct hst_exec *exec;      /**< one thread: locks, unlocks and drops, in the order of the calls */
     struct hst_list waiting;    /**< residencies of the hoistd before whose components are not there yet (inherit.h) */
+    struct hst_list others;     /**< items of the hoistd before that are not the tier's, until somebody takes them */
+    void (*others_fresh)(void *context); /**< see hst_keep_listen; or NULL */
+    void *others_context;       /**< for it */
     uint64_t tmpfs_id;          /**< item of the tmpfs; 0 = none */
     uint64_t *owed;             /**< items that a keeper which did not answer is still to let go of; owned */
     size_t owed_count;          /**< of owed */
     uv_timer_t timer;           /**< until it is asked again */
     bool closed;                /**< the timer is */
     struct hst_inheritance inheritance; /**< what was taken over */
+};
+
+/** An item that is not the tier's. */
+struct hst_keep_other {
+    struct hst_list node;        /**< private */
+    uint64_t id;                 /**< of the item */
+    uint32_t kind;               /**< HST_RECORD_OTHERS or more */
+    void *text;                  /**< what was written on it; owned */
+    size_t length;               /**< of text */
+    int fds[HST_KEEPER_FDS_MAX]; /**< owned; those that were taken are -1 */
+    size_t fd_count;             /**< of fds */
 };
 
 /** Begin; nothing is put yet. *ret_keep owned by the tier, NULL without a keeper. */
@@ -41,6 +55,16 @@ void hst_keep_residency(struct hst_resident *resident);
 void hst_keep_restore_locks(struct hst_region *region);
 /** Keep a lease. */
 void hst_keep_lease(struct hst_lease *lease);
+/** Keep something that is not the tier's: `kind` from HST_RECORD_OTHERS on, `id` 0 = a new item; the text is freed. @return its id, 0 = it is not kept */
+uint64_t hst_keep_put_other(struct hst_cache *cache, uint32_t kind, uint64_t id, const int *fds, size_t fd_count, struct hst_strbuf *text);
+/** Tell `fresh` when another keeper runs and holds nothing of it. */
+void hst_keep_listen(struct hst_cache *cache, void (*fresh)(void *context), void *context);
+/** The next of what the hoistd before kept so, in the order it was put; owned by the caller (hst_keep_other_free). NULL at the end. */
+struct hst_keep_other *hst_keep_take_other(struct hst_cache *cache);
+/** Free it, with the descriptors that were not taken; the item stays. NULL is fine. */
+void hst_keep_other_free(struct hst_keep_other *other);
+/** Keep aside an item that was shown (inherit.c). @return false without memory */
+bool hst_keep_add_other(struct hst_keep *keep, struct hst_keeper_item *item);
 /** Let go of an item soon; *id = 0 afterwards. */
 void hst_keep_forget(struct hst_cache *cache, uint64_t *id);
 /** Let go of an item at once; *id = 0 afterwards. @return false when it may still be there: then its bytes must stay what they are */

@@ -19,6 +19,7 @@ static void free_lease(struct hst_lease *lease)
     free(lease->claims);
     free(lease->residencies);
     free(lease->view.residencies);
+    free(lease->view.others);
     free(lease);
 }
 
@@ -108,28 +109,70 @@ static void begin(struct hst_lease *lease)
     uv_poll_start(&lease->poll, UV_READABLE | UV_DISCONNECT, on_pipe);
 }
 
-int hst_cache_lease(struct hst_cache *cache, struct hst_residency *const *residencies, size_t count, int32_t pid, const char *domain,
-                    const char *device_id, uint64_t *ret_lease_id, int *ret_pipe_fd, struct hst_error *err)
+/* It is made: give it to its holder. On failure it is gone. */
+static int hand_out(struct hst_lease *lease, const struct hst_holder *holder, uint64_t *ret_lease_id, int *ret_pipe_fd, struct hst_error *err)
 {
-    HST_TRY(check_leasable(residencies, count, err));
-    struct hst_lease *lease = make(cache, residencies, count);
-    if (lease == NULL) return hst_error_nomem(err);
+    struct hst_cache *cache = lease->cache;
     int status = hst_pipe_new(&lease->pipe_fd, ret_pipe_fd, err);
     if (status < 0) {
         free_lease(lease);
         return status;
     }
-    lease->view.pid = pid;
-    snprintf(lease->view.domain, sizeof lease->view.domain, "%s", domain);
-    snprintf(lease->view.device_id, sizeof lease->view.device_id, "%s", device_id);
+    lease->view.pid = holder->pid;
+    memcpy(lease->view.domain, holder->domain, sizeof lease->view.domain);
+    memcpy(lease->view.device_id, holder->device_id, sizeof lease->view.device_id);
     lease->view.lease_id = ++cache->next_lease_id;
     lease->view.since_wall_ns = hst_clock_wall_ns();
-    for (size_t i = 0; i < count; i++)
-        residencies[i]->leases++;
     begin(lease);
     hst_keep_lease(lease);
     *ret_lease_id = lease->view.lease_id;
     return HST_OK;
+}
+
+int hst_cache_lease(struct hst_cache *cache, struct hst_residency *const *residencies, size_t count, int32_t pid, const char *domain,
+                    const char *device_id, uint64_t *ret_lease_id, int *ret_pipe_fd, struct hst_error *err)
+{
+    struct hst_holder holder = {.pid = pid};
+    HST_TRY(check_leasable(residencies, count, err));
+    struct hst_lease *lease = make(cache, residencies, count);
+    if (lease == NULL) return hst_error_nomem(err);
+    snprintf(holder.domain, sizeof holder.domain, "%s", domain);
+    snprintf(holder.device_id, sizeof holder.device_id, "%s", device_id);
+    HST_TRY(hand_out(lease, &holder, ret_lease_id, ret_pipe_fd, err));
+    for (size_t i = 0; i < count; i++)
+        residencies[i]->leases++;
+    return HST_OK;
+}
+
+static int take_others(struct hst_lease *lease, const uint64_t *others, size_t count)
+{
+    lease->view.others = calloc(count + 1, sizeof *others);
+    if (lease->view.others == NULL) return HST_E_NOMEM;
+    memcpy(lease->view.others, others, count * sizeof *others);
+    lease->view.other_count = count;
+    return HST_OK;
+}
+
+int hst_cache_lease_others(struct hst_cache *cache, const uint64_t *others, size_t count, const struct hst_holder *holder, uint64_t *ret_lease_id, int *ret_pipe_fd,
+                           struct hst_error *err)
+{
+    struct hst_lease *lease = new_lease(cache, 0);
+    if (lease == NULL) return hst_error_nomem(err);
+    if (take_others(lease, others, count) < 0) {
+        free_lease(lease);
+        return hst_error_nomem(err);
+    }
+    return hand_out(lease, holder, ret_lease_id, ret_pipe_fd, err);
+}
+
+static void take_view(struct hst_lease *lease, const struct hst_holder *view)
+{
+    const struct hst_holder mine = lease->view;
+    lease->view = *view;
+    lease->view.residencies = mine.residencies;
+    lease->view.count = 0;
+    lease->view.others = mine.others;
+    lease->view.other_count = mine.other_count;
 }
 
 int hst_lease_restore(struct hst_cache *cache, const struct hst_record_lease *record, struct hst_claim *const *claims, int *pipe_fd, uint64_t keep_id,
@@ -137,10 +180,11 @@ int hst_lease_restore(struct hst_cache *cache, const struct hst_record_lease *re
 {
     struct hst_lease *lease = new_lease(cache, record->count);
     if (lease == NULL) return hst_error_nomem(err);
-    struct hst_residency **room = lease->view.residencies;
-    lease->view = record->view;
-    lease->view.residencies = room;
-    lease->view.count = 0;
+    if (take_others(lease, record->view.others, record->view.other_count) < 0) {
+        free_lease(lease);
+        return hst_error_nomem(err);
+    }
+    take_view(lease, &record->view);
     lease->keep_id = keep_id;
     lease->pipe_fd = hst_steal_fd(pipe_fd);
     for (size_t i = 0; i < record->count; i++) {

@@ -14,10 +14,11 @@ enum hst_record_kind {
     HST_RECORD_CLAIM = 3,     /**< a claim that is filled; no files */
     HST_RECORD_RESIDENCY = 4, /**< which claim is what a component has now; no files */
     HST_RECORD_LEASE = 5,     /**< a lease: the read end of its pipe */
+    HST_RECORD_OTHERS = 16,   /**< this and those after it are not the tier's: kept for who asks for them (keep.h) */
 };
 
 /** Version of all of them; those of another one are dropped. */
-#define HST_RECORD_VERSION 1u
+#define HST_RECORD_VERSION 2u
 
 /** A region. */
 struct hst_record_region {
@@ -73,7 +74,7 @@ struct hst_record_share {
 
 /** A lease. */
 struct hst_record_lease {
-    struct hst_holder view;          /**< lease_id, pid, domain, device_id and since_wall_ns of it */
+    struct hst_holder view;          /**< lease_id, pid, domain, device_id, since_wall_ns and others of it, which are owned */
     struct hst_record_share *shares; /**< owned */
     size_t count;                    /**< of shares */
 };

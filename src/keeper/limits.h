@@ -3,8 +3,8 @@
 /** @file
  * Limits of hoist-keeper and of hoistd's connection to it, each with its reason. */
 
-/** Files of one item: a segment has one, the tmpfs two; twice that for what is to come. */
-#define HST_KEEPER_FDS_MAX 4u
+/** Files of one item: memory has one, the tmpfs two, a component on a card one for each 4 GiB, and one for each tensor that is larger. */
+#define HST_KEEPER_FDS_MAX 32u
 /** Bytes of a blob that travel in the message itself: a packet has 64 KiB on every system, with its header and a margin. Longer ones travel as
  * a sealed memfd. */
 #define HST_KEEPER_BLOB_INLINE 49152u

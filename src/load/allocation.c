@@ -17,8 +17,7 @@ static struct hst_block *ref(struct hst_block *block)
     return block;
 }
 
-/* @return bytes that came back */
-static uint64_t unref(struct hst_block *block)
+uint64_t hst_block_unref(struct hst_block *block)
 {
     if (block == NULL || --block->refs > 0) return 0;
     uint64_t bytes = block->size_bytes;
@@ -26,6 +25,15 @@ static uint64_t unref(struct hst_block *block)
     hst_device_unreserve(block->device, bytes);
     free(block);
     return bytes;
+}
+
+struct hst_block *hst_block_restore(struct hst_device *device, uint64_t size_bytes)
+{
+    struct hst_block *block = calloc(1, sizeof *block);
+    if (block == NULL) return NULL;
+    *block = (struct hst_block){.refs = 1, .device = device, .size_bytes = size_bytes};
+    device->reserved_bytes += size_bytes;
+    return block;
 }
 
 /* ---- equal tensors that are there ---- */
@@ -239,14 +247,14 @@ int hst_allocation_reserve(struct hst_allocation *allocation, struct hst_error *
 
 void hst_allocation_retract(struct hst_allocation *allocation)
 {
-    if (allocation->block_count > 0) unref(hst_steal(&allocation->blocks[0]));
+    if (allocation->block_count > 0) hst_block_unref(hst_steal(&allocation->blocks[0]));
 }
 
 uint64_t hst_allocation_fini(struct hst_allocation *allocation)
 {
     uint64_t bytes = 0;
     for (size_t i = 0; i < allocation->block_count; i++)
-        bytes += unref(allocation->blocks[i]);
+        bytes += hst_block_unref(allocation->blocks[i]);
     hst_device_layout_fini(&allocation->layout);
     free(allocation->blocks);
     free(allocation->spots);

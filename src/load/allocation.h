@@ -16,6 +16,8 @@ struct hst_block {
     struct hst_device *device;        /**< where */
     struct hst_device_memory *memory; /**< owned; NULL until it is allocated */
     uint64_t size_bytes;              /**< reserved for it */
+    uint64_t number;                  /**< by which hoist-keeper's items know it; 0 = none has it yet */
+    uint64_t first;                   /**< which of that number's segments its first one is */
     unsigned going;                   /**< of these, counted by hst_allocation_freed; 0 in between */
 };
 
@@ -67,6 +69,10 @@ int hst_allocation_file_extents(const struct hst_allocation *allocation, const s
                                 struct hst_error *err);
 /** Bytes that would come back with all of these. */
 uint64_t hst_allocation_freed(const struct hst_allocation *const *allocations, size_t count);
+/** A block of memory that is there already: it is reserved, whatever the budget, and has no memory yet. One reference is the caller's; NULL without memory. */
+struct hst_block *hst_block_restore(struct hst_device *device, uint64_t size_bytes);
+/** Let go of it. @return bytes of the device's budget that came back */
+uint64_t hst_block_unref(struct hst_block *block);
 /** Would all of it come back when it goes: has nobody else any of its blocks? */
 bool hst_allocation_is_whole(const struct hst_allocation *allocation);
 /** Have the two a block in common? */

@@ -121,6 +121,7 @@ void hst_loader_inherit(struct hst_loader *loader, struct hst_model *model)
 {
     struct hst_inherited *next;
     if (model->state != HST_MODEL_OK) return;
+    hst_readopt_model(loader, model);
     for (struct hst_inherited *inherited = next_idle(loader, NULL); inherited != NULL; inherited = next) {
         struct hst_component *component = find_component(model, hst_inherited_component(inherited));
         next = next_idle(loader, inherited);
@@ -132,13 +133,14 @@ void hst_loader_inherit_end(struct hst_loader *loader)
 {
     for (struct hst_inherited *inherited; (inherited = next_idle(loader, NULL));)
         hst_cache_refuse(inherited);
+    hst_readopt_end(loader);
 }
 
 bool hst_inherit_touches(const struct hst_loader *loader, const struct hst_component *component)
 {
     HST_LIST_FOREACH(node, &loader->inheriting)
         if (strcmp(entry_of(node)->component->id, component->id) == 0) return true;
-    return false;
+    return hst_readopt_touches(loader, component);
 }
 
 void hst_inherit_drain(struct hst_loader *loader)

@@ -11,6 +11,8 @@
 struct hst_loaded_entry {
     struct hst_loaded view; /**< what the outside sees; first member */
     struct hst_allocation allocation; /**< what it has of the device; none while it is set aside */
+    uint64_t keep_id;       /**< of hoist-keeper's item (kept.h); 0 = it has none */
+    uint64_t number;        /**< by which leases know it: its keep_id, or another that no item has */
     bool laid_out;          /**< it holds the component's tensors: what clients are told of them */
     bool suspended;         /**< set aside by a load that has not ended: it is not on the device now */
 };
@@ -116,6 +118,11 @@ struct hst_loader {
     uv_timer_t copy_timer;           /**< looks how far copies to devices are (transfer.c) */
     size_t copies;                   /**< that run */
     bool looking;                    /**< that timer is not closed yet */
+    struct hst_list readopting;      /**< what is on devices from the hoistd before, on its way back (readopt.c) */
+    bool asking;                     /**< devices are asked whether they still have it */
+    bool refusing;                   /**< all models are known: what has none goes */
+    uint64_t next_block;             /**< 1, 2, ...: numbers of blocks that are kept */
+    uint64_t next_number;            /**< 1, 2, ...: of entries that are not kept */
     struct hst_list tenancies;       /**< leases of what is on devices with memory of their own (tenancy.c) */
     struct hst_pressure_watch *pressure; /**< looks at the machine's memory (pressure.c); NULL = nobody does */
 };
@@ -280,7 +287,27 @@ void hst_rearrange_share_soon(struct hst_loader *loader);
 /** Stop looking, and wait for a run under way. */
 void hst_rearrange_stop(struct hst_loader *loader);
 
+/* readopt.c */
+/** Keep it, as it is now. */
+void hst_loaded_keep(struct hst_loader *loader, struct hst_loaded_entry *entry);
+/** Let go of what is kept of it, at once: its memory is free when all others have let go. */
+void hst_loaded_forget(struct hst_loader *loader, struct hst_loaded_entry *entry);
+/** Take over what the hoistd before had on devices. */
+void hst_readopt_begin(struct hst_loader *loader);
+/** The catalog knows this model now. */
+void hst_readopt_model(struct hst_loader *loader, struct hst_model *model);
+/** It knows all of them. */
+void hst_readopt_end(struct hst_loader *loader);
+/** A lease has ended: what was only there for it goes. */
+void hst_readopt_settle(struct hst_loader *loader);
+/** Is this component, in whatever precision, on its way back to a device? */
+bool hst_readopt_touches(const struct hst_loader *loader, const struct hst_component *component);
+/** Wait for what runs, and forget the rest (while freeing). */
+void hst_readopt_drain(struct hst_loader *loader);
+
 /* tenancy.c */
+/** It is there again: leases of before that have it count. */
+void hst_tenancy_restore(struct hst_loader *loader, struct hst_loaded *loaded, uint64_t number);
 /** What was made for one lease, and has none, goes. */
 void hst_tenancy_drop_unleased(struct hst_loader *loader);
 /** Forget all leases (while freeing). */

@@ -110,11 +110,14 @@ void hst_loaded_publish(struct hst_loader *loader, struct hst_loaded_entry *entr
     entry->view.residency = NULL; /* it may leave RAM */
     entry->laid_out = true;
     hst_layout_share(entry->view.component);
+    if (entry->keep_id == 0) hst_loaded_keep(loader, entry);
+    entry->number = entry->keep_id > 0 ? entry->keep_id : UINT64_MAX - ++loader->next_number;
 }
 
 /* What it holds of the device and of RAM. @return bytes of the device that came back */
 static uint64_t let_go(struct hst_loader *loader, struct hst_loaded_entry *entry)
 {
+    hst_loaded_forget(loader, entry);
     hst_loaded_hide(&entry->view);
     if (entry->view.device->ops->references_ram) hst_cache_unref(loader->config.cache, entry->view.residency);
     return hst_allocation_fini(&entry->allocation);

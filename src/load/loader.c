@@ -14,6 +14,7 @@ int hst_loader_new(const struct hst_loader_config *config, struct hst_loader **r
     hst_list_init(&loader->jobs);
     hst_list_init(&loader->inheriting);
     hst_list_init(&loader->tenancies);
+    hst_list_init(&loader->readopting);
     int status = hst_exec_new(config->loop, "load", HST_LOAD_THREADS, &loader->exec, err);
     if (status == HST_OK && config->reserve_bytes > 0) status = hst_pressure_watch_new(loader, &loader->pressure, err);
     if (status < 0) {
@@ -24,6 +25,7 @@ int hst_loader_new(const struct hst_loader_config *config, struct hst_loader **r
     hst_rearrange_watch(loader);
     hst_giveback_watch(loader);
     hst_transfer_watch(loader);
+    hst_readopt_begin(loader);
     *ret_loader = loader;
     return HST_OK;
 }
@@ -188,6 +190,7 @@ void hst_loader_free(struct hst_loader *loader)
     while (loader->active + loader->dry_runs > 0)
         uv_run(loader->config.loop, UV_RUN_ONCE);
     hst_inherit_drain(loader);
+    hst_readopt_drain(loader);
     hst_rearrange_stop(loader);
     hst_giveback_stop(loader);
     hst_transfer_unwatch(loader);

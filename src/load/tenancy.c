@@ -44,16 +44,19 @@ static struct tenancy *make(struct hst_loaded *const *loaded, size_t count)
         free_tenancy(tenancy);
         return NULL;
     }
-    memcpy(tenancy->loaded, loaded, count * sizeof(struct hst_loaded *));
+    if (count > 0) memcpy(tenancy->loaded, loaded, count * sizeof(struct hst_loaded *));
     return tenancy;
 }
 
 int hst_loader_lease(struct hst_loader *loader, struct hst_loaded *const *loaded, size_t count, const struct hst_holder *holder, uint64_t *ret_lease_id, int *ret_pipe_fd,
                      struct hst_error *err)
 {
-    struct tenancy *tenancy = make(loaded, count);
+    HST_AUTO(hst_freep) uint64_t *numbers = calloc(count + 1, sizeof *numbers);
+    struct tenancy *tenancy = numbers != NULL ? make(loaded, count) : NULL;
     if (tenancy == NULL) return hst_error_nomem(err);
-    int status = hst_cache_lease(loader->config.cache, NULL, 0, holder->pid, holder->domain, holder->device_id, ret_lease_id, ret_pipe_fd, err);
+    for (size_t i = 0; i < count; i++)
+        numbers[i] = ((const struct hst_loaded_entry *)loaded[i])->number;
+    int status = hst_cache_lease_others(loader->config.cache, numbers, count, holder, ret_lease_id, ret_pipe_fd, err);
     if (status < 0) {
         free_tenancy(tenancy);
         return status;
@@ -63,6 +66,35 @@ int hst_loader_lease(struct hst_loader *loader, struct hst_loaded *const *loaded
     for (size_t i = 0; i < count; i++)
         loaded[i]->leases++;
     return HST_OK;
+}
+
+static bool has(const struct hst_holder *holder, uint64_t number)
+{
+    for (size_t i = 0; i < holder->other_count; i++)
+        if (holder->others[i] == number) return true;
+    return false;
+}
+
+/* One that grows by what comes back. */
+static void extend(struct hst_loader *loader, uint64_t lease_id, struct hst_loaded *loaded)
+{
+    struct tenancy *tenancy = find(loader, lease_id);
+    if (tenancy == NULL && (tenancy = make(NULL, 0)) != NULL) {
+        tenancy->lease_id = lease_id;
+        hst_list_append(&loader->tenancies, &tenancy->node);
+    }
+    struct hst_loaded **grown = tenancy != NULL ? reallocarray(tenancy->loaded, tenancy->count + 1, sizeof(struct hst_loaded *)) : NULL;
+    if (grown == NULL) return; /* it may be evicted while it is leased: the client's mapping stays all the same */
+    tenancy->loaded = grown;
+    tenancy->loaded[tenancy->count++] = loaded;
+    loaded->leases++;
+}
+
+void hst_tenancy_restore(struct hst_loader *loader, struct hst_loaded *loaded, uint64_t number)
+{
+    size_t cursor = 0;
+    for (const struct hst_holder *holder; (holder = hst_cache_next_holder(loader->config.cache, &cursor));)
+        if (has(holder, number)) extend(loader, holder->lease_id, loaded);
 }
 
 /* What was for one lease goes with it. */
@@ -85,6 +117,7 @@ void hst_loader_lease_ended(struct hst_loader *loader, uint64_t lease_id)
         if (--loaded->leases == 0 && loaded->alone) drop(loader, loaded);
     }
     free_tenancy(tenancy);
+    hst_readopt_settle(loader);
 }
 
 const struct hst_loaded *hst_loader_next_leased(const struct hst_loader *loader, uint64_t lease_id, size_t *cursor)
