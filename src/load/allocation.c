@@ -85,7 +85,7 @@ static const struct hst_claim *claim_of(const struct hst_loader *loader, const s
 
 static bool may_share(const struct hst_loaded_entry *entry, const struct hst_device *device)
 {
-    return entry->view.device == device && !entry->suspended && !entry->view.alone && entry->allocation.spots != NULL;
+    return entry->view.device == device && !entry->suspended && !entry->lost && !entry->view.alone && entry->allocation.spots != NULL;
 }
 
 static int add_there(struct shore *shore, const struct hst_allocation *allocation, const struct hst_claim *claim)

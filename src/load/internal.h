@@ -14,6 +14,7 @@ struct hst_loaded_entry {
     uint64_t keep_id;       /**< of hoist-keeper's item (kept.h); 0 = it has none */
     uint64_t number;        /**< by which leases know it: its keep_id, or another that no item has */
     bool laid_out;          /**< it holds the component's tensors: what clients are told of them */
+    bool lost;              /**< its device has lost it: it goes as soon as no job works on it */
     bool suspended;         /**< set aside by a load that has not ended: it is not on the device now */
 };
 
@@ -118,6 +119,11 @@ struct hst_loader {
     uv_timer_t copy_timer;           /**< looks how far copies to devices are (transfer.c) */
     size_t copies;                   /**< that run */
     bool looking;                    /**< that timer is not closed yet */
+    struct hst_lookout *lookouts;    /**< one a device (lost.c); owned */
+    struct hst_list lost;            /**< what devices have lost, until it is loaded again */
+    uv_timer_t lost_timer;           /**< when that is tried */
+    uint64_t lost_ms;                /**< after so long the next time */
+    bool watching_lost;              /**< that timer is not closed yet */
     struct hst_list readopting;      /**< what is on devices from the hoistd before, on its way back (readopt.c) */
     bool asking;                     /**< devices are asked whether they still have it */
     bool refusing;                   /**< all models are known: what has none goes */
@@ -305,7 +311,17 @@ bool hst_readopt_touches(const struct hst_loader *loader, const struct hst_compo
 /** Wait for what runs, and forget the rest (while freeing). */
 void hst_readopt_drain(struct hst_loader *loader);
 
+/* lost.c */
+/** Hear when a device loses what is on it. */
+void hst_lost_watch(struct hst_loader *loader);
+/** Undo that; no job runs. */
+void hst_lost_unwatch(struct hst_loader *loader);
+/** What was lost while a job worked on it goes. */
+void hst_lost_sweep(struct hst_loader *loader);
+
 /* tenancy.c */
+/** It is gone, though it is leased. */
+void hst_tenancy_forget(struct hst_loader *loader, const struct hst_loaded *loaded);
 /** It is there again: leases of before that have it count. */
 void hst_tenancy_restore(struct hst_loader *loader, struct hst_loaded *loaded, uint64_t number);
 /** What was made for one lease, and has none, goes. */

@@ -346,6 +346,7 @@ void hst_job_end(struct hst_job_entry *job)
     if (job->ended != NULL) job->ended(job->context, &job->view);
     free(hst_steal(&job->view.loaded)); /* they may go from now on */
     hst_tenancy_drop_unleased(loader);
+    hst_lost_sweep(loader);
     hst_job_wake(loader);
 }
 

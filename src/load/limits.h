@@ -43,4 +43,8 @@
 #define HST_DEVICE_SHARE_BYTES UINT64_C(65536)
 /** Between two looks at how far the copies to devices are, while there are any: ten times a second is smooth. */
 #define HST_COPY_LOOK_MS 100u
+/** Until what a device has lost is loaded again: drivers take about a second to reset one. */
+#define HST_LOST_RETRY_MS 1000u
+/** It is tried again after twice as long each time, but at least so often. */
+#define HST_LOST_RETRY_MS_MAX 60000u
 #endif

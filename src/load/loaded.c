@@ -17,7 +17,7 @@ struct hst_loaded_entry *hst_loaded_find(const struct hst_loader *loader, const 
     const char *wanted = precision != NULL ? precision : "";
     for (size_t i = 0; i < loader->loaded_count; i++) {
         struct hst_loaded_entry *entry = loader->loaded[i];
-        if (!entry->view.alone && entry->view.device == device && strcmp(entry->view.precision, wanted) == 0 && same_component(entry->view.component, component)) return entry;
+        if (!entry->view.alone && !entry->lost && entry->view.device == device && strcmp(entry->view.precision, wanted) == 0 && same_component(entry->view.component, component)) return entry;
     }
     return NULL;
 }
@@ -154,7 +154,7 @@ void hst_loaded_free(struct hst_loaded_entry *entry)
 bool hst_loaded_evictable(const struct hst_loader *loader, const struct hst_loaded_entry *entry)
 {
     const struct hst_residency *residency = entry->view.residency;
-    if (entry->suspended || entry->view.pinned || entry->view.alone || entry->view.leases > 0 || (residency != NULL && residency->leases > 0)) return false;
+    if (entry->suspended || entry->lost || entry->view.pinned || entry->view.alone || entry->view.leases > 0 || (residency != NULL && residency->leases > 0)) return false;
     return !hst_job_has(loader, entry->view.component, entry->view.precision);
 }
 
@@ -162,7 +162,7 @@ struct hst_loaded *hst_loader_next_loaded(const struct hst_loader *loader, size_
 {
     while (*cursor < loader->loaded_count) {
         struct hst_loaded_entry *entry = loader->loaded[(*cursor)++];
-        if (!entry->suspended) return &entry->view;
+        if (!entry->suspended && !entry->lost) return &entry->view;
     }
     return NULL;
 }

@@ -25,6 +25,7 @@ int hst_loader_new(const struct hst_loader_config *config, struct hst_loader **r
     hst_rearrange_watch(loader);
     hst_giveback_watch(loader);
     hst_transfer_watch(loader);
+    hst_lost_watch(loader);
     hst_readopt_begin(loader);
     *ret_loader = loader;
     return HST_OK;
@@ -194,6 +195,7 @@ void hst_loader_free(struct hst_loader *loader)
     hst_rearrange_stop(loader);
     hst_giveback_stop(loader);
     hst_transfer_unwatch(loader);
+    hst_lost_unwatch(loader);
     hst_pressure_watch_free(loader->pressure);
     hst_tenancy_fini(loader);
     while (loader->loaded_count > 0)

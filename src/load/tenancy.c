@@ -113,6 +113,7 @@ void hst_loader_lease_ended(struct hst_loader *loader, uint64_t lease_id)
     struct tenancy *tenancy = find(loader, lease_id);
     for (size_t i = 0; tenancy != NULL && i < tenancy->count; i++) {
         struct hst_loaded *loaded = tenancy->loaded[i];
+        if (loaded == NULL) continue; /* its device has lost it */
         loaded->idle_since_ns = hst_clock_ns();
         if (--loaded->leases == 0 && loaded->alone) drop(loader, loaded);
     }
@@ -123,7 +124,18 @@ void hst_loader_lease_ended(struct hst_loader *loader, uint64_t lease_id)
 const struct hst_loaded *hst_loader_next_leased(const struct hst_loader *loader, uint64_t lease_id, size_t *cursor)
 {
     const struct tenancy *tenancy = find(loader, lease_id);
-    return tenancy != NULL && *cursor < tenancy->count ? tenancy->loaded[(*cursor)++] : NULL;
+    while (tenancy != NULL && *cursor < tenancy->count) {
+        const struct hst_loaded *loaded = tenancy->loaded[(*cursor)++];
+        if (loaded != NULL) return loaded;
+    }
+    return NULL;
+}
+
+void hst_tenancy_forget(struct hst_loader *loader, const struct hst_loaded *loaded)
+{
+    HST_LIST_FOREACH(node, &loader->tenancies)
+        for (size_t i = 0; i < entry_of(node)->count; i++)
+            if (entry_of(node)->loaded[i] == loaded) entry_of(node)->loaded[i] = NULL;
 }
 
 void hst_tenancy_drop_unleased(struct hst_loader *loader)
