@@ -202,7 +202,7 @@ bool fake_script_is_lost(const char *uuid, int *ret_result)
     for (unsigned i = 0; i < rule_count; i++) {
         char *const *words = rules[i].words;
         if (strcmp(words[0], "lost") != 0) continue;
-        bool is_named = words[1] != NULL && strncmp(words[1], "GPU-", 4) == 0;
+        bool is_named = words[1] != NULL && strchr(words[1], '-') != NULL;
         if (is_named && strcmp(words[1], uuid) != 0) continue;
         const char *code = is_named ? words[2] : words[1];
         *ret_result = code != NULL ? atoi(code) : 46;

@@ -27,6 +27,11 @@ unsigned fake_cards(void)
     return count < FAKE_CARDS_MAX ? (unsigned)count : FAKE_CARDS_MAX;
 }
 
+bool fake_cards_are_slices(void)
+{
+    return fake_size("FAKECUDA_MIG", 0) != 0;
+}
+
 void fake_card_uuid(unsigned card, unsigned char ret_bytes[16])
 {
     static const unsigned char start[16] = {0xfa, 0x4e, 0xc0, 0xda, 0x00, 0x01, 0x4d, 0x0b, 0x81, 0xe5, 0x5e, 0xed, 0xca, 0x4d};
@@ -38,7 +43,7 @@ void fake_card_uuid_text(unsigned card, char out[64])
 {
     unsigned char u[16];
     fake_card_uuid(card, u);
-    snprintf(out, 64, "GPU-%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[0], u[1], u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10],
+    snprintf(out, 64, "%s-%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", fake_cards_are_slices() ? "MIG" : "GPU", u[0], u[1], u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10],
              u[11], u[12], u[13], u[14], u[15]);
 }
 

@@ -12,7 +12,9 @@
 
 /* How many cards the machine has: FAKECUDA_DEVICES, else 1. */
 unsigned fake_cards(void);
-/* Identity of a card; always the same. */
+/* Are they MIG slices (FAKECUDA_MIG)? */
+bool fake_cards_are_slices(void);
+/* Identity of a card; always the same. As text it begins with "GPU-", or "MIG-". */
 void fake_card_uuid(unsigned card, unsigned char ret_bytes[16]);
 void fake_card_uuid_text(unsigned card, char out[64]);
 /* Memory of a card: FAKECUDA_BYTES (one size for all, or one a card with commas between; K, M, G behind it), else 8 GiB. */
