@@ -187,12 +187,13 @@ int hst_helper_kill(struct hst_helper *helper)
     return signal_number;
 }
 
-void hst_helper_reap(struct hst_helper *helper)
+int hst_helper_reap(struct hst_helper *helper)
 {
-    int signal_number;
+    int signal_number = 0;
     hst_helper_dismiss(helper);
-    if (helper->pid > 0 && wait_for(helper, EXIT_MS, &signal_number)) helper->pid = 0;
-    hst_helper_kill(helper);
+    if (helper->pid > 0 && !wait_for(helper, EXIT_MS, &signal_number)) return hst_helper_kill(helper);
+    helper->pid = 0;
+    return signal_number;
 }
 
 void hst_helper_settle_for_all(const char *name)

@@ -33,8 +33,8 @@ int hst_helper_start_apart(const char *program, int fd, int *ret_pid, struct hst
 uint64_t hst_helper_cpu_ms(const struct hst_helper *helper);
 /** Close our end, which asks it to exit. */
 void hst_helper_dismiss(struct hst_helper *helper);
-/** Wait for one that was dismissed, or kill it after a moment. */
-void hst_helper_reap(struct hst_helper *helper);
+/** Close our end and wait until it ends, or kill it after a moment. @return the signal it died of, 0 when it exited by itself */
+int hst_helper_reap(struct hst_helper *helper);
 /** Kill it, or learn what has ended it. @return the signal it died of (SIGKILL when it lived), 0 when it exited by itself */
 int hst_helper_kill(struct hst_helper *helper);
 /** What a helper does about its parent: it ends with it, hides its memory, and does not die of what is typed at the parent's terminal. */

@@ -1,0 +1,204 @@
+#include "gpu/calls.h"
+
+#include "base/checked.h"
+#include "base/cleanup.h"
+#include "cuda/mapping.h"
+#include "gpu/copy.h"
+#include "gpu/info.h"
+#include "os/file.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Does what was asked. */
+typedef int (*handler)(struct hst_gpu_call *call, struct hst_error *err);
+
+/* ---- what came with it ---- */
+
+static const uint64_t *sizes_of(const struct hst_gpu_call *call)
+{
+    return (const uint64_t *)(const void *)call->sheet;
+}
+
+static const struct hst_gpu_extent *extents_of(const struct hst_gpu_call *call)
+{
+    return (const struct hst_gpu_extent *)(const void *)(call->sheet + call->asked.segments * sizeof(uint64_t));
+}
+
+static int strange(struct hst_error *err)
+{
+    return hst_error_set(err, HST_E_PROTOCOL, "a call is none that hoistd makes");
+}
+
+static bool is_within_limits(const struct hst_gpu_call *call)
+{
+    const struct hst_gpu_frame *asked = &call->asked;
+    size_t segments = asked->verb == HST_GPU_ALLOCATE ? 0 : asked->segments;
+    return asked->segments <= HST_GPU_SEGMENTS_MAX && asked->sources <= HST_GPU_SOURCES_MAX && asked->extents <= HST_GPU_EXTENTS_MAX &&
+           call->files.count == segments + asked->sources + 1;
+}
+
+static bool is_extent(const struct hst_gpu_call *call, const struct hst_gpu_extent *extent)
+{
+    uint64_t end, end_of_source;
+    return extent->segment < call->asked.segments && extent->source < call->asked.sources && hst_checked_add(extent->to, extent->size_bytes, &end) &&
+           end <= sizes_of(call)[extent->segment] && hst_checked_add(extent->offset, extent->size_bytes, &end_of_source) && end_of_source <= INT64_MAX;
+}
+
+static int read_sheet(struct hst_gpu_call *call, struct hst_error *err)
+{
+    if (!is_within_limits(call)) return strange(err);
+    uint64_t bytes = call->asked.segments * sizeof(uint64_t) + call->asked.extents * sizeof(struct hst_gpu_extent);
+    HST_TRY(hst_file_slurp(call->files.fds[call->files.count - 1], 0, bytes, &call->sheet, err));
+    for (uint64_t i = 0; i < call->asked.extents; i++)
+        if (!is_extent(call, &extents_of(call)[i])) return strange(err);
+    return HST_OK;
+}
+
+/* ---- allocating ---- */
+
+static int make_segment(struct hst_gpu_call *call, uint64_t size_bytes, struct hst_error *err)
+{
+    const struct hst_cuda_driver *driver = call->context->driver;
+    const struct hst_cu_allocation allocation = {HST_CU_ALLOCATION_PINNED, HST_CU_HANDLE_POSIX_FD, {HST_CU_LOCATION_DEVICE, call->context->device}, NULL, {0}};
+    unsigned long long handle;
+    int fd = -1;
+    int result = driver->cuMemCreate(&handle, size_bytes, &allocation, 0);
+    if (result != HST_CU_SUCCESS) return hst_cuda_error(driver, result, "allocate memory on the card", err);
+    result = driver->cuMemExportToShareableHandle(&fd, handle, HST_CU_HANDLE_POSIX_FD, 0);
+    if (result == HST_CU_SUCCESS) call->made.fds[call->made.count++] = fd;
+    int released = driver->cuMemRelease(handle); /* the descriptor holds it from now on */
+    if (result == HST_CU_SUCCESS) result = released;
+    return result == HST_CU_SUCCESS ? HST_OK : hst_cuda_error(driver, result, "make a descriptor of memory on the card", err);
+}
+
+/* With nothing left behind, what is free is what there was. */
+static void note_shortage(struct hst_gpu_call *call, struct hst_error *err)
+{
+    struct hst_gpu_info info = HST_GPU_INFO_UNKNOWN;
+    uint64_t required = 0;
+    for (size_t i = 0; i < call->asked.segments; i++)
+        required += sizes_of(call)[i];
+    bool is_known = hst_gpu_info_ask_context(call->context->driver, &info, NULL) == HST_OK;
+    hst_error_set(err, HST_E_OUT_OF_DEVICE_MEMORY, "%llu bytes are needed on the card and %llu are free, whoever has the rest", (unsigned long long)required,
+                  (unsigned long long)(is_known ? info.free_bytes : 0));
+    err->required_bytes = required;
+    err->available_bytes = is_known ? info.free_bytes : 0;
+}
+
+static int allocate(struct hst_gpu_call *call, struct hst_error *err)
+{
+    int status = HST_OK;
+    call->made.fds = calloc(call->asked.segments + 1, sizeof *call->made.fds);
+    if (call->made.fds == NULL) return hst_error_nomem(err);
+    for (size_t i = 0; i < call->asked.segments && status == HST_OK; i++)
+        status = make_segment(call, sizes_of(call)[i], err);
+    if (status == HST_OK) return HST_OK;
+    hst_gpu_files_fini(&call->made);
+    if (status == HST_E_OUT_OF_DEVICE_MEMORY) note_shortage(call, err);
+    return status;
+}
+
+/* ---- with the segments mapped ---- */
+
+static int map(const struct hst_gpu_call *call, struct hst_cuda_mapping *ret_mapping, struct hst_error *err)
+{
+    struct hst_cuda_part parts[HST_GPU_SEGMENTS_MAX];
+    for (size_t i = 0; i < call->asked.segments; i++)
+        parts[i] = (struct hst_cuda_part){call->files.fds[i], sizes_of(call)[i]};
+    return hst_cuda_map(call->context->driver, call->context->device, parts, call->asked.segments, HST_CU_ACCESS_READ_WRITE, ret_mapping, err);
+}
+
+static int unmap(const struct hst_gpu_call *call, struct hst_cuda_mapping *mapping, struct hst_error *err)
+{
+    int result = hst_cuda_unmap(mapping);
+    return result == HST_CU_SUCCESS ? HST_OK : hst_cuda_error(call->context->driver, result, "unmap memory of the card", err);
+}
+
+/* Is somebody still there, and does he want it? */
+static bool is_wanted(int channel)
+{
+    struct hst_gpu_packet packet;
+    if (!hst_seqpacket_wait(channel, false, 0)) return true;
+    (void)hst_gpu_receive(channel, &packet, 0, NULL);
+    hst_seqpacket_fds_close(&packet.files);
+    return false;
+}
+
+static bool pulse(void *pulsed, uint64_t done_bytes, bool waiting)
+{
+    struct hst_gpu_call *call = pulsed;
+    struct hst_gpu_frame frame = {.sequence = call->asked.sequence, .done_bytes = done_bytes, .waiting = waiting};
+    (void)hst_gpu_send(call->channel, HST_GPU_PROGRESS, &frame, 0, NULL); /* one that does not fit is followed by another */
+    return is_wanted(call->channel);
+}
+
+static int transfer(struct hst_gpu_call *call, struct hst_error *err)
+{
+    struct hst_cuda_mapping mapping = {0};
+    bool is_equal = false;
+    HST_TRY(map(call, &mapping, err));
+    const struct hst_gpu_copy copy = {.context = call->context, .lanes = call->lanes, .address = mapping.address, .sizes = sizes_of(call),
+                                      .segment_count = call->asked.segments, .sources = call->files.fds + call->asked.segments,
+                                      .source_count = call->asked.sources, .extents = extents_of(call), .extent_count = call->asked.extents,
+                                      .compare = call->asked.verb == HST_GPU_COMPARE, .pulse = pulse, .pulsed = call};
+    int status = hst_gpu_copy_run(&copy, &is_equal, &call->result.done_bytes, err);
+    call->result.equal = is_equal;
+    int unmapped = unmap(call, &mapping, status == HST_OK ? err : NULL);
+    return status == HST_OK ? unmapped : status;
+}
+
+/* A word of each segment is read: a card that is gone says so. */
+static int read_words(const struct hst_gpu_call *call, const struct hst_cuda_mapping *mapping, struct hst_error *err)
+{
+    const struct hst_cuda_driver *driver = call->context->driver;
+    unsigned long long address = mapping->address;
+    uint64_t word;
+    int result = HST_CU_SUCCESS;
+    for (size_t i = 0; i < mapping->count && result == HST_CU_SUCCESS; i++) {
+        result = driver->cuMemcpyDtoHAsync(&word, address, sizeof word, NULL);
+        address += mapping->sizes[i];
+    }
+    if (result == HST_CU_SUCCESS) result = driver->cuCtxSynchronize();
+    return result == HST_CU_SUCCESS ? HST_OK : hst_cuda_error(driver, result, "read memory of the card", err);
+}
+
+static int check(struct hst_gpu_call *call, struct hst_error *err)
+{
+    struct hst_cuda_mapping mapping = {0};
+    HST_TRY(map(call, &mapping, err));
+    int status = read_words(call, &mapping, err);
+    int unmapped = unmap(call, &mapping, status == HST_OK ? err : NULL);
+    return status == HST_OK ? unmapped : status;
+}
+
+static int inform(struct hst_gpu_call *call, struct hst_error *err)
+{
+    call->result.info = HST_GPU_INFO_UNKNOWN;
+    hst_gpu_info_ask(call->context->driver, call->context->uuid, &call->result.info);
+    return hst_gpu_info_ask_context(call->context->driver, &call->result.info, err);
+}
+
+/* By verb. */
+static const handler handlers[HST_GPU_VERBS] = {
+    [HST_GPU_ALLOCATE] = allocate, [HST_GPU_FILL] = transfer, [HST_GPU_COMPARE] = transfer, [HST_GPU_CHECK] = check, [HST_GPU_INFO] = inform,
+};
+
+static int run(struct hst_gpu_call *call, struct hst_error *err)
+{
+    handler handle = handlers[call->asked.verb];
+    if (handle == NULL) return strange(err);
+    HST_TRY(read_sheet(call, err));
+    HST_TRY(hst_gpu_context_enter(call->context, err));
+    return handle(call, err);
+}
+
+int hst_gpu_call_run(struct hst_gpu_call *call, struct hst_error *err)
+{
+    struct hst_error why = {0};
+    call->result = (struct hst_gpu_frame){.sequence = call->asked.sequence};
+    int status = run(call, &why);
+    hst_gpu_put_error(&call->result, status, &why);
+    if (err != NULL) *err = why;
+    return status;
+}

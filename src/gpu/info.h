@@ -1,0 +1,12 @@
+#ifndef HST_GPU_INFO_H
+#define HST_GPU_INFO_H
+/** @file
+ * What is known of a card at a moment: by NVML where the machine has it, and by the driver where a context is current. */
+#include "cuda/driver.h"
+#include "gpu/message.h"
+
+/** Fill in what NVML says of the card with this UUID; what it does not say stays as it is. */
+void hst_gpu_info_ask(const struct hst_cuda_driver *driver, const char *uuid, struct hst_gpu_info *info);
+/** Fill in what the driver says: a context of the card is current. HST_E_DEVICE_* */
+int hst_gpu_info_ask_context(const struct hst_cuda_driver *driver, struct hst_gpu_info *info, struct hst_error *err);
+#endif
