@@ -30,6 +30,7 @@ struct hst_cuda_config {
     uv_loop_t *loop;       /**< the loop */
     const char *program;   /**< hoist-device */
     unsigned idle_seconds; /**< hoist-device ends after so long without work; 0 = 30 */
+    unsigned limit_ms;     /**< without a sign of life for so long, it is killed; 0 = 30000 */
 };
 
 /** Which cards there are. None is no error: `ret_why` (256 bytes) then says why. Blocks until `hoist-device list` has answered, at most some seconds; without a

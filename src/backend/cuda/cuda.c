@@ -1,0 +1,63 @@
+#include "backend/cuda/internal.h"
+
+#include "base/cleanup.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static uint64_t total_bytes(void *backend)
+{
+    return ((const struct hst_cuda *)backend)->card.total_bytes;
+}
+
+/* Whatever is half made. */
+static void close_backend(void *backend)
+{
+    struct hst_cuda *cuda = backend;
+    hst_exec_free(cuda->exec);
+    hst_gpu_link_free(cuda->link);
+    pthread_mutex_destroy(&cuda->lock);
+    free(cuda->program);
+    free(cuda);
+}
+
+static int connect_parts(struct hst_cuda *cuda, const struct hst_cuda_config *config, struct hst_error *err)
+{
+    const struct hst_gpu_link_config link = {config->program, cuda->card.uuid, config->idle_seconds, config->limit_ms};
+    if (cuda->program == NULL) return hst_error_nomem(err);
+    HST_TRY(hst_gpu_link_new(&link, &cuda->link, err));
+    return hst_exec_new(config->loop, "device", 1, &cuda->exec, err);
+}
+
+static int make(const struct hst_cuda_config *config, const struct hst_cuda_card *card, struct hst_cuda **ret_cuda, struct hst_error *err)
+{
+    struct hst_cuda *cuda = calloc(1, sizeof *cuda);
+    if (cuda == NULL) return hst_error_nomem(err);
+    cuda->ops = (struct hst_device_ops){.kind = "cuda", .granularity = card->granularity, .total_bytes = total_bytes, .close = close_backend};
+    hst_cuda_memory_set_ops(&cuda->ops);
+    hst_cuda_figures_set_ops(&cuda->ops);
+    cuda->card = *card;
+    cuda->program = strdup(config->program);
+    pthread_mutex_init(&cuda->lock, NULL);
+    int status = connect_parts(cuda, config, err);
+    if (status < 0)
+        close_backend(cuda);
+    else
+        *ret_cuda = cuda;
+    return status;
+}
+
+int hst_cuda_open(const struct hst_cuda_config *config, const struct hst_cuda_card *card, uint64_t budget_bytes, struct hst_device **ret_device,
+                  struct hst_error *err)
+{
+    struct hst_cuda *cuda = NULL;
+    char id[32];
+    if (!card->usable)
+        return hst_error_set(err, HST_E_DEVICE_UNAVAILABLE, "memory of card %u (%s) cannot be shared between processes: its driver has no virtual memory management",
+                             card->ordinal, card->name);
+    HST_TRY(make(config, card, &cuda, err));
+    snprintf(id, sizeof id, "cuda:%u", card->ordinal);
+    HST_TRY(hst_device_new(id, card->name, &cuda->ops, cuda, budget_bytes, ret_device, err));
+    snprintf((*ret_device)->uuid, sizeof (*ret_device)->uuid, "%s", card->uuid);
+    return HST_OK;
+}

@@ -1,0 +1,158 @@
+/* What is known of a card. How it is follows from what calls to it return:
+ *
+ *     ok --- DEVICE_LOST ---> lost: told once, calls fail at once --- retry_ms pass ---> a call is made: lost again (twice as long), or ok
+ *     ok --- DEVICE_UNAVAILABLE ---> unavailable --- a call that works ---> ok
+ */
+#include "backend/cuda/internal.h"
+#include "base/checked.h"
+#include "os/clock.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { FRESH_MS = 1000, RETRY_MS = 500, RETRY_MS_MAX = 30000 };
+
+/* ---- how it is ---- */
+
+static int lost_a_moment_ago(const struct hst_cuda *cuda, struct hst_error *err)
+{
+    if (cuda->state != HST_CUDA_LOST || hst_clock_ns() >= cuda->not_before_ns) return HST_OK;
+    if (err != NULL) *err = cuda->why;
+    return HST_E_DEVICE_LOST;
+}
+
+int hst_cuda_state_enter(struct hst_cuda *cuda, struct hst_error *err)
+{
+    pthread_mutex_lock(&cuda->lock);
+    int status = lost_a_moment_ago(cuda, err);
+    pthread_mutex_unlock(&cuda->lock);
+    return status;
+}
+
+static void tell_lost(void *arg)
+{
+    struct hst_cuda *cuda = arg;
+    pthread_mutex_lock(&cuda->lock);
+    struct hst_error why = cuda->why;
+    pthread_mutex_unlock(&cuda->lock);
+    if (why.status == HST_OK) hst_error_set(&why, HST_E_DEVICE_LOST, "the card was lost for a moment");
+    if (cuda->lost != NULL) cuda->lost(cuda->lost_context, &why);
+}
+
+/* @return is it news? */
+static bool note_lost(struct hst_cuda *cuda, const struct hst_error *why)
+{
+    bool is_news = cuda->state != HST_CUDA_LOST;
+    cuda->retry_ms = is_news ? RETRY_MS : (unsigned)hst_min_u64(2 * cuda->retry_ms, RETRY_MS_MAX);
+    cuda->not_before_ns = hst_clock_ns() + cuda->retry_ms * UINT64_C(1000000);
+    cuda->state = HST_CUDA_LOST;
+    cuda->why = *why;
+    return is_news;
+}
+
+/* A call that did not work for another reason says nothing of the card. */
+static bool note(struct hst_cuda *cuda, int status, const struct hst_error *why)
+{
+    if (status == HST_E_DEVICE_LOST) return note_lost(cuda, why);
+    if (status == HST_E_DEVICE_UNAVAILABLE) {
+        if (cuda->state == HST_CUDA_OK) cuda->state = HST_CUDA_UNAVAILABLE;
+        cuda->why = *why;
+    } else if (status != HST_E_DEVICE_FAILED && status != HST_E_NOMEM) {
+        cuda->state = HST_CUDA_OK;
+        cuda->why = (struct hst_error){0};
+    }
+    return false;
+}
+
+int hst_cuda_state_note(struct hst_cuda *cuda, int status, const struct hst_error *why)
+{
+    pthread_mutex_lock(&cuda->lock);
+    bool is_news = note(cuda, status, why);
+    pthread_mutex_unlock(&cuda->lock);
+    if (is_news) (void)hst_exec_post(cuda->exec, tell_lost, cuda);
+    return status;
+}
+
+/* ---- figures ---- */
+
+static void keep(struct hst_cuda *cuda, const struct hst_gpu_info *info)
+{
+    struct hst_device_figures figures = {.known = info->free_bytes != UINT64_MAX || info->used_bytes != UINT64_MAX, .at_wall_ns = hst_clock_wall_ns(), .free_bytes = info->free_bytes,
+                                         .used_bytes = info->used_bytes, .utilization_percent = info->utilization_percent,
+                                         .temperature_c = info->temperature_c, .ecc_errors = info->ecc_errors};
+    pthread_mutex_lock(&cuda->lock);
+    cuda->figures = figures;
+    pthread_mutex_unlock(&cuda->lock);
+}
+
+static int ask_list(struct hst_cuda *cuda, struct hst_gpu_info *ret_info, struct hst_error *err)
+{
+    struct hst_gpu_card cards[HST_CUDA_CARDS_MAX];
+    size_t count = 0;
+    char why[256];
+    HST_TRY(hst_cuda_cards_ask(cuda->program, cards, &count, why, err));
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(cards[i].uuid, cuda->card.uuid) == 0) {
+            *ret_info = cards[i].info;
+            return HST_OK;
+        }
+    return hst_error_set(err, HST_E_DEVICE_UNAVAILABLE, "%s", count == 0 && why[0] != '\0' ? why : "the driver knows this card no more");
+}
+
+static enum hst_cuda_state state_of(struct hst_cuda *cuda)
+{
+    pthread_mutex_lock(&cuda->lock);
+    enum hst_cuda_state state = cuda->state;
+    pthread_mutex_unlock(&cuda->lock);
+    return state;
+}
+
+/* On the thread. A card that was away may have come back without what was on it. */
+static void ask(void *arg)
+{
+    struct hst_cuda *cuda = arg;
+    struct hst_gpu_info info;
+    struct hst_error why = {0};
+    enum hst_cuda_state before = state_of(cuda);
+    if (hst_cuda_state_enter(cuda, NULL) < 0) return;
+    bool is_running = hst_gpu_link_is_running(cuda->link);
+    int status = is_running ? hst_gpu_link_info(cuda->link, &info, &why) : ask_list(cuda, &info, &why);
+    hst_cuda_state_note(cuda, status, &why);
+    if (status == HST_OK) keep(cuda, &info);
+    if (status == HST_OK && before == HST_CUDA_UNAVAILABLE) hst_cuda_memory_check_any(cuda);
+}
+
+static void asked(void *arg)
+{
+    struct hst_cuda *cuda = arg;
+    cuda->asking = false;
+    pthread_mutex_lock(&cuda->lock);
+    cuda->asked_ns = hst_clock_ns();
+    pthread_mutex_unlock(&cuda->lock);
+}
+
+static void figures(void *backend, struct hst_device_figures *ret_figures)
+{
+    static const char *const names[] = {[HST_CUDA_OK] = "ok", [HST_CUDA_LOST] = "lost", [HST_CUDA_UNAVAILABLE] = "unavailable"};
+    struct hst_cuda *cuda = backend;
+    pthread_mutex_lock(&cuda->lock);
+    *ret_figures = cuda->figures;
+    snprintf(ret_figures->state, sizeof ret_figures->state, "%s", names[cuda->state]);
+    snprintf(ret_figures->why, sizeof ret_figures->why, "%.159s", cuda->why.text);
+    bool is_old = cuda->asked_ns == 0 || hst_clock_ms_since(cuda->asked_ns) > FRESH_MS;
+    pthread_mutex_unlock(&cuda->lock);
+    if (is_old && !cuda->asking) cuda->asking = hst_exec_submit(cuda->exec, ask, asked, cuda) == HST_OK;
+}
+
+static void watch(void *backend, void (*lost)(void *context, const struct hst_error *why), void *context)
+{
+    struct hst_cuda *cuda = backend;
+    cuda->lost = lost;
+    cuda->lost_context = context;
+}
+
+void hst_cuda_figures_set_ops(struct hst_device_ops *ops)
+{
+    ops->figures = figures;
+    ops->watch = watch;
+}
