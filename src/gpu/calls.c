@@ -175,7 +175,7 @@ static int check(struct hst_gpu_call *call, struct hst_error *err)
 static int inform(struct hst_gpu_call *call, struct hst_error *err)
 {
     call->result.info = HST_GPU_INFO_UNKNOWN;
-    hst_gpu_info_ask(call->context->driver, call->context->uuid, &call->result.info);
+    HST_TRY(hst_gpu_info_ask(call->context->uuid, &call->result.info, err));
     return hst_gpu_info_ask_context(call->context->driver, &call->result.info, err);
 }
 

@@ -1,8 +1,19 @@
 #include "gpu/info.h"
 
-void hst_gpu_info_ask(const struct hst_cuda_driver *driver, const char *uuid, struct hst_gpu_info *info)
+#include "cuda/nvml.h"
+
+int hst_gpu_info_ask(const char *uuid, struct hst_gpu_info *info, struct hst_error *err)
 {
-    (void)driver, (void)uuid, (void)info;
+    struct hst_nvml_figures figures;
+    if (!hst_nvml_figures(uuid, &figures)) return HST_OK;
+    if (figures.is_lost) return hst_error_set(err, HST_E_DEVICE_LOST, "NVML says that the card is lost");
+    if (info->total_bytes == UINT64_MAX) info->total_bytes = figures.total_bytes; /* the driver's own figure is what can be allocated */
+    info->free_bytes = figures.free_bytes;
+    info->used_bytes = figures.used_bytes;
+    info->ecc_errors = figures.ecc_errors;
+    info->utilization_percent = figures.utilization_percent;
+    info->temperature_c = figures.temperature_c;
+    return HST_OK;
 }
 
 int hst_gpu_info_ask_context(const struct hst_cuda_driver *driver, struct hst_gpu_info *info, struct hst_error *err)

@@ -1,6 +1,7 @@
 #include "gpu/list.h"
 
 #include "base/cleanup.h"
+#include "cuda/nvml.h"
 #include "gpu/info.h"
 #include "os/file.h"
 
@@ -13,7 +14,8 @@ static int identify(const struct hst_cuda_driver *driver, int device, struct hst
     int result = driver->cuDeviceGetName(card->name, sizeof card->name, device);
     if (result == HST_CU_SUCCESS) result = driver->cuDeviceGetUuid(&uuid, device);
     if (result == HST_CU_SUCCESS) result = driver->cuDeviceGetPCIBusId(card->pci_bus_id, sizeof card->pci_bus_id, device);
-    hst_cuda_uuid_text(&uuid, strstr(card->name, " MIG ") != NULL, card->uuid); /* the driver puts a slice's profile behind the card's name */
+    bool is_slice = hst_nvml_is_slice(&uuid) || strstr(card->name, " MIG ") != NULL; /* without NVML: a slice's profile is behind the card's name */
+    hst_cuda_uuid_text(&uuid, is_slice, card->uuid);
     return result;
 }
 
@@ -74,11 +76,12 @@ static int print_card(const struct hst_cuda_driver *driver, int ordinal, struct 
 {
     struct hst_gpu_card card;
     struct hst_error why = {0};
-    if (hst_gpu_list_card(driver, ordinal, &card, &why) < 0) {
+    int status = hst_gpu_list_card(driver, ordinal, &card, &why);
+    if (status == HST_OK) status = hst_gpu_info_ask(card.uuid, &card.info, &why);
+    if (status < 0) {
         fprintf(stderr, "hoist-device: card %d: %s\n", ordinal, why.text);
         return HST_OK;
     }
-    hst_gpu_info_ask(driver, card.uuid, &card.info);
     hst_gpu_card_put(&card, line);
     return print(line);
 }

@@ -10,7 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { FRESH_MS = 1000, RETRY_MS = 500, RETRY_MS_MAX = 30000 };
+/* Asking a hoist-device that runs costs next to nothing; to list the cards is to start a process and the driver in it. */
+enum { FRESH_MS = 1000, LIST_FRESH_MS = 10000, RETRY_MS = 500, RETRY_MS_MAX = 30000 };
 
 /* ---- how it is ---- */
 
@@ -116,6 +117,8 @@ static void ask(void *arg)
     enum hst_cuda_state before = state_of(cuda);
     if (hst_cuda_state_enter(cuda, NULL) < 0) return;
     bool is_running = hst_gpu_link_is_running(cuda->link);
+    if (!is_running && cuda->listed_ns != 0 && hst_clock_ms_since(cuda->listed_ns) < LIST_FRESH_MS) return;
+    if (!is_running) cuda->listed_ns = hst_clock_ns();
     int status = is_running ? hst_gpu_link_info(cuda->link, &info, &why) : ask_list(cuda, &info, &why);
     hst_cuda_state_note(cuda, status, &why);
     if (status == HST_OK) keep(cuda, &info);
