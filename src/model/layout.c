@@ -60,6 +60,23 @@ bool hst_layout_touches(const struct hst_component *component, size_t file)
     return false;
 }
 
+static bool touches_another(const struct hst_component *component, size_t file)
+{
+    for (size_t i = 0; i < component->model->file_count; i++)
+        if (i != file && hst_layout_touches(component, i)) return true;
+    return false;
+}
+
+bool hst_layout_is_whole(const struct hst_model *model, size_t file)
+{
+    const struct hst_model_file *in = &model->files[file];
+    for (size_t i = 0; i < in->run_count; i++) {
+        uint16_t component = in->runs[i].component;
+        if (component == HST_NO_COMPONENT || touches_another(&model->components[component], file)) return false;
+    }
+    return true;
+}
+
 static void count_holders(struct hst_component *component)
 {
     struct hst_model *model = component->model;

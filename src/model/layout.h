@@ -14,6 +14,8 @@
 int hst_layout_record(struct hst_model *model, struct hst_error *err);
 /** Has the component tensors in this file? */
 bool hst_layout_touches(const struct hst_component *component, size_t file);
+/** Are this file's tensors all of components, and have those tensors in no other file? */
+bool hst_layout_is_whole(const struct hst_model *model, size_t file);
 /** Hold a component: its tensors are there until hst_layout_release. Those of one that nobody holds are taken from `reread`, which
  * must have read its files (NULL = somebody is known to hold it). HST_E_FILE_CHANGED when they are not those that were recorded. */
 int hst_layout_hold(struct hst_component *component, struct hst_reread *reread, struct hst_error *err);

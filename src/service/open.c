@@ -23,6 +23,7 @@ struct open {
     void *context;
     struct hst_device *device;   /* NULL = hold only */
     bool hold;
+    bool as_stored;              /* whoever names a file reads it as it is */
     bool share;                  /* of a device with memory of its own: the one copy, not one of their own */
     int32_t pid;
     char domain[32];
@@ -57,11 +58,14 @@ static int make_room(struct target *target, struct hst_error *err)
     return target->components != NULL && target->roles != NULL ? HST_OK : hst_error_nomem(err);
 }
 
-static int find_by_file(const struct hst_service *service, const struct hst_file_id *id, struct target *target, struct hst_error *err)
+/* Whoever maps what is in a file wants that and no more: a part of a component is not to be had, nor a tensor that is of none. */
+static int find_by_file(const struct hst_service *service, const struct hst_open_request *request, struct target *target, struct hst_error *err)
 {
     size_t file;
-    target->model = hst_catalog_find_file(service->config.catalog, id, &file);
+    target->model = hst_catalog_find_file(service->config.catalog, request->file_id, &file);
     if (target->model == NULL) return hst_error_set(err, HST_E_MODEL_NOT_FOUND, "the catalog knows no model with this file");
+    if (!request->hold && !hst_layout_is_whole(target->model, file))
+        return hst_error_set(err, HST_E_INCOMPATIBLE, "the components of %s do not have just what is in this file; open it by its id", target->model->id);
     HST_TRY(make_room(target, err));
     for (size_t i = 0; i < target->model->component_count; i++)
         if (hst_layout_touches(&target->model->components[i], file)) add(target, &target->model->components[i]);
@@ -85,7 +89,7 @@ static int find_by_id(const struct hst_service *service, const struct hst_open_r
 static int find_target(const struct hst_service *service, const struct hst_open_request *request, struct target *target, struct hst_error *err)
 {
     if (request->model_id != NULL) return find_by_id(service, request, target, err);
-    if (request->file_id != NULL) return find_by_file(service, request->file_id, target, err);
+    if (request->file_id != NULL) return find_by_file(service, request, target, err);
     return hst_error_set(err, HST_E_INVALID_ARGUMENT, "name a model_id, or send an fd");
 }
 
@@ -234,7 +238,7 @@ static int start(struct open *open, const struct target *target, const char *pre
 {
     struct hst_job *job;
     struct hst_load_request request = {.model = target->model, .roles = target->roles, .role_count = target->count, .device = open->device, .precision = precision,
-                                       .alone = owns_memory(open) && !open->share, .as_stored = open->hold};
+                                       .alone = owns_memory(open) && !open->share, .as_stored = open->as_stored};
     hst_list_append(&open->service->opens, &open->node);
     int status = hst_loader_start(open->service->config.loader, &request, on_ended, open, &job, err);
     if (status < 0) hst_list_remove(&open->node);
@@ -247,7 +251,7 @@ static int make(struct hst_service *service, const struct hst_open_request *requ
     if (!request->hold) HST_TRY(hst_select_device(service, request->device_id != NULL ? request->device_id : "host:0", &device, err));
     struct open *open = calloc(1, sizeof *open);
     if (open == NULL) return hst_error_nomem(err);
-    *open = (struct open){.service = service, .ticket = ++service->next_ticket, .fn = fn, .context = context, .device = device, .hold = request->hold, .share = request->share, .pid = request->peer.pid};
+    *open = (struct open){.service = service, .ticket = ++service->next_ticket, .fn = fn, .context = context, .device = device, .hold = request->hold, .as_stored = request->model_id == NULL, .share = request->share, .pid = request->peer.pid};
     snprintf(open->domain, sizeof open->domain, "%s", request->domain != NULL ? request->domain : "client");
     hst_list_init(&open->node);
     *ret_open = open;
@@ -291,7 +295,7 @@ static int proceed(struct open *open, const struct target *target, const char *p
 static const char *precision_of(const struct hst_service *service, const struct hst_open_request *request, const struct hst_model *model)
 {
     const char *wished = hst_config_of(service->config.catalog, model->id)->precision;
-    if (request->precision != NULL || request->hold) return request->precision;
+    if (request->precision != NULL || request->model_id == NULL) return request->precision;
     return wished[0] != '\0' ? wished : NULL;
 }
 
