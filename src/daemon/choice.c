@@ -11,7 +11,7 @@
 
 /** Which part of a card is left to the contexts of the processes that compute on it, and to their intermediate results, when nobody says a budget. */
 #define RESERVE_PART 20u
-/** Least of it: the context of one process that uses cuBLAS and cuDNN takes 300 to 700 MiB. */
+/** Least of it: of the order of one context (680 MB were reported of a process that runs an LLM). */
 #define RESERVE_LEAST (UINT64_C(512) << 20)
 /** Longest name of a device in the setting, with its NUL. */
 #define NAME_MAX_BYTES 80u
