@@ -1,6 +1,8 @@
 /* Modules and kernels: ptx.h reads and runs them, on the threads of streams. */
 #include "fake.h"
+#include "ptx_ops.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 struct function {
@@ -39,6 +41,7 @@ FAKE_API int cuModuleLoadData(void **module, const void *image)
     if (module == NULL || image == NULL) return HST_CU_INVALID_VALUE;
     struct fake_ptx *ptx = NULL;
     int result = fake_ptx_load(image, &ptx);
+    if (result != HST_CU_SUCCESS) fprintf(stderr, "fakecuda: PTX is not taken: %s\n", fake_ptx_why());
     if (result != HST_CU_SUCCESS) return result;
     struct module *made = calloc(1, sizeof(*made));
     if (made == NULL) {

@@ -3,7 +3,9 @@
 #include "cmocka_all.h"
 #include "convert/convert.h"
 #include "cuda/convert.h"
+#include "os/process.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -204,44 +206,86 @@ static void the_card_knows_what_the_host_does(void **state)
     }
 }
 
-#include "fakecuda/ptx.h"
-#include "fakecuda/ptx_ops.h"
-bool fake_memory_find(uint64_t address, bool write, uint64_t *ret_begin, uint64_t *ret_end)
+static int no_compiler(void **module, const void *image)
 {
-    (void)write;
-    *ret_begin = address, *ret_end = UINT64_MAX;
-    return true;
+    (void)module, (void)image;
+    return 221; /* CUDA_ERROR_JIT_COMPILER_NOT_FOUND */
 }
-static int load(void **module, const void *image)
+
+static int no_function(void **function, void *module, const char *name)
 {
-    int r = fake_ptx_load(image, (struct fake_ptx **)module);
-    if (r) print_message("%s\n", fake_ptx_why());
-    return r;
+    (void)function, (void)module, (void)name;
+    return HST_CU_NOT_FOUND;
 }
-static int unload(void *module) { fake_ptx_free(module); return 0; }
-static int function(void **function, void *module, const char *name) { *function = (void *)fake_ptx_find(module, name); return *function ? 0 : HST_CU_NOT_FOUND; }
-static int launch(void *function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared, void *stream, void **parameters, void **extra)
+
+static int no_launch(void *function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared_bytes,
+                     void *stream, void **parameters, void **extra)
 {
-    (void)stream; (void)extra;
-    uint8_t block[256];
-    fake_ptx_pack(function, parameters, block);
-    return fake_ptx_launch(function, (unsigned[]){gx, gy, gz}, (unsigned[]){bx, by, bz}, shared, block);
+    (void)function, (void)grid_x, (void)grid_y, (void)grid_z, (void)block_x, (void)block_y, (void)block_z, (void)shared_bytes, (void)stream, (void)parameters, (void)extra;
+    return HST_CU_ILLEGAL_ADDRESS;
 }
-static int ok(void *stream) { (void)stream; return 0; }
-static int name(int e, const char **n) { (void)e; *n = "X"; return 0; }
+
+static void what_the_driver_refuses_is_said(void **state)
+{
+    struct hst_cuda_driver driver = *card.driver;
+    struct hst_cuda_converter converter = {0};
+    struct hst_error err = {0};
+    (void)state;
+    driver.cuModuleGetFunction = no_function;
+    assert_int_equal(hst_cuda_converter_init(&driver, &converter, &err), HST_E_DEVICE_FAILED);
+    driver.cuModuleLoadData = no_compiler;
+    assert_int_equal(hst_cuda_converter_init(&driver, &converter, &err), HST_E_DEVICE_FAILED);
+    assert_non_null(strstr(err.text, "kernel"));
+    assert_null(converter.driver);
+    converter = card.converter;
+    driver.cuLaunchKernel = no_launch;
+    converter.driver = &driver;
+    assert_int_equal(hst_cuda_convert(&converter, HST_DTYPE_F16, HST_DTYPE_F32, 0, 0, 1, NULL, &err), HST_E_DEVICE_LOST);
+}
+
+static void *pinned(size_t bytes)
+{
+    void *memory = NULL;
+    assert_int_equal(card.driver->cuMemHostAlloc(&memory, bytes, 0), HST_CU_SUCCESS);
+    return memory;
+}
+
+/* The double, unless HOIST_CUDA_DRIVER names another: that of a real card will do. */
+static void choose_driver(void)
+{
+    char folder[1024], path[1100];
+    struct hst_error err = {0};
+    assert_int_equal(hst_process_program_folder(folder, sizeof folder, &err), 0);
+    snprintf(path, sizeof path, "%s/fakecuda/libcuda.so.1", folder);
+    setenv("HOIST_CUDA_DRIVER", path, 0);
+}
+
 static int open_card(void **state)
 {
+    struct hst_error err = {0};
+    int device = 0;
     (void)state;
-    static struct hst_cuda_driver d = {.cuModuleLoadData = load, .cuModuleUnload = unload, .cuModuleGetFunction = function, .cuLaunchKernel = launch, .cuStreamSynchronize = ok, .cuGetErrorName = name, .cuGetErrorString = name};
-    card.driver = &d;
-    card.source = malloc(NUMBERS_MAX * 8), card.target = malloc(NUMBERS_MAX * 8 + 2 * GUARD), card.expected = malloc(NUMBERS_MAX * 8);
-    return hst_cuda_converter_init(&d, &card.converter, NULL);
+    choose_driver();
+    if (hst_cuda_driver_get(&card.driver, &err) != HST_OK) fail_msg("%s", err.text);
+    assert_int_equal(card.driver->cuDeviceGet(&device, 0), HST_CU_SUCCESS);
+    assert_int_equal(card.driver->cuCtxCreate(&card.context, HST_CU_CTX_BLOCKING_SYNC, device), HST_CU_SUCCESS);
+    assert_int_equal(card.driver->cuStreamCreate(&card.stream, HST_CU_STREAM_NON_BLOCKING), HST_CU_SUCCESS);
+    if (hst_cuda_converter_init(card.driver, &card.converter, &err) != HST_OK) fail_msg("%s", err.text);
+    card.source = pinned(NUMBERS_MAX * 8);
+    card.target = pinned(NUMBERS_MAX * 8 + 2 * GUARD);
+    card.expected = malloc(NUMBERS_MAX * 8);
+    return card.expected == NULL;
 }
+
 static int close_card(void **state)
 {
     (void)state;
+    free(card.expected);
     hst_cuda_converter_fini(&card.converter);
-    return 0;
+    hst_cuda_converter_fini(&card.converter);
+    assert_int_equal(card.driver->cuMemFreeHost(card.source), HST_CU_SUCCESS);
+    assert_int_equal(card.driver->cuMemFreeHost(card.target), HST_CU_SUCCESS);
+    return card.driver->cuStreamDestroy(card.stream) != HST_CU_SUCCESS || card.driver->cuCtxDestroy(card.context) != HST_CU_SUCCESS;
 }
 
 int main(void)
@@ -257,6 +301,7 @@ int main(void)
         cmocka_unit_test(any_count_is_converted_and_nothing_else_written),
         cmocka_unit_test(more_numbers_than_there_are_threads_are_converted),
         cmocka_unit_test(other_types_and_addresses_are_refused),
+        cmocka_unit_test(what_the_driver_refuses_is_said),
     };
     return cmocka_run_group_tests(tests, open_card, close_card);
 }
