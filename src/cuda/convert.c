@@ -7,8 +7,7 @@ static const char ptx[] =
 /* Of a block, and blocks at most: more threads than any card runs at once, each of which takes number after number. */
 enum { THREADS = 256, BLOCKS_MAX = 4096 };
 
-/* Bytes of a number of a type that is converted, else 0. */
-static unsigned bytes_of(enum hst_dtype dtype)
+unsigned hst_cuda_number_bytes(enum hst_dtype dtype)
 {
     static const unsigned char bytes[] = {[HST_DTYPE_F8_E5M2] = 1, [HST_DTYPE_F8_E4M3] = 1, [HST_DTYPE_F16] = 2, [HST_DTYPE_BF16] = 2, [HST_DTYPE_F32] = 4, [HST_DTYPE_F64] = 8};
     return (size_t)dtype < sizeof bytes ? bytes[dtype] : 0;
@@ -16,7 +15,7 @@ static unsigned bytes_of(enum hst_dtype dtype)
 
 bool hst_cuda_converts(enum hst_dtype from, enum hst_dtype to)
 {
-    return bytes_of(from) != 0 && bytes_of(to) != 0 && from != to;
+    return hst_cuda_number_bytes(from) != 0 && hst_cuda_number_bytes(to) != 0 && from != to;
 }
 
 int hst_cuda_converter_init(const struct hst_cuda_driver *driver, struct hst_cuda_converter *ret_converter, struct hst_error *err)
@@ -46,7 +45,7 @@ int hst_cuda_convert(const struct hst_cuda_converter *converter, enum hst_dtype 
     uint64_t blocks = count / THREADS + (count % THREADS != 0);
     void *parameters[] = {&source, &target, &count, &from_type, &to_type};
     if (!hst_cuda_converts(from, to)) return hst_error_set(err, HST_E_INVALID_ARGUMENT, "type %u is not converted to type %u on a card", from_type, to_type);
-    if (source % bytes_of(from) != 0 || target % bytes_of(to) != 0) return hst_error_set(err, HST_E_INVALID_ARGUMENT, "numbers to convert are not aligned on the card");
+    if (source % hst_cuda_number_bytes(from) != 0 || target % hst_cuda_number_bytes(to) != 0) return hst_error_set(err, HST_E_INVALID_ARGUMENT, "numbers to convert are not aligned on the card");
     if (count == 0) return HST_OK;
     if (blocks > BLOCKS_MAX) blocks = BLOCKS_MAX;
     int result = converter->driver->cuLaunchKernel(converter->kernel, (unsigned)blocks, 1, 1, THREADS, 1, 1, 0, stream, parameters, NULL);

@@ -18,6 +18,8 @@ struct hst_cuda_converter {
 int hst_cuda_converter_init(const struct hst_cuda_driver *driver, struct hst_cuda_converter *ret_converter, struct hst_error *err);
 /** Unload it; nothing may be converting any more. Twice is fine. */
 void hst_cuda_converter_fini(struct hst_cuda_converter *converter);
+/** Bytes of a number of a type that is converted; 0 of any other. */
+unsigned hst_cuda_number_bytes(enum hst_dtype dtype);
 /** Is there such a conversion? */
 bool hst_cuda_converts(enum hst_dtype from, enum hst_dtype to);
 /** Have `count` numbers at `source` converted to `target`, both addresses of the device, aligned to a number each, in ranges that do not overlap. Only

@@ -5,6 +5,8 @@
 #include "cuda/mapping.h"
 #include "gpu/copy.h"
 #include "gpu/info.h"
+#include "gpu/segment.h"
+#include "gpu/staging.h"
 #include "os/file.h"
 
 #include <stdlib.h>
@@ -38,11 +40,23 @@ static bool is_within_limits(const struct hst_gpu_call *call)
            call->files.count == segments + asked->sources + 1;
 }
 
+/* Bytes of an extent on the card. @return false for a conversion that cannot be, or that ends within a number */
+static bool measure(const struct hst_gpu_call *call, const struct hst_gpu_extent *extent, uint64_t *ret_bytes)
+{
+    const struct hst_gpu_types types = hst_gpu_types_of(extent);
+    *ret_bytes = extent->size_bytes;
+    if (types.from == 0 && types.to == 0) return true;
+    unsigned from = hst_cuda_number_bytes(types.from), to = hst_cuda_number_bytes(types.to);
+    return call->asked.verb == HST_GPU_FILL && hst_cuda_converts(types.from, types.to) && extent->size_bytes % from == 0 && extent->to % to == 0 &&
+           hst_checked_mul(extent->size_bytes / from, to, ret_bytes);
+}
+
 static bool is_extent(const struct hst_gpu_call *call, const struct hst_gpu_extent *extent)
 {
-    uint64_t end, end_of_source;
-    return extent->segment < call->asked.segments && extent->source < call->asked.sources && hst_checked_add(extent->to, extent->size_bytes, &end) &&
-           end <= sizes_of(call)[extent->segment] && hst_checked_add(extent->offset, extent->size_bytes, &end_of_source) && end_of_source <= INT64_MAX;
+    uint64_t bytes, end, end_of_source;
+    return extent->segment < call->asked.segments && extent->source < call->asked.sources && measure(call, extent, &bytes) &&
+           hst_checked_add(extent->to, bytes, &end) && end <= sizes_of(call)[extent->segment] &&
+           hst_checked_add(extent->offset, extent->size_bytes, &end_of_source) && end_of_source <= INT64_MAX;
 }
 
 static int read_sheet(struct hst_gpu_call *call, struct hst_error *err)
@@ -59,17 +73,9 @@ static int read_sheet(struct hst_gpu_call *call, struct hst_error *err)
 
 static int make_segment(struct hst_gpu_call *call, uint64_t size_bytes, struct hst_error *err)
 {
-    const struct hst_cuda_driver *driver = call->context->driver;
-    const struct hst_cu_allocation allocation = {HST_CU_ALLOCATION_PINNED, HST_CU_HANDLE_POSIX_FD, {HST_CU_LOCATION_DEVICE, call->context->device}, NULL, {0}};
-    unsigned long long handle;
-    int fd = -1;
-    int result = driver->cuMemCreate(&handle, size_bytes, &allocation, 0);
-    if (result != HST_CU_SUCCESS) return hst_cuda_error(driver, result, "allocate memory on the card", err);
-    result = driver->cuMemExportToShareableHandle(&fd, handle, HST_CU_HANDLE_POSIX_FD, 0);
-    if (result == HST_CU_SUCCESS) call->made.fds[call->made.count++] = fd;
-    int released = driver->cuMemRelease(handle); /* the descriptor holds it from now on */
-    if (result == HST_CU_SUCCESS) result = released;
-    return result == HST_CU_SUCCESS ? HST_OK : hst_cuda_error(driver, result, "make a descriptor of memory on the card", err);
+    HST_TRY(hst_gpu_segment_make(call->context, size_bytes, &call->made.fds[call->made.count], err));
+    call->made.count++;
+    return HST_OK;
 }
 
 /* With nothing left behind, what is free is what there was. */

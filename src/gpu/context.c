@@ -41,6 +41,14 @@ int hst_gpu_context_enter(struct hst_gpu_context *context, struct hst_error *err
     return result == HST_CU_SUCCESS ? HST_OK : hst_cuda_error(context->driver, result, "use the context", err);
 }
 
+int hst_gpu_context_converter(struct hst_gpu_context *context, struct hst_error *err)
+{
+    pthread_mutex_lock(&context->lock);
+    int status = context->converter.module != NULL ? HST_OK : hst_cuda_converter_init(context->driver, &context->converter, err);
+    pthread_mutex_unlock(&context->lock);
+    return status;
+}
+
 bool hst_gpu_context_is_made(struct hst_gpu_context *context)
 {
     pthread_mutex_lock(&context->lock);

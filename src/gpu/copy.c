@@ -6,6 +6,7 @@
 
 #include "base/checked.h"
 #include "gpu/source.h"
+#include "gpu/staging.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@ struct run {
     uint64_t size_bytes;
     unsigned long long address;
     uint32_t source;
+    struct hst_gpu_types types;
 };
 
 /* What of a run is in a slot. */
@@ -29,6 +31,7 @@ struct part {
     size_t at; /* in the slot */
     size_t size;
     uint32_t source;
+    struct hst_gpu_types types;
 };
 
 /* What is in a slot. */
@@ -43,6 +46,7 @@ struct transfer {
     struct hst_gpu_source *sources;
     struct run *runs;
     size_t run_count;
+    bool converts; /* on the card, some of them */
     pthread_mutex_t lock; /* guards the rest of this block */
     pthread_cond_t ended; /* working became 0 */
     size_t at_run;        /* next to be taken */
@@ -67,7 +71,8 @@ struct worker {
 
 static bool follows(const struct run *run, const struct run *next)
 {
-    return run->source == next->source && run->offset + run->size_bytes == next->offset && run->address + run->size_bytes == next->address;
+    return run->source == next->source && run->types.from == next->types.from && run->types.to == next->types.to && run->offset + run->size_bytes == next->offset &&
+           run->address + hst_gpu_types_bytes(run->types, run->size_bytes) == next->address;
 }
 
 static int make_runs(struct transfer *transfer, struct hst_error *err)
@@ -82,12 +87,13 @@ static int make_runs(struct transfer *transfer, struct hst_error *err)
     }
     for (size_t i = 0; i < copy->extent_count; i++) {
         const struct hst_gpu_extent *extent = &copy->extents[i];
-        const struct run run = {extent->offset, extent->size_bytes, starts[extent->segment] + extent->to, extent->source};
+        const struct run run = {extent->offset, extent->size_bytes, starts[extent->segment] + extent->to, extent->source, hst_gpu_types_of(extent)};
         struct run *last = transfer->run_count > 0 ? &transfer->runs[transfer->run_count - 1] : NULL;
         if (last != NULL && follows(last, &run))
             last->size_bytes += run.size_bytes;
         else if (run.size_bytes > 0)
             transfer->runs[transfer->run_count++] = run;
+        transfer->converts = transfer->converts || run.types.from != 0;
     }
     return HST_OK;
 }
@@ -102,8 +108,10 @@ static bool take_part(struct transfer *transfer, struct piece *piece, size_t *us
     uint64_t offset = run->offset + transfer->at_byte;
     size_t at = (size_t)(hst_round_up(*used, PAGE) + offset % PAGE);
     if (at >= HST_GPU_SLOT_BYTES || piece->count == HST_GPU_PARTS_MAX) return false;
-    size_t size = (size_t)hst_min_u64(run->size_bytes - transfer->at_byte, HST_GPU_SLOT_BYTES - at);
-    piece->parts[piece->count++] = (struct part){offset, run->address + transfer->at_byte, at, size, run->source};
+    size_t size = (size_t)hst_gpu_types_whole(run->types, hst_min_u64(run->size_bytes - transfer->at_byte, HST_GPU_SLOT_BYTES - at));
+    if (size == 0) return false;
+    unsigned long long address = run->address + hst_gpu_types_bytes(run->types, transfer->at_byte);
+    piece->parts[piece->count++] = (struct part){offset, address, at, size, run->source, run->types};
     piece->bytes += size;
     *used = at + size;
     transfer->at_byte += size;
@@ -162,15 +170,20 @@ static int settle(struct worker *worker, struct hst_gpu_slot *slot, struct hst_e
     return HST_OK;
 }
 
+static int submit_part(struct worker *worker, const struct part *part, const uint8_t *bytes, struct hst_error *err)
+{
+    const struct hst_gpu_lane *lane = worker->lane;
+    if (part->types.from != 0) return hst_gpu_staging_bring(worker->transfer->copy->context, lane, part->types, bytes, part->size, part->address, err);
+    int result = driver_of(worker)->cuMemcpyHtoDAsync(part->address, bytes, part->size, lane->stream);
+    return result == HST_CU_SUCCESS ? HST_OK : hst_cuda_error(driver_of(worker), result, "copy to the card", err);
+}
+
 static int submit(struct worker *worker, struct hst_gpu_slot *slot, struct hst_error *err)
 {
     const struct hst_cuda_driver *driver = driver_of(worker);
-    int result = HST_CU_SUCCESS;
-    for (size_t i = 0; i < worker->piece.count && result == HST_CU_SUCCESS; i++) {
-        const struct part *part = &worker->piece.parts[i];
-        result = driver->cuMemcpyHtoDAsync(part->address, slot->bytes + part->at, part->size, worker->lane->stream);
-    }
-    if (result == HST_CU_SUCCESS) result = driver->cuEventRecord(slot->event, worker->lane->stream);
+    for (size_t i = 0; i < worker->piece.count; i++)
+        HST_TRY(submit_part(worker, &worker->piece.parts[i], slot->bytes + worker->piece.parts[i].at, err));
+    int result = driver->cuEventRecord(slot->event, worker->lane->stream);
     if (result != HST_CU_SUCCESS) return hst_cuda_error(driver, result, "copy to the card", err);
     slot->flying_bytes = worker->piece.bytes;
     return HST_OK;
@@ -229,6 +242,17 @@ static int compare(struct worker *worker, struct hst_error *err)
 
 /* ---- threads ---- */
 
+/* A lane that cannot convert is none. */
+static int prepare_lane(struct worker *worker, struct hst_error *err)
+{
+    const struct hst_gpu_copy *copy = worker->transfer->copy;
+    int status = hst_gpu_staging_prepare(copy->context, worker->lane, err);
+    if (status == HST_OK) return HST_OK;
+    hst_gpu_lanes_put_back(copy->lanes, worker->lane);
+    worker->lane = NULL;
+    return status;
+}
+
 /* The first thread waits for a lane until there is one; the others are of use only when there is. */
 static int take_lane(struct worker *worker, struct hst_error *err)
 {
@@ -242,7 +266,7 @@ static int take_lane(struct worker *worker, struct hst_error *err)
         HST_TRY(hst_gpu_lanes_take(copy->lanes, copy->context->driver, &worker->lane, err));
     }
     if (worker->is_first) transfer->waiting = false;
-    return HST_OK;
+    return worker->lane != NULL && transfer->converts ? prepare_lane(worker, err) : HST_OK;
 }
 
 /* Nothing may be under way when the memory is unmapped, whatever has failed. */

@@ -3,7 +3,7 @@
 /** @file
  * Ways between files and the card: a lane is a stream and two slots of pinned memory, used by one thread of one transfer at a time. Lanes are made when they
  * are needed and kept until the process ends: pinning costs more than copying. */
-#include "cuda/driver.h"
+#include "cuda/mapping.h"
 #include "gpu/limits.h"
 #include <pthread.h>
 
@@ -20,6 +20,7 @@ struct hst_gpu_lane {
     struct hst_gpu_lane *next;                  /**< that rests */
     void *stream;                               /**< its copies, one after the other */
     struct hst_gpu_slot slots[HST_GPU_SLOTS];   /**< used in turn */
+    struct hst_cuda_mapping staging;            /**< on the card, for staging.h; nothing until it is needed */
 };
 
 /** All of a process. */

@@ -32,6 +32,8 @@
 #define HST_GPU_LANES 4u
 /** Lanes of a process, whoever uses them: 32 x 8 MiB = 256 MiB of pinned memory at most. */
 #define HST_GPU_LANES_MAX 32u
+/** What a lane has on the card for numbers that are converted there, once it has such: what the smallest allocation takes. 32 of them are 64 MiB. */
+#define HST_GPU_STAGING_BYTES UINT64_C(2097152)
 /** Runs of bytes in one slot: small tensors share a slot, and its bookkeeping stays small. */
 #define HST_GPU_PARTS_MAX 256u
 /** A rest that is not in the page cache is read past it from this size on: below, the page cache is as quick. */

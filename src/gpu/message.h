@@ -53,6 +53,8 @@ struct hst_gpu_extent {
     uint64_t to;         /**< offset in the segment */
     uint32_t source;     /**< which */
     uint32_t segment;    /**< which */
+    uint32_t from_dtype; /**< enum hst_dtype of the numbers in the source; 0, as to_dtype: bytes are brought in as they are */
+    uint32_t to_dtype;   /**< what they become on the card: of as many bytes more or less. Of FILL only */
 };
 
 /** A packet, but its files. */
