@@ -17,6 +17,9 @@ struct hst_device_extent {
     uint64_t size_bytes; /**< how many */
     uint32_t segment;    /**< of the memory; 0 where a backend references RAM */
     uint64_t to;         /**< offset in that segment */
+    enum hst_dtype from_dtype; /**< numbers of which type they are; 0, as to_dtype: they are brought in as they are */
+    enum hst_dtype to_dtype;   /**< and what the device makes of them, with the bits of hst_convert: size_bytes are whole numbers, `to` is a multiple of what one
+                                * takes there. Only where ops->converts */
 };
 
 /** A run of a device's memory, as clients get it. */
@@ -50,6 +53,7 @@ struct hst_device_figures {
 /** A backend. Every slot is required unless it says optional. */
 struct hst_device_ops {
     const char *kind;     /**< "host", "cuda" */
+    bool converts;        /**< fill takes extents with types, between those of hst_convert; HST_E_OUT_OF_DEVICE_MEMORY and HST_E_DEVICE_FAILED of such a fill may mean that the host had better convert */
     bool references_ram;  /**< its memory is the RAM tier's own: it costs no further bytes, and RAM must stay while it is loaded */
     uint64_t granularity; /**< segments are multiples of it; 1 for a backend that references RAM */
     /** Prepare segments of these sizes for a component. HST_E_OUT_OF_DEVICE_MEMORY leaves nothing behind. [worker] *ret_memory owned by the caller. */
@@ -60,7 +64,7 @@ struct hst_device_ops {
     /** Bring the extents in. Looks at progress->cancel now and then (HST_E_CANCELLED). [worker] */
     int (*fill)(struct hst_device_memory *memory, const struct hst_device_extent *extents, size_t count, struct hst_device_progress *progress,
                 struct hst_error *err);
-    /** Is what these extents have equal to what the memory has at their places, byte for byte? [worker] Optional, as adopt. */
+    /** Is what these extents, without types, have equal to what the memory has at their places, byte for byte? [worker] Optional, as adopt. */
     int (*compare)(struct hst_device_memory *memory, const struct hst_device_extent *extents, size_t count, bool *ret_equal, struct hst_error *err);
     /** The segments of a memory, in the order of allocate; borrowed. Any thread. Optional, as adopt. */
     const struct hst_device_segment *(*segments)(const struct hst_device_memory *memory, size_t *ret_count);

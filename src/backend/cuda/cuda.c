@@ -33,7 +33,7 @@ static int make(const struct hst_cuda_config *config, const struct hst_cuda_card
 {
     struct hst_cuda *cuda = calloc(1, sizeof *cuda);
     if (cuda == NULL) return hst_error_nomem(err);
-    cuda->ops = (struct hst_device_ops){.kind = "cuda", .granularity = card->granularity, .total_bytes = total_bytes, .close = close_backend};
+    cuda->ops = (struct hst_device_ops){.kind = "cuda", .converts = true, .granularity = card->granularity, .total_bytes = total_bytes, .close = close_backend};
     hst_cuda_memory_set_ops(&cuda->ops);
     hst_cuda_figures_set_ops(&cuda->ops);
     cuda->card = *card;

@@ -140,7 +140,7 @@ static int convert(const struct hst_device_extent *given, size_t count, struct e
     if (extents->items == NULL || extents->sources == NULL) return hst_error_nomem(err);
     for (size_t i = 0; i < count && extents->source_count <= HST_GPU_SOURCES_MAX; i++) {
         uint32_t source = (uint32_t)find_source(extents, given[i].fd);
-        extents->items[i] = (struct hst_gpu_extent){given[i].offset, given[i].size_bytes, given[i].to, source, given[i].segment};
+        extents->items[i] = (struct hst_gpu_extent){given[i].offset, given[i].size_bytes, given[i].to, source, given[i].segment, given[i].from_dtype, given[i].to_dtype};
     }
     return HST_OK; /* too many sources: the link says so */
 }
