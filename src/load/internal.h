@@ -11,7 +11,7 @@
 struct hst_loaded_entry {
     struct hst_loaded view; /**< what the outside sees; first member */
     struct hst_allocation allocation; /**< what it has of the device; none while it is set aside */
-    uint64_t keep_id;       /**< of hoist-keeper's item (kept.h); 0 = it has none */
+    uint64_t keep_id;       /**< of hoist-keeper's item (loadedrecord.h); 0 = it has none */
     uint64_t number;        /**< by which leases know it: its keep_id, or another that no item has */
     bool laid_out;          /**< it holds the component's tensors: what clients are told of them */
     bool lost;              /**< its device has lost it: it goes as soon as no job works on it */

@@ -1,4 +1,4 @@
-/* What is on devices with memory of their own outlives hoistd: hoist-keeper has its descriptors, and on each item is written what it is (kept.h). The next hoistd
+/* What is on devices with memory of their own outlives hoistd: hoist-keeper has its descriptors, and on each item is written what it is (loadedrecord.h). The next hoistd
  * reserves its bytes at once, asks the device whether it still has them, on a thread, and makes it a component on the device again when the catalog has found its
  * model and its tensors are those that were written down.
  *
@@ -10,7 +10,7 @@
 #include "base/cleanup.h"
 #include "cache/keep.h"
 #include "load/internal.h"
-#include "load/kept.h"
+#include "load/loadedrecord.h"
 #include "model/layout.h"
 #include "model/reread.h"
 
@@ -22,7 +22,7 @@ struct hst_readopting {
     struct hst_loader *loader;
     uint64_t keep_id;
     struct hst_device *device;
-    struct hst_kept_loaded record;
+    struct hst_loadedrecord record;
     struct hst_block **blocks;       /* one a segment of the record, each referenced; owned array */
     int *fds;                        /* one a segment; -1 = another brought it, or it was adopted; owned */
     struct hst_component *component; /* its model is referenced; NULL = not found yet */
@@ -47,7 +47,7 @@ static uint64_t number_of(struct hst_loader *loader, struct hst_block *block)
     return block->number;
 }
 
-static void describe_segments(struct hst_loader *loader, const struct hst_loaded_entry *entry, struct hst_kept_segment *segments)
+static void describe_segments(struct hst_loader *loader, const struct hst_loaded_entry *entry, struct hst_loadedrecord_segment *segments)
 {
     const struct hst_allocation *allocation = &entry->allocation;
     for (size_t i = 0; i < allocation->block_count; i++) {
@@ -56,26 +56,26 @@ static void describe_segments(struct hst_loader *loader, const struct hst_loaded
         const struct hst_device_segment *parts = block != NULL ? block->device->ops->segments(block->memory, &count) : NULL;
         for (size_t j = 0; j < count; j++)
             for (size_t k = 0; k < entry->view.segment_count; k++)
-                if (entry->view.segments[k].fd == parts[j].fd) segments[k] = (struct hst_kept_segment){number_of(loader, block), block->first + j, parts[j].size_bytes};
+                if (entry->view.segments[k].fd == parts[j].fd) segments[k] = (struct hst_loadedrecord_segment){number_of(loader, block), block->first + j, parts[j].size_bytes};
     }
 }
 
-static void describe_tensors(const struct hst_loaded_entry *entry, struct hst_kept_tensor *tensors)
+static void describe_tensors(const struct hst_loaded_entry *entry, struct hst_loadedrecord_tensor *tensors)
 {
     const struct hst_component *component = entry->view.component;
     for (size_t i = 0; i < component->tensor_count; i++) {
         const struct hst_component_tensor *row = &component->tensors[i];
         const struct hst_device_spot *spot = &entry->view.spots[i];
-        tensors[i] = (struct hst_kept_tensor){row->file, row->tensor->offset, row->tensor->size_bytes, row->tensor->dtype,
+        tensors[i] = (struct hst_loadedrecord_tensor){row->file, row->tensor->offset, row->tensor->size_bytes, row->tensor->dtype,
                                               hst_recast_dtype(entry->view.recast, component, i), spot->segment, spot->offset};
     }
 }
 
-static int describe(struct hst_loader *loader, const struct hst_loaded_entry *entry, struct hst_kept_loaded *record)
+static int describe(struct hst_loader *loader, const struct hst_loaded_entry *entry, struct hst_loadedrecord *record)
 {
     const struct hst_loaded *view = &entry->view;
     const struct hst_model *model = view->component->model;
-    *record = (struct hst_kept_loaded){.component_id = strdup(view->component->id), .pinned = view->pinned, .alone = view->alone, .ttl_seconds = view->ttl_seconds,
+    *record = (struct hst_loadedrecord){.component_id = strdup(view->component->id), .pinned = view->pinned, .alone = view->alone, .ttl_seconds = view->ttl_seconds,
                                        .copy_ns = view->copy_ns, .fill_ns = view->fill_ns, .since_wall_ns = view->since_wall_ns,
                                        .files = calloc(model->file_count + 1, sizeof *record->files), .file_count = model->file_count,
                                        .segments = calloc(view->segment_count + 1, sizeof *record->segments), .segment_count = view->segment_count,
@@ -92,14 +92,14 @@ static int describe(struct hst_loader *loader, const struct hst_loaded_entry *en
 
 void hst_loaded_keep(struct hst_loader *loader, struct hst_loaded_entry *entry)
 {
-    HST_AUTO(hst_kept_fini) struct hst_kept_loaded record = {0};
+    HST_AUTO(hst_loadedrecord_fini) struct hst_loadedrecord record = {0};
     struct hst_strbuf text = {0};
     int fds[HST_KEEPER_FDS_MAX];
     if (entry->view.segment_count == 0 || entry->view.segment_count > HST_KEEPER_FDS_MAX || describe(loader, entry, &record) < 0) return;
     for (size_t i = 0; i < entry->view.segment_count; i++)
         fds[i] = entry->view.segments[i].fd;
-    hst_kept_write(&text, &record);
-    entry->keep_id = hst_keep_put_other(loader->config.cache, HST_KEPT_LOADED, entry->keep_id, fds, entry->view.segment_count, &text);
+    hst_loadedrecord_write(&text, &record);
+    entry->keep_id = hst_keep_put_other(loader->config.cache, HST_LOADEDRECORD_KIND, entry->keep_id, fds, entry->view.segment_count, &text);
 }
 
 void hst_loaded_forget(struct hst_loader *loader, struct hst_loaded_entry *entry)
@@ -129,7 +129,7 @@ static void free_readopting(struct hst_readopting *readopting)
     }
     free(readopting->blocks);
     free(readopting->fds);
-    hst_kept_fini(&readopting->record);
+    hst_loadedrecord_fini(&readopting->record);
     free(readopting);
 }
 
@@ -161,7 +161,7 @@ void hst_readopt_settle(struct hst_loader *loader)
 
 static bool is_tensor(const struct hst_readopting *readopting, size_t index)
 {
-    const struct hst_kept_tensor *was = &readopting->record.tensors[index];
+    const struct hst_loadedrecord_tensor *was = &readopting->record.tensors[index];
     const struct hst_component_tensor *row = &readopting->component->tensors[index];
     return was->offset == row->tensor->offset && was->size_bytes == row->tensor->size_bytes && was->stored == (uint64_t)row->tensor->dtype &&
            hst_file_id_equal(&readopting->record.files[was->file], &readopting->component->model->files[row->file].id);
@@ -169,7 +169,7 @@ static bool is_tensor(const struct hst_readopting *readopting, size_t index)
 
 static bool is_there(const struct hst_readopting *readopting, const struct hst_recast *recast, size_t index)
 {
-    const struct hst_kept_tensor *was = &readopting->record.tensors[index];
+    const struct hst_loadedrecord_tensor *was = &readopting->record.tensors[index];
     uint64_t size = hst_recast_bytes(recast, readopting->component, index), end;
     return size == 0 || (hst_checked_add(was->at, size, &end) && was->segment < readopting->record.segment_count && end <= readopting->record.segments[was->segment].size_bytes);
 }
@@ -212,7 +212,7 @@ static int take_memory(struct hst_readopting *readopting, const struct hst_recas
     return HST_OK;
 }
 
-static uint64_t sum_sizes(const struct hst_kept_loaded *record)
+static uint64_t sum_sizes(const struct hst_loadedrecord *record)
 {
     uint64_t bytes = 0;
     for (size_t i = 0; i < record->segment_count; i++)
@@ -222,7 +222,7 @@ static uint64_t sum_sizes(const struct hst_kept_loaded *record)
 
 static void dress(struct hst_readopting *readopting, struct hst_loaded_entry *entry)
 {
-    const struct hst_kept_loaded *record = &readopting->record;
+    const struct hst_loadedrecord *record = &readopting->record;
     entry->keep_id = readopting->keep_id;
     entry->number = readopting->keep_id;
     entry->view.pinned = record->pinned;
@@ -403,7 +403,7 @@ static struct hst_device *find_device(const struct hst_loader *loader, const cha
 }
 
 /* The block of a segment that another has brought, or NULL. */
-static struct hst_block *find_block(const struct hst_loader *loader, const struct hst_device *device, const struct hst_kept_segment *segment)
+static struct hst_block *find_block(const struct hst_loader *loader, const struct hst_device *device, const struct hst_loadedrecord_segment *segment)
 {
     HST_LIST_FOREACH(node, &loader->readopting) {
         const struct hst_readopting *other = entry_of(node);
@@ -418,7 +418,7 @@ static struct hst_block *find_block(const struct hst_loader *loader, const struc
 static int take_segment(struct hst_readopting *readopting, size_t index, int *fd)
 {
     struct hst_loader *loader = readopting->loader;
-    const struct hst_kept_segment *segment = &readopting->record.segments[index];
+    const struct hst_loadedrecord_segment *segment = &readopting->record.segments[index];
     struct hst_block *block = find_block(loader, readopting->device, segment);
     loader->next_block = hst_max_u64(loader->next_block, segment->block);
     if (block != NULL) {
@@ -437,8 +437,8 @@ static int take_segment(struct hst_readopting *readopting, size_t index, int *fd
 
 static int take_item(struct hst_readopting *readopting, struct hst_keep_other *item)
 {
-    struct hst_kept_loaded *record = &readopting->record;
-    HST_TRY(hst_kept_read(item->text, item->length, record, NULL));
+    struct hst_loadedrecord *record = &readopting->record;
+    HST_TRY(hst_loadedrecord_read(item->text, item->length, record, NULL));
     readopting->device = find_device(readopting->loader, record->device_uuid);
     if (readopting->device == NULL || item->fd_count != record->segment_count) return HST_E_DEVICE_NOT_FOUND;
     readopting->blocks = calloc(record->segment_count + 1, sizeof(struct hst_block *));
@@ -452,7 +452,7 @@ static int take_item(struct hst_readopting *readopting, struct hst_keep_other *i
 
 static void take(struct hst_loader *loader, struct hst_keep_other *item)
 {
-    struct hst_readopting *readopting = item->kind == HST_KEPT_LOADED ? calloc(1, sizeof *readopting) : NULL;
+    struct hst_readopting *readopting = item->kind == HST_LOADEDRECORD_KIND ? calloc(1, sizeof *readopting) : NULL;
     uint64_t id = item->id;
     if (readopting != NULL) {
         readopting->loader = loader;

@@ -1,4 +1,4 @@
-#include "load/kept.h"
+#include "load/loadedrecord.h"
 
 #include "base/cleanup.h"
 #include "cache/record.h"
@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-static void put_tensor(struct hst_strbuf *out, const struct hst_kept_tensor *tensor)
+static void put_tensor(struct hst_strbuf *out, const struct hst_loadedrecord_tensor *tensor)
 {
     hst_recordio_put(out, tensor->file);
     hst_recordio_put(out, tensor->offset);
@@ -17,7 +17,7 @@ static void put_tensor(struct hst_strbuf *out, const struct hst_kept_tensor *ten
     hst_recordio_put(out, tensor->at);
 }
 
-static void put_tables(struct hst_strbuf *out, const struct hst_kept_loaded *record)
+static void put_tables(struct hst_strbuf *out, const struct hst_loadedrecord *record)
 {
     hst_recordio_put(out, record->file_count);
     for (size_t i = 0; i < record->file_count; i++)
@@ -33,7 +33,7 @@ static void put_tables(struct hst_strbuf *out, const struct hst_kept_loaded *rec
         put_tensor(out, &record->tensors[i]);
 }
 
-void hst_kept_write(struct hst_strbuf *out, const struct hst_kept_loaded *record)
+void hst_loadedrecord_write(struct hst_strbuf *out, const struct hst_loadedrecord *record)
 {
     hst_recordio_put(out, HST_RECORD_VERSION);
     hst_recordio_put_text(out, record->device_uuid);
@@ -49,18 +49,18 @@ void hst_kept_write(struct hst_strbuf *out, const struct hst_kept_loaded *record
     hst_recordio_seal(out);
 }
 
-static struct hst_kept_segment take_segment(struct hst_cursor *cursor)
+static struct hst_loadedrecord_segment take_segment(struct hst_cursor *cursor)
 {
-    struct hst_kept_segment segment = {.block = hst_cursor_u64(cursor)};
+    struct hst_loadedrecord_segment segment = {.block = hst_cursor_u64(cursor)};
     segment.index = hst_recordio_take(cursor, UINT32_MAX);
     segment.size_bytes = hst_cursor_u64(cursor);
     if (segment.size_bytes == 0) hst_recordio_refuse(cursor);
     return segment;
 }
 
-static struct hst_kept_tensor take_tensor(struct hst_cursor *cursor, const struct hst_kept_loaded *record)
+static struct hst_loadedrecord_tensor take_tensor(struct hst_cursor *cursor, const struct hst_loadedrecord *record)
 {
-    struct hst_kept_tensor tensor = {.file = hst_recordio_take(cursor, record->file_count)};
+    struct hst_loadedrecord_tensor tensor = {.file = hst_recordio_take(cursor, record->file_count)};
     tensor.offset = hst_cursor_u64(cursor);
     tensor.size_bytes = hst_cursor_u64(cursor);
     tensor.stored = hst_cursor_u64(cursor);
@@ -72,7 +72,7 @@ static struct hst_kept_tensor take_tensor(struct hst_cursor *cursor, const struc
     return tensor;
 }
 
-static void take_tables(struct hst_cursor *cursor, struct hst_kept_loaded *record)
+static void take_tables(struct hst_cursor *cursor, struct hst_loadedrecord *record)
 {
     record->files = hst_recordio_take_table(cursor, 5, sizeof *record->files, &record->file_count);
     for (size_t i = 0; i < record->file_count; i++)
@@ -85,9 +85,9 @@ static void take_tables(struct hst_cursor *cursor, struct hst_kept_loaded *recor
         record->tensors[i] = take_tensor(cursor, record);
 }
 
-int hst_kept_read(const void *bytes, size_t length, struct hst_kept_loaded *ret_record, struct hst_error *err)
+int hst_loadedrecord_read(const void *bytes, size_t length, struct hst_loadedrecord *ret_record, struct hst_error *err)
 {
-    struct hst_kept_loaded record = {0};
+    struct hst_loadedrecord record = {0};
     struct hst_cursor cursor;
     hst_recordio_begin(&cursor, bytes, length);
     hst_recordio_take_text(&cursor, record.device_uuid, sizeof record.device_uuid);
@@ -102,17 +102,17 @@ int hst_kept_read(const void *bytes, size_t length, struct hst_kept_loaded *ret_
     take_tables(&cursor, &record);
     int status = hst_recordio_end(&cursor, err);
     if (status < 0)
-        hst_kept_fini(&record);
+        hst_loadedrecord_fini(&record);
     else
         *ret_record = record;
     return status;
 }
 
-void hst_kept_fini(struct hst_kept_loaded *record)
+void hst_loadedrecord_fini(struct hst_loadedrecord *record)
 {
     free(record->component_id);
     free(record->files);
     free(record->segments);
     free(record->tensors);
-    *record = (struct hst_kept_loaded){0};
+    *record = (struct hst_loadedrecord){0};
 }
