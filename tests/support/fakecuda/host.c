@@ -63,16 +63,6 @@ void fake_host_forget(const struct fake_context *context)
     }
 }
 
-static int remove_range(uint64_t address, bool is_owned)
-{
-    struct pinned **link = &pinned_ranges;
-    while (*link != NULL && ((*link)->address != address || (*link)->is_owned != is_owned))
-        link = &(*link)->next;
-    if (*link == NULL) return is_owned ? HST_CU_INVALID_VALUE : FAKE_HOST_NOT_REGISTERED;
-    end_range(link);
-    return HST_CU_SUCCESS;
-}
-
 /* What pinning a range says: every page must be there, and writable. */
 static int check_pages(uint64_t address, uint64_t bytes)
 {
@@ -88,6 +78,18 @@ static int check_pages(uint64_t address, uint64_t bytes)
     }
     if (maps != NULL) fclose(maps);
     return at < address + bytes ? HST_CU_INVALID_VALUE : result;
+}
+
+/* Memory that was unmapped before it was unregistered is a mistake, though a driver may not find it. */
+static int remove_range(uint64_t address, bool is_owned)
+{
+    struct pinned **link = &pinned_ranges;
+    while (*link != NULL && ((*link)->address != address || (*link)->is_owned != is_owned))
+        link = &(*link)->next;
+    if (*link == NULL) return is_owned ? HST_CU_INVALID_VALUE : FAKE_HOST_NOT_REGISTERED;
+    int result = check_pages(address, (*link)->bytes) == HST_CU_INVALID_VALUE ? HST_CU_INVALID_VALUE : HST_CU_SUCCESS;
+    end_range(link);
+    return result;
 }
 
 FAKE_API int cuMemHostAlloc(void **address, size_t bytes, unsigned flags)
