@@ -69,13 +69,21 @@ static int read_sheet(struct hst_gpu_call *call, struct hst_error *err)
     return HST_OK;
 }
 
+/* What could not be given back goes with the process: nothing is kept that nobody knows of. */
+static void note_release(struct hst_gpu_call *call, int result)
+{
+    if (result != HST_CU_SUCCESS) call->result.ends = 1;
+}
+
 /* ---- allocating ---- */
 
 static int make_segment(struct hst_gpu_call *call, uint64_t size_bytes, struct hst_error *err)
 {
-    HST_TRY(hst_gpu_segment_make(call->context, size_bytes, &call->made.fds[call->made.count], err));
-    call->made.count++;
-    return HST_OK;
+    int released = HST_CU_SUCCESS;
+    int status = hst_gpu_segment_make(call->context, size_bytes, &call->made.fds[call->made.count], &released, err);
+    note_release(call, released);
+    if (status == HST_OK) call->made.count++;
+    return status;
 }
 
 /* With nothing left behind, what is free is what there was. */
@@ -107,18 +115,23 @@ static int allocate(struct hst_gpu_call *call, struct hst_error *err)
 
 /* ---- with the segments mapped ---- */
 
-static int map(const struct hst_gpu_call *call, struct hst_cuda_mapping *ret_mapping, struct hst_error *err)
+/* Which of its steps failed, and whether all before it could be undone, is not known here. */
+static int map(struct hst_gpu_call *call, struct hst_cuda_mapping *ret_mapping, struct hst_error *err)
 {
     struct hst_cuda_part parts[HST_GPU_SEGMENTS_MAX];
     for (size_t i = 0; i < call->asked.segments; i++)
         parts[i] = (struct hst_cuda_part){call->files.fds[i], sizes_of(call)[i]};
-    return hst_cuda_map(call->context->driver, call->context->device, parts, call->asked.segments, HST_CU_ACCESS_READ_WRITE, ret_mapping, err);
+    int status = hst_cuda_map(call->context->driver, call->context->device, parts, call->asked.segments, HST_CU_ACCESS_READ_WRITE, ret_mapping, err);
+    if (status < 0) call->result.ends = 1;
+    return status;
 }
 
-static int unmap(const struct hst_gpu_call *call, struct hst_cuda_mapping *mapping, struct hst_error *err)
+/* What was done with the memory is done. @return the status of that, unless the card is lost */
+static int unmap(struct hst_gpu_call *call, struct hst_cuda_mapping *mapping, int status, struct hst_error *err)
 {
     int result = hst_cuda_unmap(mapping);
-    return result == HST_CU_SUCCESS ? HST_OK : hst_cuda_error(call->context->driver, result, "unmap memory of the card", err);
+    note_release(call, result);
+    return hst_cuda_is_fatal(result) && status == HST_OK ? hst_cuda_error(call->context->driver, result, "unmap memory of the card", err) : status;
 }
 
 /* Is somebody still there, and does he want it? */
@@ -150,8 +163,7 @@ static int transfer(struct hst_gpu_call *call, struct hst_error *err)
                                       .compare = call->asked.verb == HST_GPU_COMPARE, .pulse = pulse, .pulsed = call};
     int status = hst_gpu_copy_run(&copy, &is_equal, &call->result.done_bytes, err);
     call->result.equal = is_equal;
-    int unmapped = unmap(call, &mapping, status == HST_OK ? err : NULL);
-    return status == HST_OK ? unmapped : status;
+    return unmap(call, &mapping, status, err);
 }
 
 /* A word of each segment is read: a card that is gone says so. */
@@ -174,8 +186,7 @@ static int check(struct hst_gpu_call *call, struct hst_error *err)
     struct hst_cuda_mapping mapping = {0};
     HST_TRY(map(call, &mapping, err));
     int status = read_words(call, &mapping, err);
-    int unmapped = unmap(call, &mapping, status == HST_OK ? err : NULL);
-    return status == HST_OK ? unmapped : status;
+    return unmap(call, &mapping, status, err);
 }
 
 static int inform(struct hst_gpu_call *call, struct hst_error *err)
@@ -205,6 +216,8 @@ int hst_gpu_call_run(struct hst_gpu_call *call, struct hst_error *err)
     call->result = (struct hst_gpu_frame){.sequence = call->asked.sequence};
     int status = run(call, &why);
     hst_gpu_put_error(&call->result, status, &why);
+    if (status == HST_E_DEVICE_LOST || status == HST_E_DEVICE_FAILED) call->result.ends = 1; /* a context in which something unforeseen failed is not used again */
+    if (status == HST_E_DEVICE_UNAVAILABLE && !hst_gpu_context_is_made(call->context)) call->result.ends = 1; /* the driver starts once in a process */
     if (err != NULL) *err = why;
     return status;
 }

@@ -161,8 +161,8 @@ static int take(struct hst_gpu_link *link, struct channel **ret_channel, struct 
     return status;
 }
 
-/* After a result. A process that says it lost the card ends: it is not asked again. */
-static void put_back(struct hst_gpu_link *link, struct channel *channel, int status)
+/* After a result. When that says that the process ends, it is not asked again, and has ended when this returns. */
+static void put_back(struct hst_gpu_link *link, struct channel *channel, bool ends)
 {
     pthread_mutex_lock(&link->lock);
     bool is_current = channel->generation == link->generation && link->helper.pid > 0;
@@ -172,7 +172,7 @@ static void put_back(struct hst_gpu_link *link, struct channel *channel, int sta
         channel->next = link->resting;
         link->resting = channel;
     }
-    if (is_current && status == HST_E_DEVICE_LOST) bury(link, false);
+    if (is_current && ends) bury(link, false);
     pthread_mutex_unlock(&link->lock);
     if (!is_current) free_channel(channel);
 }
@@ -327,7 +327,7 @@ static int try(struct hst_gpu_link *link, struct call *call, bool *ret_again, st
     HST_TRY(take(link, &channel, err));
     int status = converse(link, channel, call, err);
     if (!call->broken) {
-        put_back(link, channel, status);
+        put_back(link, channel, call->result.ends != 0);
         return status;
     }
     bool hangs = call->hangs || status == HST_E_PROTOCOL;

@@ -70,7 +70,9 @@ struct hst_gpu_frame {
     uint64_t required_bytes;      /**< of a result: as in struct hst_error */
     uint64_t available_bytes;     /**< of a result: as in struct hst_error */
     uint32_t equal;               /**< of a result of COMPARE: 0 or 1 */
+    uint32_t ends;                /**< of a result: 1 = the process ends now: it may hold what it could not give back */
     uint32_t waiting;             /**< of progress: 1 = it waits for others of the same process, which is no reason to worry */
+    uint32_t reserved;            /**< 0 */
     struct hst_gpu_info info;     /**< of a result of INFO */
     char text[HST_ERROR_TEXT_MAX]; /**< of a result that is none: why */
 };

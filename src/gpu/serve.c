@@ -2,7 +2,7 @@
  *
  *     serving --- its first socket is closed ---> the end
  *        |  '---- no call for idle_seconds ---> the end
- *        '------- a call loses the card: its result is sent ---> the end, with HST_GPU_EXIT_LOST
+ *        '------- a call loses the card, or leaves the process with what it cannot give back: its result is sent ---> the end
  */
 #include "gpu/serve.h"
 
@@ -60,13 +60,6 @@ static int answer(struct hst_gpu_call *call)
     return hst_gpu_send(call->channel, HST_GPU_RESULT, &call->result, -1, NULL);
 }
 
-/* Of a context in which this happened, nothing is to be had any more; nor of a driver that does not start. Another process begins anew. */
-static void end_if_useless(struct server *server, int status)
-{
-    if (status == HST_E_DEVICE_LOST) _exit(HST_GPU_EXIT_LOST);
-    if (status == HST_E_DEVICE_UNAVAILABLE && !hst_gpu_context_is_made(&server->context)) _exit(0);
-}
-
 static int serve_call(struct server *server, struct hst_gpu_call *call)
 {
     struct hst_error why = {0};
@@ -75,7 +68,7 @@ static int serve_call(struct server *server, struct hst_gpu_call *call)
         server->calls++;
         int worked = hst_gpu_call_run(call, &why);
         status = answer(call);
-        end_if_useless(server, worked);
+        if (call->result.ends) _exit(worked == HST_E_DEVICE_LOST ? HST_GPU_EXIT_LOST : 0); /* another process begins anew */
         if (call->asked.verb != HST_GPU_INFO) server->ended_ns = hst_clock_ns(); /* being looked at is no work: the context goes when nothing else is asked */
         server->calls--;
     }

@@ -28,7 +28,8 @@ static int make_area(const struct hst_gpu_context *context, struct hst_gpu_lane 
     int result = context->driver->cuMemGetAllocationGranularity(&granularity, &allocation, HST_CU_GRANULARITY_MINIMUM);
     if (result != HST_CU_SUCCESS) return hst_cuda_error(context->driver, result, "ask for the granularity of memory on the card", err);
     uint64_t size_bytes = hst_round_up(HST_GPU_STAGING_BYTES, granularity);
-    HST_TRY(hst_gpu_segment_make(context, size_bytes, &fd, err));
+    HST_TRY(hst_gpu_segment_make(context, size_bytes, &fd, &result, err));
+    if (result != HST_CU_SUCCESS) return hst_cuda_error(context->driver, result, "give back a handle of memory on the card", err);
     const struct hst_cuda_part part = {fd, size_bytes};
     return hst_cuda_map(context->driver, context->device, &part, 1, HST_CU_ACCESS_READ_WRITE, &lane->staging, err);
 }
