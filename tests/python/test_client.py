@@ -6,6 +6,7 @@ import threading
 import pytest
 
 import hoist
+from hoist import _core
 from own_daemon import HOISTD, Daemon
 from weight_files import tensor, write
 
@@ -39,10 +40,29 @@ def test_an_unknown_component_is_not_found(client):
         client.open("many", components=["no_such_role"])
 
 
-@pytest.mark.parametrize("device", ["cuda", "cuda:0", "mps"])
-def test_a_device_that_is_not_there_is_a_device_error(client, device):
-    with pytest.raises(hoist.DeviceError, match="serves no device"):
+@pytest.mark.parametrize("device", ["mps", "xpu:0", ""])
+def test_a_device_of_no_known_kind_is_a_device_error(client, device):
+    with pytest.raises(hoist.DeviceError, match="'cpu', 'cuda' or 'cuda:N'") as caught:
         client.open("many", device=device)
+    assert caught.value.code == "device_not_found" and caught.value.recommended_actions
+
+
+def test_a_file_is_opened_by_who_may_read_it(client, daemon):
+    with open(daemon.library / "twins.safetensors", "rb") as file:
+        model = _core.Client(daemon.socket, 5000).open_file(file.fileno(), None, 5000)
+        assert (model.id, list(model.names(-1)), model.device) == ("twins", ["a", "b"], "cpu")
+    with open(__file__, "rb") as file, pytest.raises(hoist.NotFound):
+        _core.Client(daemon.socket, 5000).open_file(file.fileno(), None, 5000)
+
+
+def test_a_shard_is_no_model(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    config = transformers.LlamaConfig(hidden_size=64, intermediate_size=128, num_hidden_layers=4, num_attention_heads=4, vocab_size=512)
+    transformers.LlamaForCausalLM(config).save_pretrained(tmp_path / "models" / "tiny", max_shard_size="300KB")
+    daemon = Daemon(tmp_path, tmp_path / "models")
+    with open(next((tmp_path / "models" / "tiny").glob("*-00001-*.safetensors")), "rb") as file, pytest.raises(hoist.CompatibilityError, match="open it by its id"):
+        _core.Client(daemon.socket, 5000).open_file(file.fileno(), None, 5000)
+    daemon.stop()
 
 
 def test_load_shows_and_unload_takes_away(client):
