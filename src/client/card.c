@@ -47,11 +47,14 @@ static int get_driver(const struct hst_cuda_driver **ret_driver, struct hst_erro
     return HST_OK;
 }
 
+/* A slice is told by its name, "... MIG 1g.10gb": NVML, which knows better, is not for a client to load. */
 static int read_uuid(const struct hst_cuda_driver *driver, int device, char out[64], struct hst_error *err)
 {
     struct hst_cu_uuid uuid;
+    char name[128] = "";
     HST_TRY(ask(driver, driver->cuDeviceGetUuid(&uuid, device), "ask a card for its UUID", err));
-    hst_cuda_uuid_text(&uuid, false, out);
+    HST_TRY(ask(driver, driver->cuDeviceGetName(name, sizeof name, device), "ask a card for its name", err));
+    hst_cuda_uuid_text(&uuid, strstr(name, " MIG ") != NULL, out);
     return HST_OK;
 }
 
