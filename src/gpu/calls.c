@@ -29,7 +29,7 @@ static const struct hst_gpu_extent *extents_of(const struct hst_gpu_call *call)
 
 static int strange(struct hst_error *err)
 {
-    return hst_error_set(err, HST_E_INVALID_ARGUMENT, "a call names memory, files or bytes that it has not");
+    return hst_error_set(err, HST_E_INVALID_ARGUMENT, "a call names memory, files, bytes or types that there are not");
 }
 
 static bool is_within_limits(const struct hst_gpu_call *call)
