@@ -16,8 +16,8 @@
 #define HST_GPU_LOOK_MS 50
 /** Without work for so long, a process ends, and its context with it (some 500 MB of the card). */
 #define HST_GPU_IDLE_SECONDS 30u
-/** Channels that a process has at most: as many calls at once. hoistd has no more threads that load. */
-#define HST_GPU_CHANNELS_MAX 64u
+/** Channels that a process has at most: as many calls at once. hoistd has a fraction of that in threads that load. */
+#define HST_GPU_CHANNELS_MAX 256u
 /** Processes that may end one after the other without a result before the next waits. */
 #define HST_GPU_FREE_FAILURES 4u
 /** How long it waits then, doubled with each that fails as well, ... */

@@ -71,15 +71,15 @@ static int print(struct hst_strbuf *line)
     return status;
 }
 
-/* One that does not answer is no reason to leave the others out. */
-static int print_card(const struct hst_cuda_driver *driver, int ordinal, struct hst_strbuf *line)
+/* One that does not answer is no reason to leave the others out: *ret_shown says whether it did. */
+static int print_card(const struct hst_cuda_driver *driver, int ordinal, struct hst_strbuf *line, bool *ret_shown, struct hst_error *why)
 {
     struct hst_gpu_card card;
-    struct hst_error why = {0};
-    int status = hst_gpu_list_card(driver, ordinal, &card, &why);
-    if (status == HST_OK) status = hst_gpu_info_ask(card.uuid, &card.info, &why);
-    if (status < 0) {
-        fprintf(stderr, "hoist-device: card %d: %s\n", ordinal, why.text);
+    int status = hst_gpu_list_card(driver, ordinal, &card, why);
+    if (status == HST_OK) status = hst_gpu_info_ask(card.uuid, &card.info, why);
+    *ret_shown = status == HST_OK;
+    if (!*ret_shown) {
+        fprintf(stderr, "hoist-device: card %d: %s\n", ordinal, why->text);
         return HST_OK;
     }
     hst_gpu_card_put(&card, line);
@@ -92,6 +92,18 @@ static int print_none(const char *why, struct hst_strbuf *line)
     return print(line);
 }
 
+static int print_cards(const struct hst_cuda_driver *driver, int count, struct hst_strbuf *line)
+{
+    struct hst_error why = {0};
+    bool any_shown = false, shown;
+    hst_error_set(&why, HST_E_DEVICE_UNAVAILABLE, "the driver knows no card");
+    for (int ordinal = 0; ordinal < count; ordinal++) {
+        HST_TRY(print_card(driver, ordinal, line, &shown, &why));
+        any_shown = any_shown || shown;
+    }
+    return any_shown ? HST_OK : print_none(why.text, line);
+}
+
 int hst_gpu_list_print(void)
 {
     HST_AUTO(hst_strbuf_fini) struct hst_strbuf line = {0};
@@ -100,9 +112,7 @@ int hst_gpu_list_print(void)
     int count = 0;
     if (hst_cuda_driver_get(&driver, &why) < 0) return print_none(why.text, &line);
     int result = driver->cuDeviceGetCount(&count);
-    if (result != HST_CU_SUCCESS) hst_cuda_error(driver, result, "count the cards", &why);
-    if (result != HST_CU_SUCCESS || count <= 0) return print_none(result != HST_CU_SUCCESS ? why.text : "the driver knows no card", &line);
-    for (int ordinal = 0; ordinal < count; ordinal++)
-        HST_TRY(print_card(driver, ordinal, &line));
-    return HST_OK;
+    if (result == HST_CU_SUCCESS) return print_cards(driver, count, &line);
+    hst_cuda_error(driver, result, "count the cards", &why);
+    return print_none(why.text, &line);
 }

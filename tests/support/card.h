@@ -19,6 +19,7 @@ struct card {
     char script[96];     /* what it reads */
     char program[1200];  /* hoist-device */
     uv_loop_t loop;
+    uv_timer_t alive;    /* the loop has something to wait for, as that of hoistd */
     struct hst_cuda_card found;
     const struct hst_cuda_driver *driver;
     void *context;
@@ -57,6 +58,11 @@ static inline void card_script(const struct card *card, const char *text)
     assert_int_equal(rename(next, card->script), 0);
 }
 
+static inline void card_on_alive(uv_timer_t *timer)
+{
+    (void)timer;
+}
+
 static inline void card_init(struct card *card, const char *bytes)
 {
     struct hst_cuda_card cards[HST_CUDA_CARDS_MAX];
@@ -65,6 +71,8 @@ static inline void card_init(struct card *card, const char *bytes)
     *card = (struct card){0};
     card_use_double(card, bytes);
     uv_loop_init(&card->loop);
+    uv_timer_init(&card->loop, &card->alive);
+    uv_timer_start(&card->alive, card_on_alive, 1000, 1000);
     assert_int_equal(hst_cuda_list(card->program, cards, &count, why, NULL), 0);
     assert_true(count > 0);
     card->found = cards[0];
@@ -76,6 +84,8 @@ static inline void card_init(struct card *card, const char *bytes)
 static inline void card_fini(struct card *card)
 {
     char command[256];
+    uv_close((uv_handle_t *)&card->alive, NULL);
+    uv_run(&card->loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&card->loop), 0);
     assert_int_equal(card->driver->cuCtxDestroy(card->context), 0);
     if (card_is_real()) return;
@@ -86,7 +96,7 @@ static inline void card_fini(struct card *card)
 /** Make it a device, which gives up after `limit_ms`. */
 static inline int card_open(struct card *card, uint64_t budget, unsigned limit_ms, struct hst_device **ret_device)
 {
-    const struct hst_cuda_config config = {.loop = &card->loop, .program = card->program, .idle_seconds = 10, .limit_ms = limit_ms};
+    const struct hst_cuda_config config = {.loop = &card->loop, .program = card->program, .idle_seconds = 1, .limit_ms = limit_ms};
     return hst_cuda_open(&config, &card->found, budget, ret_device, NULL);
 }
 

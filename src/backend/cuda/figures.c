@@ -57,6 +57,7 @@ static bool note(struct hst_cuda *cuda, int status, const struct hst_error *why)
     if (status == HST_E_DEVICE_LOST) return note_lost(cuda, why);
     if (status == HST_E_DEVICE_UNAVAILABLE) {
         if (cuda->state == HST_CUDA_OK) cuda->state = HST_CUDA_UNAVAILABLE;
+        cuda->unsure = true;
         cuda->why = *why;
     } else if (status != HST_E_DEVICE_FAILED && status != HST_E_NOMEM) {
         cuda->state = HST_CUDA_OK;
@@ -100,12 +101,31 @@ static int ask_list(struct hst_cuda *cuda, struct hst_gpu_info *ret_info, struct
     return hst_error_set(err, HST_E_DEVICE_UNAVAILABLE, "%s", count == 0 && why[0] != '\0' ? why : "the driver knows this card no more");
 }
 
-static enum hst_cuda_state state_of(struct hst_cuda *cuda)
+/* @return was it listed a moment ago, and all was well? */
+static bool is_listed(const struct hst_cuda *cuda)
+{
+    return cuda->state == HST_CUDA_OK && cuda->listed_ns != 0 && hst_clock_ms_since(cuda->listed_ns) < LIST_FRESH_MS;
+}
+
+/* Is there something to be asked? Then *ret_list says whom. */
+static bool wants_asking(struct hst_cuda *cuda, bool *ret_list)
+{
+    *ret_list = !hst_gpu_link_is_running(cuda->link);
+    pthread_mutex_lock(&cuda->lock);
+    bool wants = lost_a_moment_ago(cuda, NULL) == HST_OK && !(*ret_list && is_listed(cuda));
+    pthread_mutex_unlock(&cuda->lock);
+    if (wants && *ret_list) cuda->listed_ns = hst_clock_ns();
+    return wants;
+}
+
+/* @return was there doubt, until now? */
+static bool end_doubt(struct hst_cuda *cuda)
 {
     pthread_mutex_lock(&cuda->lock);
-    enum hst_cuda_state state = cuda->state;
+    bool was_unsure = cuda->unsure;
+    cuda->unsure = false;
     pthread_mutex_unlock(&cuda->lock);
-    return state;
+    return was_unsure;
 }
 
 /* On the thread. A card that was away may have come back without what was on it. */
@@ -114,15 +134,13 @@ static void ask(void *arg)
     struct hst_cuda *cuda = arg;
     struct hst_gpu_info info;
     struct hst_error why = {0};
-    enum hst_cuda_state before = state_of(cuda);
-    if (hst_cuda_state_enter(cuda, NULL) < 0) return;
-    bool is_running = hst_gpu_link_is_running(cuda->link);
-    if (!is_running && cuda->listed_ns != 0 && hst_clock_ms_since(cuda->listed_ns) < LIST_FRESH_MS) return;
-    if (!is_running) cuda->listed_ns = hst_clock_ns();
-    int status = is_running ? hst_gpu_link_info(cuda->link, &info, &why) : ask_list(cuda, &info, &why);
+    bool list;
+    if (!wants_asking(cuda, &list)) return;
+    int status = list ? ask_list(cuda, &info, &why) : hst_gpu_link_info(cuda->link, &info, &why);
     hst_cuda_state_note(cuda, status, &why);
-    if (status == HST_OK) keep(cuda, &info);
-    if (status == HST_OK && before == HST_CUDA_UNAVAILABLE) hst_cuda_memory_check_any(cuda);
+    if (status < 0) return;
+    keep(cuda, &info);
+    if (end_doubt(cuda)) hst_cuda_memory_check_any(cuda);
 }
 
 static void asked(void *arg)

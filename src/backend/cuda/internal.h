@@ -29,6 +29,7 @@ struct hst_cuda {
     pthread_mutex_t lock;              /**< guards the rest */
     enum hst_cuda_state state;         /**< how it is */
     struct hst_error why;              /**< unless OK */
+    bool unsure;                       /**< it was unavailable: does it still have what it had? */
     uint64_t not_before_ns;            /**< lost: when calls are made again */
     unsigned retry_ms;                 /**< lost: how long it takes after the next time */
     struct hst_device_figures figures; /**< the latest, but state and why */
