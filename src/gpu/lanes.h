@@ -30,7 +30,7 @@ struct hst_gpu_lanes {
     unsigned made;                /**< how many there are */
 };
 
-/** Take one: *ret_lane NULL when all are in use. The context is current. HST_E_DEVICE_*, HST_E_NOMEM */
+/** Take one; `ret_lane` is set to NULL when all are in use. The context is current. HST_E_DEVICE_*, HST_E_NOMEM */
 int hst_gpu_lanes_take(struct hst_gpu_lanes *lanes, const struct hst_cuda_driver *driver, struct hst_gpu_lane **ret_lane, struct hst_error *err);
 /** Give it back; nothing is under way on it. */
 void hst_gpu_lanes_put_back(struct hst_gpu_lanes *lanes, struct hst_gpu_lane *lane);

@@ -39,12 +39,13 @@ struct hst_cuda {
 
 /** Memory: the descriptors. */
 struct hst_device_memory {
-    struct hst_device_memory *next, *previous; /**< of the backend's */
-    struct hst_cuda *cuda;                     /**< whose */
-    struct hst_device_segment *segments;       /**< for clients */
-    int *fds;                                  /**< the same descriptors: owned */
-    uint64_t *sizes;                           /**< the same sizes */
-    size_t count;                              /**< of each */
+    struct hst_device_memory *next;      /**< of the backend's */
+    struct hst_device_memory *previous;  /**< of the backend's */
+    struct hst_cuda *cuda;               /**< whose */
+    struct hst_device_segment *segments; /**< for clients */
+    int *fds;                            /**< the same descriptors: owned */
+    uint64_t *sizes;                     /**< the same sizes */
+    size_t count;                        /**< of each */
 };
 
 /** May a call be made? HST_E_DEVICE_LOST while it was lost a moment ago. Any thread. */
