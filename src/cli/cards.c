@@ -5,7 +5,6 @@
 #include "cli/term.h"
 
 #include <glob.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -90,21 +89,22 @@ static bool is_on_bus(void)
     return is_there("/sys/bus/pci/drivers/nvidia/0*") || is_there("/sys/bus/pci/drivers/nouveau/0*") || is_there("/proc/driver/nvidia/gpus/*");
 }
 
-/* NULL when this machine has nothing of NVIDIA's, and so lacks nothing. */
-static const char *advise_without_card(void)
+/* NULL when this machine has nothing of NVIDIA's, and so lacks nothing. `why` is hoistd's: whatever it says but that there is no card, a driver has said. */
+static const char *advise_without_card(const char *why)
 {
     bool files = is_there("/dev/nvidia[0-9]*") && access("/dev/nvidiactl", F_OK) == 0, kernel = access("/proc/driver/nvidia/version", R_OK) == 0;
+    if (strncmp(why, "--device", 8) == 0) return NULL;
     if (kernel && !files) return "the kernel has NVIDIA's driver, but its device files are not here: give the container its cards (docker run --gpus all, or --device nvidia.com/gpu=all)";
-    if (files || is_on_bus() || getenv("HOIST_CUDA_DRIVER") != NULL) return "see docs/gpu.md, troubleshooting; then start hoistd again, which looks for cards when it starts";
+    if (files || is_on_bus() || strcmp(why, "the kernel shows no NVIDIA card") != 0) return "see docs/gpu.md, troubleshooting; then start hoistd again, which looks for cards when it starts";
     return NULL;
 }
 
 static void examine_none(json_t *checks, const json_t *cards)
 {
     char found[HST_TERM_TEXT * 6];
-    bool chosen = strncmp(hst_talk_text(cards, "why"), "--device", 8) == 0;
-    snprintf(found, sizeof found, "none is used: %s", hst_talk_text(cards, "why"));
-    hst_examine(checks, "cards", found, chosen ? NULL : advise_without_card());
+    const char *why = hst_talk_text(cards, "why");
+    snprintf(found, sizeof found, "none is used: %s", why);
+    hst_examine(checks, "cards", found, advise_without_card(why));
 }
 
 void hst_cards_examine(json_t *checks, const json_t *list)
