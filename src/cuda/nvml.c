@@ -152,6 +152,7 @@ static int find_device(const char *uuid, nvml_device *ret_device)
 
 /* --- figures --- */
 
+/* Whether `used` of the newer form has what is reserved in it is said in two ways: so it is what is not free. */
 static void ask_memory(nvml_device device, struct hst_nvml_figures *figures)
 {
     struct memory_v2 memory = {.version = NVML_MEMORY_V2 | sizeof(memory)};
@@ -159,13 +160,13 @@ static void ask_memory(nvml_device device, struct hst_nvml_figures *figures)
     int result = nvml.nvmlDeviceGetMemoryInfo_v2 != NULL ? nvml.nvmlDeviceGetMemoryInfo_v2(device, &memory) : -1;
     if (result != NVML_SUCCESS) {
         result = nvml.nvmlDeviceGetMemoryInfo(device, &older);
-        memory = (struct memory_v2){.total = older.total, .free = older.free, .used = older.used};
+        memory = (struct memory_v2){.total = older.total, .free = older.free};
     }
     figures->is_lost = result == NVML_GPU_IS_LOST;
     if (result != NVML_SUCCESS) return;
     figures->total_bytes = memory.total;
     figures->free_bytes = memory.free;
-    figures->used_bytes = memory.used;
+    figures->used_bytes = memory.total - memory.free;
     figures->reserved_bytes = memory.reserved;
 }
 

@@ -14,8 +14,8 @@ struct hst_nvml_figures {
     bool is_lost;            /**< has it fallen off the bus? Nothing else is known then */
     uint64_t total_bytes;    /**< of memory */
     uint64_t free_bytes;     /**< not used by anybody */
-    uint64_t used_bytes;     /**< by processes, this one included */
-    uint64_t reserved_bytes; /**< by the driver itself; within used_bytes when the driver does not say it apart: then 0 */
+    uint64_t used_bytes;     /**< all the rest: by processes, and by the driver itself */
+    uint64_t reserved_bytes; /**< of used_bytes those that the driver keeps for itself; 0 when it does not say them apart */
     int utilization_percent; /**< of its time; -1 = not known, as of a slice */
     int temperature_c;       /**< -1 = not known */
     uint64_t ecc_errors;     /**< uncorrectable ones since the driver was loaded */

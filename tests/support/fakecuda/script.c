@@ -1,5 +1,7 @@
 #include "script.h"
 
+#include "state.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
@@ -76,11 +78,11 @@ static void refresh(void)
     read_script(path);
 }
 
-/* The first process that comes to this point of a "once" rule leaves a mark beside the script. */
+/* The first process that comes to this point of a "once" rule leaves a mark in the folder of the machine. */
 static bool is_first(const struct rule *rule)
 {
     char path[1024];
-    snprintf(path, sizeof(path), "%s.once-%u-%lld.%09ld", getenv("FAKECUDA_SCRIPT"), (unsigned)(rule - rules), (long long)read_as.st_mtim.tv_sec,
+    snprintf(path, sizeof(path), "%s/once-%u-%lld.%09ld", fake_state_folder(), (unsigned)(rule - rules), (long long)read_as.st_mtim.tv_sec,
              read_as.st_mtim.tv_nsec);
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd >= 0) close(fd);
@@ -189,7 +191,7 @@ void fake_script_call(const char *function, struct fake_fate *ret_fate)
         if (fnmatch(rule->words[0], function, 0) == 0 && is_its_turn(rule)) apply(&rule->words[2], function, ret_fate);
     }
     pthread_mutex_unlock(&mutex);
-    nanosleep(&(struct timespec){.tv_sec = ret_fate->delay_ms / 1000, .tv_nsec = ret_fate->delay_ms % 1000 * 1000000L}, NULL);
+    if (ret_fate->delay_ms > 0) nanosleep(&(struct timespec){.tv_sec = ret_fate->delay_ms / 1000, .tv_nsec = ret_fate->delay_ms % 1000 * 1000000L}, NULL);
     while (ret_fate->is_hung)
         sleep(3600);
 }

@@ -92,7 +92,7 @@ static void find_folder(void)
     if (mkdir(folder, 0700) < 0 && errno != EEXIST) fprintf(stderr, "fakecuda: cannot make %s: %s\n", folder, strerror(errno));
 }
 
-static const char *the_folder(void)
+const char *fake_state_folder(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, find_folder);
@@ -102,7 +102,7 @@ static const char *the_folder(void)
 static int open_in_folder(const char *name, int flags)
 {
     char path[1024];
-    snprintf(path, sizeof(path), "%s/%s", the_folder(), name);
+    snprintf(path, sizeof(path), "%s/%s", fake_state_folder(), name);
     return open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0600);
 }
 
@@ -111,7 +111,7 @@ static int lock_registry(void)
 {
     int fd = open_in_folder("registry", O_RDWR | O_CREAT);
     if (fd < 0) {
-        fprintf(stderr, "fakecuda: cannot open the registry in %s: %s\n", the_folder(), strerror(errno));
+        fprintf(stderr, "fakecuda: cannot open the registry in %s: %s\n", fake_state_folder(), strerror(errno));
         abort();
     }
     while (flock(fd, LOCK_EX) < 0 && errno == EINTR) {}
@@ -133,7 +133,7 @@ static int64_t size_if_alive(const char *name)
     bool is_dead = flock(fd, LOCK_EX | LOCK_NB) == 0;
     if (is_dead) {
         char path[1024];
-        snprintf(path, sizeof(path), "%s/%s", the_folder(), name);
+        snprintf(path, sizeof(path), "%s/%s", fake_state_folder(), name);
         unlink(path);
     }
     close(fd);
@@ -143,7 +143,7 @@ static int64_t size_if_alive(const char *name)
 /* Call `visit` for every living file of a card; the registry is locked. */
 static void walk(unsigned card, void (*visit)(void *context, const struct parsed_name *name, const char *file, uint64_t bytes), void *context)
 {
-    DIR *dir = opendir(the_folder());
+    DIR *dir = opendir(fake_state_folder());
     if (dir == NULL) return;
     for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
         struct parsed_name name;
@@ -214,14 +214,14 @@ static void match_inode(void *context, const struct parsed_name *name, const cha
     char path[1024];
     struct stat about;
     (void)bytes;
-    snprintf(path, sizeof(path), "%s/%s", the_folder(), file);
+    snprintf(path, sizeof(path), "%s/%s", fake_state_folder(), file);
     if (strcmp(name->kind, "mem") == 0 && stat(path, &about) == 0 && about.st_ino == wanted->inode) wanted->is_found = true;
 }
 
 bool fake_state_identify(int fd, unsigned *ret_card, uint64_t *ret_bytes)
 {
     struct stat about, of_folder;
-    if (fstat(fd, &about) < 0 || stat(the_folder(), &of_folder) < 0 || about.st_dev != of_folder.st_dev || !S_ISREG(about.st_mode)) return false;
+    if (fstat(fd, &about) < 0 || stat(fake_state_folder(), &of_folder) < 0 || about.st_dev != of_folder.st_dev || !S_ISREG(about.st_mode)) return false;
     struct wanted_inode wanted = {.inode = about.st_ino};
     int registry = lock_registry();
     for (unsigned card = 0; card < FAKE_CARDS_MAX && !wanted.is_found; card++) {
@@ -281,8 +281,8 @@ static void forget_file(void *context, const struct parsed_name *name, const cha
     (void)bytes;
     if (strcmp(name->kind, "mem") != 0) return;
     char from[1024], to[1024];
-    snprintf(from, sizeof(from), "%s/%s", the_folder(), file);
-    snprintf(to, sizeof(to), "%s/c%u-gone-%s", the_folder(), name->card, strstr(file, "-mem-") + strlen("-mem-"));
+    snprintf(from, sizeof(from), "%s/%s", fake_state_folder(), file);
+    snprintf(to, sizeof(to), "%s/c%u-gone-%s", fake_state_folder(), name->card, strstr(file, "-mem-") + strlen("-mem-"));
     rename(from, to);
 }
 

@@ -22,6 +22,8 @@ uint64_t fake_card_bytes(unsigned card);
 /* A size from the environment, or `otherwise`. */
 uint64_t fake_size(const char *variable, uint64_t otherwise);
 
+/* The folder: FAKECUDA_STATE, or one for all machines of this user that have none of their own. */
+const char *fake_state_folder(void);
 /* Make a file of `bytes`, `kind` being "mem" or "ctx", if the card has so much left. Returns its descriptor, which holds it, -ENOSPC when it has not, or another
  * negative errno. */
 int fake_state_create(unsigned card, const char *kind, uint64_t bytes);
