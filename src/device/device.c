@@ -1,5 +1,7 @@
 #include "device/device.h"
 
+#include "os/clock.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -42,11 +44,18 @@ int hst_device_reserve(struct hst_device *device, uint64_t size_bytes, struct hs
         }
         return HST_E_OUT_OF_DEVICE_MEMORY;
     }
-    device->reserved_bytes += size_bytes;
+    hst_device_charge(device, size_bytes);
     return HST_OK;
+}
+
+void hst_device_charge(struct hst_device *device, uint64_t size_bytes)
+{
+    device->reserved_bytes += size_bytes;
+    device->changed_wall_ns = hst_clock_wall_ns();
 }
 
 void hst_device_unreserve(struct hst_device *device, uint64_t size_bytes)
 {
     device->reserved_bytes -= size_bytes;
+    device->changed_wall_ns = hst_clock_wall_ns();
 }

@@ -89,6 +89,7 @@ struct hst_device {
     void *backend;             /**< backend's own */
     uint64_t budget_bytes;     /**< may be reserved at most */
     uint64_t reserved_bytes;   /**< reserved now (loaded, or about to be) */
+    int64_t changed_wall_ns;   /**< when that last changed: figures of the driver from before say nothing of what others use */
 };
 
 /** Make a device over a backend, which it owns from now on (also on failure). *ret_device owned by the caller. */
@@ -98,6 +99,8 @@ int hst_device_new(const char *id, const char *name, const struct hst_device_ops
 void hst_device_free(struct hst_device *device);
 /** Take `size_bytes` of the budget, or HST_E_OUT_OF_DEVICE_MEMORY with the figures. */
 int hst_device_reserve(struct hst_device *device, uint64_t size_bytes, struct hst_error *err);
+/** Take them, whatever the budget: they are in use already. */
+void hst_device_charge(struct hst_device *device, uint64_t size_bytes);
 /** Give it back. */
 void hst_device_unreserve(struct hst_device *device, uint64_t size_bytes);
 /** Budget that is not reserved. */

@@ -32,7 +32,7 @@ struct hst_block *hst_block_restore(struct hst_device *device, uint64_t size_byt
     struct hst_block *block = calloc(1, sizeof *block);
     if (block == NULL) return NULL;
     *block = (struct hst_block){.refs = 1, .device = device, .size_bytes = size_bytes};
-    device->reserved_bytes += size_bytes;
+    hst_device_charge(device, size_bytes);
     return block;
 }
 

@@ -158,7 +158,7 @@ void hst_loader_pin_model(struct hst_loader *loader, const struct hst_model *mod
     for (struct hst_residency *held; (held = hst_cache_next(loader->config.cache, &cursor));)
         if (is_of(held->component, model)) hst_cache_pin(loader->config.cache, held, pinned);
     for (size_t i = 0; i < loader->loaded_count; i++)
-        if (is_of(loader->loaded[i]->view.component, model)) loader->loaded[i]->view.pinned = pinned;
+        if (is_of(loader->loaded[i]->view.component, model)) hst_loader_pin(loader, &loader->loaded[i]->view, pinned);
 }
 
 /* In whatever precision. */

@@ -239,7 +239,9 @@ void hst_loader_touch(struct hst_loader *loader, struct hst_loaded *loaded);
 unsigned hst_loaded_leases(const struct hst_loaded *loaded);
 /** Take a component off a device; HST_E_BUSY while it is leased there. *ret_freed_bytes = bytes of the device's budget that came back: less when others share them. */
 int hst_loader_unload(struct hst_loader *loader, struct hst_loaded *loaded, uint64_t *ret_freed_bytes, struct hst_error *err);
-/** A wish for a model has changed (catalog/config.h): what is in RAM of it is pinned, or not any more. */
+/** Pin it on its device, or unpin it. */
+void hst_loader_pin(struct hst_loader *loader, struct hst_loaded *loaded, bool pinned);
+/** A wish for a model has changed (catalog/config.h): what is in RAM or on devices of it is pinned, or not any more. */
 void hst_loader_pin_model(struct hst_loader *loader, const struct hst_model *model, bool pinned);
 /** Bytes of RAM that are pinned, or will be once all is in RAM that users wish to be pinned; of `model` (may be NULL) all of it counts. */
 uint64_t hst_loader_pinned_bytes(const struct hst_loader *loader, const struct hst_model *model);

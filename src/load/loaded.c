@@ -179,6 +179,14 @@ struct hst_loaded *hst_loader_find(const struct hst_loader *loader, const struct
     return hst_loader_find_as(loader, component, device, NULL);
 }
 
+void hst_loader_pin(struct hst_loader *loader, struct hst_loaded *loaded, bool pinned)
+{
+    struct hst_loaded_entry *entry = (struct hst_loaded_entry *)loaded;
+    if (loaded->pinned == pinned) return;
+    loaded->pinned = pinned;
+    if (entry->keep_id > 0) hst_loaded_keep(loader, entry);
+}
+
 void hst_loader_touch(struct hst_loader *loader, struct hst_loaded *loaded)
 {
     loaded->last_used_seq = ++loader->next_seq;

@@ -452,7 +452,7 @@ static void publish_part(struct hst_job_entry *job, size_t index)
     if (job->pin && part->residency != NULL) hst_cache_pin(job->loader->config.cache, part->residency, true);
     if (part->residency != NULL) hst_cache_keep_for(job->loader->config.cache, part->residency, job->ttl_seconds);
     if (entry == NULL) return;
-    entry->view.pinned = entry->view.pinned || (job->pin && !job->alone);
+    if (job->pin && !job->alone) hst_loader_pin(job->loader, &entry->view, true);
     hst_loader_touch(job->loader, &entry->view);
     job->view.loaded[index] = &entry->view;
     if (part->ready == NULL) return;

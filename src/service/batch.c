@@ -69,7 +69,7 @@ static void unpin(const struct hst_service *service, const struct hst_job *job)
         struct hst_residency *held = hst_cache_find_as(service->config.cache, job->components[i], job->precisions[i]);
         struct hst_loaded *loaded = job->device != NULL ? hst_loader_find_as(service->config.loader, job->components[i], job->device, job->precisions[i]) : NULL;
         if (held != NULL) hst_cache_pin(service->config.cache, held, false);
-        if (loaded != NULL) loaded->pinned = false;
+        if (loaded != NULL) hst_loader_pin(service->config.loader, loaded, false);
     }
 }
 

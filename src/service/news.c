@@ -123,7 +123,10 @@ static void on_device_state(void *context, const struct hst_component *component
 {
     struct hst_service *service = ((struct hst_service_slot *)context)->service;
     if (service == NULL) return;
-    if (!device->ops->references_ram) hst_index_forget(service, component);
+    if (!device->ops->references_ram) {
+        hst_index_forget(service, component);
+        hst_recorder_mark(service->recorder);
+    }
     publish_state(service, component, "device", device->id, state);
 }
 

@@ -147,7 +147,7 @@ static bool restore_one(struct hst_preload *preload, const struct hst_resident_n
     if (note->component == NULL) return false;
     hst_cache_recall(cache, note->component, note->heat, note->last_used_ns);
     if (note->held != NULL && note->pinned) hst_cache_pin(cache, note->held, true);
-    if (note->held != NULL || !fits(preload->service, note->component->ram_bytes)) return false;
+    if (hst_resident_note_is_back(preload->service, note) || !fits(preload->service, note->held != NULL ? 0 : note->component->ram_bytes)) return false;
     const char *const roles[] = {note->component->role};
     return load(preload, "", (struct hst_load_request){.model = note->component->model, .roles = roles, .role_count = 1, .device = note->device,
                                                        .precision = note->precision, .pin = note->pinned});

@@ -1,7 +1,7 @@
 #ifndef HST_SERVICE_RESIDENTS_H
 #define HST_SERVICE_RESIDENTS_H
 /** @file
- * What is in RAM, as a list that outlives a restart: pinned components first, then those used last. Each is {component_id, precision, device_id,
+ * What is in RAM and on devices, as a list that outlives a restart: pinned components first, then those used last. Each is {component_id, precision, device_id,
  * pinned, heat, last_used_ns}. */
 #include "service/service.h"
 
@@ -20,4 +20,6 @@ struct hst_resident_note {
 json_t *hst_residents_list(const struct hst_service *service, json_t *pending);
 /** What an entry says. */
 struct hst_resident_note hst_residents_read(const struct hst_service *service, const json_t *entry);
+/** Is it where it was? */
+bool hst_resident_note_is_back(const struct hst_service *service, const struct hst_resident_note *note);
 #endif

@@ -33,7 +33,7 @@ static json_t *driver_of(const struct hst_device *device)
     bool known = figures.known;
     return json_pack("{s:s, s:s?, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "state", figures.state[0] != '\0' ? figures.state : "unknown", "why",
                      figures.why[0] != '\0' ? figures.why : NULL, "free_bytes", known_size(known, figures.free_bytes), "used_bytes",
-                     known_size(known, figures.used_bytes), "used_by_others_bytes", known_size(known, hst_view_others_bytes(device, &figures)),
+                     known_size(known, figures.used_bytes), "used_by_others_bytes", known_size(known && figures.at_wall_ns > device->changed_wall_ns, hst_view_others_bytes(device, &figures)),
                      "utilization_percent", known_int(known, figures.utilization_percent), "temperature_c", known_int(known, figures.temperature_c), "ecc_errors",
                      known_size(known && figures.ecc_errors != UINT64_MAX, figures.ecc_errors), "at", hst_jsonx_time(figures.at_wall_ns));
 }
