@@ -68,15 +68,20 @@ static int finish(struct hst_cuda *cuda, int status, const struct hst_error *why
     return status;
 }
 
-static int allocate(void *backend, const uint64_t *segment_bytes, size_t count, struct hst_device_memory **ret_memory, struct hst_error *err)
+/* Memory that is to be had: without descriptors yet. */
+static int begin(struct hst_cuda *cuda, size_t count, struct hst_device_memory **ret_memory, struct hst_error *err)
 {
-    struct hst_cuda *cuda = backend;
-    struct hst_error why = {0};
     HST_TRY(hst_cuda_state_enter(cuda, err));
     struct hst_device_memory *memory = new_memory(cuda, count);
     if (memory == NULL) return hst_error_nomem(err);
-    if (count > 0) memcpy(memory->sizes, segment_bytes, count * sizeof *segment_bytes);
-    int status = finish(cuda, hst_gpu_link_allocate(cuda->link, segment_bytes, count, memory->fds, &why), &why, err);
+    *ret_memory = memory;
+    return HST_OK;
+}
+
+/* It is there, or it is not. */
+static int end(struct hst_device_memory *memory, int status, const struct hst_error *why, struct hst_device_memory **ret_memory, struct hst_error *err)
+{
+    status = finish(memory->cuda, status, why, err);
     if (status < 0) {
         free_memory(memory);
         return status;
@@ -86,29 +91,32 @@ static int allocate(void *backend, const uint64_t *segment_bytes, size_t count, 
     return HST_OK;
 }
 
+static int allocate(void *backend, const uint64_t *segment_bytes, size_t count, struct hst_device_memory **ret_memory, struct hst_error *err)
+{
+    struct hst_cuda *cuda = backend;
+    struct hst_device_memory *memory;
+    struct hst_error why = {0};
+    HST_TRY(begin(cuda, count, &memory, err));
+    if (count > 0) memcpy(memory->sizes, segment_bytes, count * sizeof *segment_bytes);
+    return end(memory, hst_gpu_link_allocate(cuda->link, memory->sizes, count, memory->fds, &why), &why, ret_memory, err);
+}
+
 /* The descriptors stay the caller's until the card was found to have the memory. */
 static int adopt(void *backend, const struct hst_device_segment *segments, size_t count, struct hst_device_memory **ret_memory, struct hst_error *err)
 {
     struct hst_cuda *cuda = backend;
+    struct hst_device_memory *memory;
     struct hst_error why = {0};
-    HST_TRY(hst_cuda_state_enter(cuda, err));
-    struct hst_device_memory *memory = new_memory(cuda, count);
-    if (memory == NULL) return hst_error_nomem(err);
+    HST_TRY(begin(cuda, count, &memory, err));
     for (size_t i = 0; i < count; i++) {
         memory->fds[i] = segments[i].fd;
         memory->sizes[i] = segments[i].size_bytes;
     }
     const struct hst_gpu_memory theirs = of_link(memory);
-    int status = finish(cuda, hst_gpu_link_check(cuda->link, &theirs, &why), &why, err);
-    if (status < 0) {
-        for (size_t i = 0; i < count; i++)
-            memory->fds[i] = -1;
-        free_memory(memory);
-        return status;
-    }
-    enlist(memory);
-    *ret_memory = memory;
-    return HST_OK;
+    int status = hst_gpu_link_check(cuda->link, &theirs, &why);
+    for (size_t i = 0; i < count && status < 0; i++)
+        memory->fds[i] = -1;
+    return end(memory, status, &why, ret_memory, err);
 }
 
 /* Extents with each descriptor named once. */
@@ -145,27 +153,32 @@ static int convert(const struct hst_device_extent *given, size_t count, struct e
     return HST_OK; /* too many sources: the link says so */
 }
 
+/* Bring in, or compare where the result of that is wanted. */
+static int transfer(struct hst_device_memory *memory, struct hst_gpu_reading *reading, const struct hst_device_extent *given, bool *ret_equal, struct hst_error *err)
+{
+    HST_AUTO(free_extents) struct extents extents = {0};
+    struct hst_cuda *cuda = memory->cuda;
+    struct hst_error why = {0};
+    HST_TRY(hst_cuda_state_enter(cuda, err));
+    HST_TRY(convert(given, reading->extent_count, &extents, err));
+    const struct hst_gpu_memory ours = of_link(memory);
+    reading->sources = extents.sources;
+    reading->source_count = extents.source_count;
+    reading->extents = extents.items;
+    int status = ret_equal != NULL ? hst_gpu_link_compare(cuda->link, &ours, reading, ret_equal, &why) : hst_gpu_link_fill(cuda->link, &ours, reading, &why);
+    return finish(cuda, status, &why, err);
+}
+
 static int fill(struct hst_device_memory *memory, const struct hst_device_extent *given, size_t count, struct hst_device_progress *progress,
                 struct hst_error *err)
 {
-    HST_AUTO(free_extents) struct extents extents = {0};
-    struct hst_error why = {0};
-    HST_TRY(hst_cuda_state_enter(memory->cuda, err));
-    HST_TRY(convert(given, count, &extents, err));
-    const struct hst_gpu_memory ours = of_link(memory);
-    const struct hst_gpu_reading reading = {extents.sources, extents.source_count, extents.items, count, progress->cancel, &progress->done_bytes};
-    return finish(memory->cuda, hst_gpu_link_fill(memory->cuda->link, &ours, &reading, &why), &why, err);
+    struct hst_gpu_reading reading = {.extent_count = count, .cancel = progress->cancel, .done_bytes = &progress->done_bytes};
+    return transfer(memory, &reading, given, NULL, err);
 }
 
 static int compare(struct hst_device_memory *memory, const struct hst_device_extent *given, size_t count, bool *ret_equal, struct hst_error *err)
 {
-    HST_AUTO(free_extents) struct extents extents = {0};
-    struct hst_error why = {0};
-    HST_TRY(hst_cuda_state_enter(memory->cuda, err));
-    HST_TRY(convert(given, count, &extents, err));
-    const struct hst_gpu_memory ours = of_link(memory);
-    const struct hst_gpu_reading reading = {.sources = extents.sources, .source_count = extents.source_count, .extents = extents.items, .extent_count = count};
-    return finish(memory->cuda, hst_gpu_link_compare(memory->cuda->link, &ours, &reading, ret_equal, &why), &why, err);
+    return transfer(memory, &(struct hst_gpu_reading){.extent_count = count}, given, ret_equal, err);
 }
 
 static const struct hst_device_segment *segments(const struct hst_device_memory *memory, size_t *ret_count)
@@ -192,8 +205,9 @@ void hst_cuda_memory_check_any(struct hst_cuda *cuda)
     uint64_t size;
     if (!copy_any(cuda, &fds, &size)) return;
     const struct hst_gpu_memory memory = {fds.fds, &size, 1};
+    struct hst_gpu_info info;
     int status = hst_gpu_link_check(cuda->link, &memory, &why);
-    if (status == HST_E_DEVICE_FAILED) status = why.status = HST_E_DEVICE_LOST; /* the card is there, the memory is not */
+    if (status == HST_E_DEVICE_FAILED && hst_gpu_link_info(cuda->link, &info, NULL) == HST_OK) status = why.status = HST_E_DEVICE_LOST; /* the card is there, the memory is not */
     hst_cuda_state_note(cuda, status, &why);
 }
 

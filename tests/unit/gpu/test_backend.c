@@ -122,7 +122,7 @@ static void a_card_that_comes_back_empty_is_lost(void **state)
     struct hst_device_memory *memory;
     struct hst_error err = {0};
     if (allocate(scene, &memory, &err) < 0) fail_msg("%s", err.text);
-    poll(NULL, 0, 1500); /* idle: the process ends */
+    poll(NULL, 0, 2500); /* idle: the process ends */
     card_script(&card, "@hoist-device lost\n");
     struct hst_device_memory *none;
     assert_int_equal(allocate(scene, &none, NULL), HST_E_DEVICE_UNAVAILABLE);
