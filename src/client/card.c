@@ -155,12 +155,27 @@ static void enlist(struct hst_card *card)
     pthread_mutex_unlock(&shared_lock);
 }
 
+/* Other cards that reach this one may do what it may: torch copies from card to card directly. That they cannot is no failure. */
+static void permit_peers(const struct hst_card *card, int access)
+{
+    const struct hst_cuda_driver *driver = card->driver;
+    int count = 0, can = 0;
+    (void)driver->cuDeviceGetCount(&count);
+    for (int i = 0; i < count; i++) {
+        struct hst_cu_access peer = {{HST_CU_LOCATION_DEVICE, -1}, access};
+        if (driver->cuDeviceGet(&peer.location.id, i) != HST_CU_SUCCESS || peer.location.id == card->device) continue;
+        if (driver->cuDeviceCanAccessPeer(&can, peer.location.id, card->device) == HST_CU_SUCCESS && can != 0)
+            (void)driver->cuMemSetAccess(card->mapping.address, card->mapping.size_bytes, &peer, 1);
+    }
+}
+
 static int map(struct hst_card *card, const struct hst_cuda_part *parts, size_t count, struct hst_error *err)
 {
     void *popped;
     HST_TRY(ask(card->driver, card->driver->cuCtxPushCurrent(card->context), "use the context of a card", err));
     int access = card->shared ? HST_CU_ACCESS_READ : HST_CU_ACCESS_READ_WRITE;
     int status = hst_cuda_map(card->driver, card->device, parts, count, access, &card->mapping, err);
+    if (status == HST_OK) permit_peers(card, access);
     (void)card->driver->cuCtxPopCurrent(&popped);
     return status;
 }

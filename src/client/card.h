@@ -33,7 +33,7 @@ int hst_card_open(struct hst_card *card, struct hst_error *err);
  * a card's memory. */
 int hst_card_map(struct hst_card *card, const struct hst_cuda_part *parts, size_t count, bool shared, struct hst_error *err);
 /** Wait for the context's work, unmap, let go of the context. @return false when work cannot be waited for now, as while a CUDA graph is captured: then
- * everything stays as it is, for the rest of the process */
+ * everything stays as it is, to be closed later */
 bool hst_card_close(struct hst_card *card);
 /** Is this an address in shared memory that is mapped here? Any thread. */
 bool hst_card_is_shared(const void *address);

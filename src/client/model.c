@@ -20,7 +20,11 @@ struct hoist_model {
     struct hst_card card;    /* without a driver: the segments are in RAM */
     uint64_t mapped_bytes;
     int pipe_fd;             /* the lease: closed when nothing is mapped any more */
+    struct hoist_model *next; /* among the stranded */
 };
+
+/* Models that nobody refers to, and that could not be unmapped: the next one of a card takes them along. */
+static struct hoist_model *_Atomic stranded;
 
 static int map_index(struct hoist_model *model, const struct hst_answer *answer, struct hst_error *err)
 {
@@ -151,10 +155,20 @@ struct hoist_model *hoist_model_ref(struct hoist_model *model)
     return model;
 }
 
-void hoist_model_unref(struct hoist_model *model)
+static void strand(struct hoist_model *model)
 {
-    if (model == NULL || atomic_fetch_sub(&model->refs, 1) > 1) return;
-    if (!hst_card_close(&model->card)) return; /* what cannot be unmapped stays leased */
+    model->next = atomic_load(&stranded);
+    while (!atomic_compare_exchange_weak(&stranded, &model->next, model)) {
+    }
+}
+
+/* Its memory goes first, then the lease. */
+static void end(struct hoist_model *model)
+{
+    if (!hst_card_close(&model->card)) {
+        strand(model);
+        return;
+    }
     for (uint64_t i = 0; model->views != NULL && i < model->index.segment_count; i++)
         hst_view_unmap(&model->views[i]);
     hst_view_unmap(&model->index_view);
@@ -163,6 +177,23 @@ void hoist_model_unref(struct hoist_model *model)
     free(model->starts);
     free(model->id);
     free(model);
+}
+
+static void end_stranded(void)
+{
+    struct hoist_model *model = atomic_exchange(&stranded, NULL);
+    while (model != NULL) {
+        struct hoist_model *next = model->next;
+        end(model);
+        model = next;
+    }
+}
+
+void hoist_model_unref(struct hoist_model *model)
+{
+    if (model == NULL || atomic_fetch_sub(&model->refs, 1) > 1) return;
+    if (model->card.driver != NULL) end_stranded();
+    end(model);
 }
 
 const char *hoist_model_id(const struct hoist_model *model)

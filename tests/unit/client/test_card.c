@@ -153,7 +153,7 @@ static void a_card_has_three_names(void **state)
 
 static void what_this_process_does_not_see_is_not_found(void **state)
 {
-    static const char *const strangers[] = {"cuda:1", "cuda:", "cuda:x", "cuda:00001", "GPU-00000000-0000-0000-0000-000000000000", "MIG-", "host:0", "mps"};
+    static const char *const strangers[] = {"cuda:2", "cuda:", "cuda:x", "cuda:00001", "GPU-00000000-0000-0000-0000-000000000000", "MIG-", "host:0", "mps"};
     struct hoist_device device;
     (void)state;
     for (size_t i = 0; i < sizeof strangers / sizeof strangers[0]; i++) {
@@ -225,6 +225,24 @@ static void a_write_to_shared_memory_ends_the_writer_alone(void **state)
     assert_memory_equal(data, numbers, sizeof numbers);
     hoist_model_unref(model);
     assert_false(hoist_address_is_shared(data));
+    close(lease);
+}
+
+static void other_cards_may_do_what_the_card_may(void **state)
+{
+    int lease;
+    void *other, *popped;
+    float read[4] = {0};
+    struct hoist_model *model = attach(true, &lease);
+    uintptr_t address = (uintptr_t)data_of(model, "b");
+    (void)state;
+    assert_int_equal(driver->cuDevicePrimaryCtxRetain(&other, 1) | driver->cuCtxPushCurrent(other), 0);
+    assert_int_equal(driver->cuMemcpyDtoHAsync(read, address, sizeof read, NULL) | driver->cuStreamSynchronize(NULL), 0);
+    assert_memory_equal(read, numbers, sizeof numbers);
+    assert_int_not_equal(driver->cuMemcpyHtoDAsync(address, read, sizeof read, NULL) | driver->cuStreamSynchronize(NULL), 0);
+    driver->cuCtxPopCurrent(&popped);
+    driver->cuDevicePrimaryCtxRelease(1);
+    hoist_model_unref(model);
     close(lease);
 }
 
@@ -522,7 +540,7 @@ static void a_broken_context_ends_the_lease_all_the_same(void **state)
 
 static void while_a_graph_is_captured_nothing_is_unmapped(void **state)
 {
-    int lease;
+    int lease, later;
     struct hoist_model *model = attach(false, &lease);
     float *data = data_of(model, "a");
     (void)state;
@@ -531,7 +549,10 @@ static void while_a_graph_is_captured_nothing_is_unmapped(void **state)
     instruct("");
     assert_memory_equal(data, numbers, sizeof numbers);
     assert_false(hst_pipe_ended(lease));
+    hoist_model_unref(attach(false, &later));
+    assert_true(hst_pipe_ended(lease));
     close(lease);
+    close(later);
 }
 
 /* ---- the double ---- */
@@ -547,7 +568,8 @@ static int use_the_double(void **state)
     setenv("HOIST_CUDA_DRIVER", path, 1);
     setenv("FAKECUDA_STATE", mkdtemp(cards), 1);
     setenv("FAKECUDA_BYTES", "256M", 1);
-    setenv("FAKECUDA_DEVICES", "1", 1);
+    setenv("FAKECUDA_DEVICES", "2", 1);
+    setenv("FAKECUDA_PEER", "1", 1);
     if (hst_cuda_driver_get(&driver, &err) < 0) fail_msg("%s", err.text);
     assert_int_equal(driver->cuDevicePrimaryCtxRetain(&context, 0), 0);
     return driver->cuCtxSetCurrent(context);
@@ -570,6 +592,7 @@ int main(void)
         cmocka_unit_test(tensors_lie_on_the_card_where_the_index_says),
         cmocka_unit_test(private_memory_is_writable_and_not_in_the_list),
         cmocka_unit_test(a_write_to_shared_memory_ends_the_writer_alone),
+        cmocka_unit_test(other_cards_may_do_what_the_card_may),
         cmocka_unit_test(memory_goes_before_the_lease_with_the_last_reference),
         cmocka_unit_test(memory_of_another_kind_is_refused),
         cmocka_unit_test(memory_of_another_card_is_refused),
