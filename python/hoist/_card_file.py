@@ -3,7 +3,7 @@
 safetensors gives a tensor of its own at every call, so each of ours is handed out once; and nothing here raises: what is not as
 safetensors would have it, safetensors does."""
 import re
-from typing import Any, Optional, Set
+from typing import Any, Dict, Optional
 
 from . import _lease
 
@@ -25,6 +25,7 @@ def _attach(filename: Any, device: str) -> Any:
     from . import _device, _torch
 
     _torch.check_device(device)
+    _torch.wake(device)
     return _lease.put(filename, _device.to_open(device))
 
 
@@ -33,22 +34,20 @@ class CardFile:
 
     def __init__(self, model: Any) -> None:
         self._model = model
-        self._indices = model.names(-1)
-        self._given: Set[str] = set()
+        self._left: Dict[str, int] = model.names(-1)
 
     def take(self, name: str) -> Any:
         """A tensor that was not given yet; None when it was, when there is none, or when torch has no name for its type."""
         from . import _torch
 
-        index = self._indices.get(name) if isinstance(name, str) else None
-        if index is None or name in self._given or self._model.view(index).dtype in _RAW:
+        index = self._left.pop(name, None) if isinstance(name, str) else None
+        if index is None or self._model.view(index).dtype in _RAW:
             return None
-        self._given.add(name)
         return _torch.one(self._model, index)
 
     def has_all(self, names: Any) -> bool:
-        """Are these its tensors, all and none else?"""
-        return self._indices.keys() == set(names)
+        """Are these its tensors, all and none else? Before any was taken."""
+        return self._left.keys() == set(names)
 
 
 def attach(filename: Any, device: str, names: Any) -> Optional[CardFile]:

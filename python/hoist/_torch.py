@@ -54,6 +54,11 @@ def check_device(device: Optional[str]) -> None:
                       recommended_actions=[{"action": "use_ram", "text": "open with device='cpu', or install a torch with CUDA"}])
 
 
+def wake(device: str) -> None:
+    """Have torch make its context on a card, which hoist then shares, instead of making one and giving it up when nothing comes of it."""
+    torch.empty(1, device=device)
+
+
 def _shape(view: Any) -> Tuple[int, ...]:
     if view.dtype != "F4":
         return view.shape

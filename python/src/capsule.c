@@ -24,10 +24,10 @@ struct block {
     int64_t sizes[];
 };
 
-/* A consumer calls a deleter from any thread, with the interpreter's lock or without it. */
+/* A consumer calls a deleter from any thread, with the interpreter's lock or without it, and after the interpreter's end. */
 static void free_block(struct block *block)
 {
-    if (PyGILState_Check()) core_model_unref(block->model);
+    if (Py_IsInitialized() && PyGILState_Check()) core_model_unref(block->model);
     else hoist_model_unref(block->model);
     free(block);
 }

@@ -108,12 +108,24 @@ static enum core_dlpack_form wanted_form(PyObject *max_version)
     return PyLong_AsLong(PyTuple_GET_ITEM(max_version, 0)) >= 1 ? CORE_DLPACK_VERSIONED : CORE_DLPACK_LEGACY;
 }
 
+/* A consumer may name the device that it wants the tensor on: (type, ordinal), or None. */
+static bool is_there(const struct hoist_device *device, PyObject *wanted)
+{
+    int type, ordinal;
+    if (wanted == NULL || wanted == Py_None) return true;
+    if (!PyTuple_Check(wanted) || !PyArg_ParseTuple(wanted, "ii", &type, &ordinal)) {
+        PyErr_Clear();
+        return false;
+    }
+    return type == device->type && ordinal == device->ordinal;
+}
+
 static PyObject *dlpack(PyObject *self, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"stream", "max_version", "dl_device", "copy", NULL};
     PyObject *stream = NULL, *max_version = NULL, *device = NULL, *copy = NULL;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$OOOO", names, &stream, &max_version, &device, &copy)) return NULL;
-    if (copy == Py_True) {
+    if (copy == Py_True || !is_there(&tensor_of(self)->device, device)) {
         PyErr_SetString(PyExc_BufferError, "hoist hands out views; copy the result instead");
         return NULL;
     }
