@@ -1,4 +1,4 @@
-"""torch on weights that hoistd has on a real card. `make gpu-test` runs it; what can be shown without a card is in tests/python/test_card.py."""
+"""torch on weights that hoistd has on a real card. `make gpu-test` runs it; what can be shown without a card is in tests/python/test_tensors_on_card.py."""
 import gc
 import os
 import pathlib
