@@ -79,6 +79,7 @@ class OpenModel:
         self.shared: bool = model.shared
         self.components: List[str] = model.components
         self.mapped_bytes: int = model.mapped_bytes
+        self._listed: Dict[Optional[str], Dict[str, int]] = {}
 
     def _names(self, component: Optional[str]) -> Dict[str, int]:
         if self._model is None:
@@ -86,7 +87,9 @@ class OpenModel:
         if component is not None and component not in self.components:
             raise NotFound(f"{self.id} has no component {component!r} open; it has {', '.join(self.components)}",
                            code="component_not_found", category="request", severity="low", status=-10)
-        return self._model.names(-1 if component is None else self.components.index(component))
+        if component not in self._listed:
+            self._listed[component] = self._model.names(-1 if component is None else self.components.index(component))
+        return self._listed[component]
 
     def keys(self, component: Optional[str] = None) -> List[str]:
         """Keys of the tensors of a component, or of all, in the order of the file."""
