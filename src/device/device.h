@@ -53,7 +53,8 @@ struct hst_device_figures {
 /** A backend. Every slot is required unless it says optional. */
 struct hst_device_ops {
     const char *kind;     /**< "host", "cuda" */
-    bool converts;        /**< fill takes extents with types, between those of hst_convert; HST_E_OUT_OF_DEVICE_MEMORY and HST_E_DEVICE_FAILED of such a fill may mean that the host had better convert */
+    bool converts;        /**< fill takes extents with types, any two of those of hst_convert. HST_E_OUT_OF_DEVICE_MEMORY and HST_E_DEVICE_FAILED of such a fill:
+                           * without them, after the host has converted, it may work */
     bool references_ram;  /**< its memory is the RAM tier's own: it costs no further bytes, and RAM must stay while it is loaded */
     uint64_t granularity; /**< segments are multiples of it; 1 for a backend that references RAM */
     /** Prepare segments of these sizes for a component. HST_E_OUT_OF_DEVICE_MEMORY leaves nothing behind. [worker] *ret_memory owned by the caller. */

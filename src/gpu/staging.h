@@ -20,8 +20,8 @@ uint64_t hst_gpu_types_bytes(struct hst_gpu_types types, uint64_t bytes);
 /** `bytes`, less what is of a number that does not end in them. */
 uint64_t hst_gpu_types_whole(struct hst_gpu_types types, uint64_t bytes);
 
-/** Make ready to convert on a lane: the kernel, and room on the card (HST_GPU_STAGING_BYTES), which stay. The context is entered. HST_E_OUT_OF_DEVICE_MEMORY,
- * HST_E_DEVICE_* */
+/** Make ready to convert on a lane: the kernel, and room on the card (HST_GPU_STAGING_BYTES), which stay. The context is entered. What
+ * hst_cuda_error says: HST_E_OUT_OF_DEVICE_MEMORY, HST_E_DEVICE_FAILED leave a lane that can be used for all else. */
 int hst_gpu_staging_prepare(struct hst_gpu_context *context, struct hst_gpu_lane *lane, struct hst_error *err);
 /** Start to bring in numbers that are converted: `size` bytes at `bytes`, which stay until the lane's stream is done with them, to `address` on the card. */
 int hst_gpu_staging_bring(const struct hst_gpu_context *context, const struct hst_gpu_lane *lane, struct hst_gpu_types types, const uint8_t *bytes, uint64_t size,
