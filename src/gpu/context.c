@@ -4,20 +4,29 @@
 
 #include <string.h>
 
+static int find_ordinal(const struct hst_gpu_context *context, int count, int *ret_ordinal, struct hst_error *err)
+{
+    int status = hst_error_set(err, HST_E_DEVICE_UNAVAILABLE, "the driver knows no card %s any more", context->uuid);
+    for (int ordinal = 0; ordinal < count; ordinal++) {
+        struct hst_gpu_card card;
+        int asked = hst_gpu_list_card(context->driver, ordinal, &card, err);
+        if (asked < 0) status = asked; /* it may be this one */
+        if (asked < 0 || strcmp(card.uuid, context->uuid) != 0) continue;
+        *ret_ordinal = ordinal;
+        return HST_OK;
+    }
+    return status;
+}
+
 /* Cards are known by UUID: ordinals change when cards come and go. */
 static int find_device(struct hst_gpu_context *context, struct hst_error *err)
 {
-    const struct hst_cuda_driver *driver = context->driver;
-    struct hst_gpu_card card;
-    int count = 0;
-    int result = driver->cuDeviceGetCount(&count);
-    if (result != HST_CU_SUCCESS) return hst_cuda_error(driver, result, "count the cards", err);
-    for (int ordinal = 0; ordinal < count; ordinal++) {
-        if (hst_gpu_list_card(driver, ordinal, &card, err) < 0 || strcmp(card.uuid, context->uuid) != 0) continue;
-        result = driver->cuDeviceGet(&context->device, ordinal);
-        return result == HST_CU_SUCCESS ? HST_OK : hst_cuda_error(driver, result, "open the card", err);
-    }
-    return hst_error_set(err, HST_E_DEVICE_UNAVAILABLE, "the driver knows no card %s any more", context->uuid);
+    int count = 0, ordinal = 0;
+    int result = context->driver->cuDeviceGetCount(&count);
+    if (result != HST_CU_SUCCESS) return hst_cuda_error(context->driver, result, "count the cards", err);
+    HST_TRY(find_ordinal(context, count, &ordinal, err));
+    result = context->driver->cuDeviceGet(&context->device, ordinal);
+    return result == HST_CU_SUCCESS ? HST_OK : hst_cuda_error(context->driver, result, "open the card", err);
 }
 
 /* Threads that wait for the card sleep: they have nothing else to do, and others need the processors. */

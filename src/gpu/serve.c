@@ -54,9 +54,11 @@ static int receive_call(struct hst_gpu_call *call)
     }
 }
 
+/* Whoever has the result finds that nothing of it is held here any more: what he gives back then is free at once. */
 static int answer(struct hst_gpu_call *call)
 {
     HST_TRY(hst_gpu_send_files(call->channel, call->made.fds, call->made.count, call->asked.sequence, -1, NULL));
+    reset(call);
     return hst_gpu_send(call->channel, HST_GPU_RESULT, &call->result, -1, NULL);
 }
 

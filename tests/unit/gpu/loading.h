@@ -42,23 +42,6 @@ static inline void loading_init(struct loading *loading, const char *card_bytes)
     loading->free_bytes = card_free_bytes(&loading->card);
 }
 
-static inline void loading_fini(struct loading *loading)
-{
-    hst_memfd_fini(&loading->ram);
-    card_fini(&loading->card);
-}
-
-/** After each test: nothing is left, not on the card, not in this process, and no hoist-device. */
-static inline void loading_end(struct loading *loading)
-{
-    int pid = hst_gpu_link_pid(loading->link);
-    hst_gpu_link_free(loading->link);
-    loading->link = NULL;
-    if (pid > 0) assert_int_equal(kill(pid, 0), -1);
-    assert_int_equal(card_free_bytes(&loading->card), loading->free_bytes);
-    assert_int_equal(count_fds(), loading->card.fds_before + 1); /* the file in RAM */
-}
-
 static inline int loading_fill(struct loading *loading, const int *fds, struct hst_error *err)
 {
     const struct hst_gpu_memory memory = {fds, loading->sizes, SEGMENTS};
@@ -97,5 +80,79 @@ static inline void loading_works(struct loading *loading)
     struct hst_error err = {0};
     card_script(&loading->card, "");
     if (loading_once(loading, &err) < 0) fail_msg("%s", err.text);
+}
+/* ---- one for a whole group of tests ---- */
+
+static struct loading the_loading;
+
+static inline int loading_end_group(void **state)
+{
+    (void)state;
+    hst_memfd_fini(&the_loading.ram);
+    card_fini(&the_loading.card);
+    return 0;
+}
+
+static inline int loading_set_up(void **state)
+{
+    *state = &the_loading;
+    card_script(&the_loading.card, "");
+    loading_link(&the_loading, 20000, 10);
+    return 0;
+}
+
+/** Nothing is left: not on the card, not in this process, and no hoist-device. */
+static inline int loading_tear_down(void **state)
+{
+    struct loading *loading = *state;
+    int pid = hst_gpu_link_pid(loading->link);
+    hst_gpu_link_free(loading->link);
+    loading->link = NULL;
+    card_script(&loading->card, "");
+    if (pid > 0) assert_int_equal(kill(pid, 0), -1);
+    assert_int_equal(card_free_bytes(&loading->card), loading->free_bytes);
+    assert_int_equal(count_fds(), loading->card.fds_before + 1); /* the file in RAM */
+    return 0;
+}
+
+/** A test with a link of its own. */
+#define loading_test(test) cmocka_unit_test_setup_teardown(test, loading_set_up, loading_tear_down)
+
+/* ---- call by call ---- */
+
+static inline void loading_script(struct loading *loading, const char *format, int number)
+{
+    char text[128];
+    snprintf(text, sizeof text, format, number);
+    card_script(&loading->card, text);
+}
+
+/** How many calls of the driver a load by a new process makes. */
+static inline int loading_count_calls(struct loading *loading)
+{
+    char text[160], file[128];
+    int count = 0;
+    snprintf(file, sizeof file, "%s.calls", loading->card.state);
+    snprintf(text, sizeof text, "@hoist-device * * count %s\n", file);
+    card_script(&loading->card, text);
+    assert_int_equal(loading_once(loading, NULL), 0);
+    FILE *calls = fopen(file, "r");
+    for (int c; (c = fgetc(calls)) != EOF;)
+        count += c == '\n';
+    fclose(calls);
+    remove(file);
+    assert_true(count > 40);
+    return count;
+}
+
+/** What happens to one process does not happen to the next. */
+static inline void loading_in_spite_of(struct loading *loading, const char *format)
+{
+    for (int n = loading_count_calls(loading); n > 0; n--) {
+        struct hst_error err = {0};
+        loading_link(loading, 20000, 10);
+        loading_script(loading, format, n);
+        if (loading_once(loading, &err) < 0) fail_msg("call %d: %s", n, err.text);
+    }
 }
 #endif

@@ -7,33 +7,10 @@
 #include <poll.h>
 #include <pthread.h>
 
-static struct loading the_loading;
-
 static int start(void **state)
 {
     (void)state;
     loading_init(&the_loading, "1G");
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    loading_fini(&the_loading);
-    return 0;
-}
-
-static int set_up(void **state)
-{
-    *state = &the_loading;
-    loading_link(&the_loading, 20000, 10);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    card_script(&the_loading.card, "");
-    loading_end(*state);
     return 0;
 }
 
@@ -280,25 +257,23 @@ static void a_call_that_is_none_is_refused(void **state)
     close(ends[0]);
 }
 
-#define linked(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        linked(nothing_runs_before_the_first_call),
-        linked(one_without_work_ends_and_another_comes),
-        linked(being_asked_for_figures_is_no_work),
-        linked(figures_are_those_of_the_driver),
-        linked(threads_do_not_wait_for_each_other_for_ever),
-        linked(tens_of_thousands_of_runs_arrive),
-        linked(a_cold_file_arrives),
-        linked(a_load_works_without_pinned_memory),
-        linked(limits_are_kept),
-        linked(a_program_that_is_not_there_is_said),
-        linked(a_card_that_is_not_there_is_said),
-        linked(it_ends_with_hoistd_whatever_it_does),
-        linked(nonsense_ends_a_channel_and_nothing_else),
-        linked(a_call_that_is_none_is_refused),
+        loading_test(nothing_runs_before_the_first_call),
+        loading_test(one_without_work_ends_and_another_comes),
+        loading_test(being_asked_for_figures_is_no_work),
+        loading_test(figures_are_those_of_the_driver),
+        loading_test(threads_do_not_wait_for_each_other_for_ever),
+        loading_test(tens_of_thousands_of_runs_arrive),
+        loading_test(a_cold_file_arrives),
+        loading_test(a_load_works_without_pinned_memory),
+        loading_test(limits_are_kept),
+        loading_test(a_program_that_is_not_there_is_said),
+        loading_test(a_card_that_is_not_there_is_said),
+        loading_test(it_ends_with_hoistd_whatever_it_does),
+        loading_test(nonsense_ends_a_channel_and_nothing_else),
+        loading_test(a_call_that_is_none_is_refused),
     };
-    return cmocka_run_group_tests(tests, start, end);
+    return cmocka_run_group_tests(tests, start, loading_end_group);
 }
