@@ -4,7 +4,7 @@ BUILD ?= build
 PREFIX ?= /usr/local
 SECONDS_EACH ?= 60
 
-.PHONY: all setup start stop test check asan tsan coverage fuzz bench bench-peers docs install clean
+.PHONY: all setup start stop test check asan tsan coverage fuzz bench bench-peers gpu-test gpu-bundle bench-gpu docs install clean
 all: setup $(BUILD)/build.ninja
 	@ninja -C $(BUILD) --quiet | sed '/no work to do/d'
 
@@ -44,6 +44,21 @@ bench-peers: all
 
 bench: bench-peers
 	@.venv/bin/python bench/run.py $(ONLY)
+
+# Ask the card of this machine what the design rests on, then the suite of devices and what users do. Without a card everything is skipped; GPU_DOUBLE=1 asks the double of the driver.
+gpu-test: all
+	@tools/venv.sh test
+	@GPU_RESULTS="$(GPU_RESULTS)" .venv/bin/python tests/gpu/run.py $(BUILD) $(ONLY)
+
+# The same, and the measurements, as a folder for a machine with a card where nothing can be installed.
+gpu-bundle: all
+	@tools/venv.sh test
+	@.venv/bin/python tools/gpu/bundle.py build/gpu build/gpu-bundle
+
+# The limits of the card, then hoist beside those peers that are installed in .venv; fills in docs/gpu.md.
+bench-gpu: all
+	@tools/venv.sh test
+	@.venv/bin/python bench/gpu.py $(BUILD) bench/results $(ONLY)
 
 docs: all
 	@tools/setup.sh check

@@ -72,3 +72,15 @@ def cards(program):
 def is_double():
     """Does a double stand in for the driver?"""
     return "fakecuda" in pathlib.Path(os.environ.get("HOIST_CUDA_DRIVER", "")).parts
+
+
+def find_program(binaries, name):
+    """A program, in a build folder or beside the others."""
+    places = [folder / part for folder in (binaries, binaries / "tests") for part in (name, pathlib.PurePath(name).name)]
+    return next((place for place in places if place.is_file()), None)
+
+
+def use_double(binaries, state):
+    """Have the double of the driver stand in for a card."""
+    library = find_program(binaries, "fakecuda/libcuda.so.1")
+    os.environ.update({"HOIST_CUDA_DRIVER": str(library.resolve()), "FAKECUDA_BYTES": "1G", "FAKECUDA_STATE": str(state)})

@@ -20,18 +20,6 @@ MIB = 1 << 20
 PROGRAMS = [("gpu/test_gpu_card", "the card itself"), ("test_contract_devices", "the contract of devices"), ("test_cuda_convert", "conversions on the card")]
 
 
-def find_program(binaries, name):
-    """A program, in a build folder or beside the others."""
-    places = [binaries / name, binaries / "tests" / name, binaries / pathlib.PurePath(name).name]
-    return next((place for place in places if place.is_file()), None)
-
-
-def use_double(binaries, state):
-    """Have the double of the driver stand in for a card."""
-    library = find_program(binaries, "fakecuda/libcuda.so.1")
-    os.environ.update({"HOIST_CUDA_DRIVER": str(library.resolve()), "FAKECUDA_BYTES": "1G", "FAKECUDA_STATE": str(state)})
-
-
 def run_program(program, asked):
     """Rows of a cmocka program: (name, passed, failed, skipped, text)."""
     began = time.monotonic()
@@ -99,7 +87,7 @@ def all_rows(binaries, asked, place):
             print(row["text"], flush=True)
         return row
 
-    rows = [keep(run_program(find_program(binaries, name), title)) for name, title in PROGRAMS if not asked or name in asked]
+    rows = [keep(run_program(card.find_program(binaries, name), title)) for name, title in PROGRAMS if not asked or name in asked]
     try:
         import scenarios
     except ImportError as why:
@@ -110,13 +98,6 @@ def all_rows(binaries, asked, place):
         expected = make_models(place / "models", size_of_model(card.memory()[0]))
         rows += [keep(run_scenario(scenario, place / scenario.__name__, place / "models", expected)) for scenario in chosen]
     return rows
-
-
-def find_cards(binaries):
-    """The cards, and why there is none."""
-    import card
-
-    return card.cards(find_program(binaries, "hoist-device"))
 
 
 def close(rows, found):
@@ -141,11 +122,13 @@ def main(binaries, *asked):
     binaries = pathlib.Path(binaries).resolve()
     os.environ["HOIST_BUILD"] = str(binaries)
     sys.path[:0] = [str(HERE), str(HERE.parent / "python")]
+    import card
+
     place = pathlib.Path(tempfile.mkdtemp(prefix="hoist-gpu-", dir=os.environ.get("GPU_FOLDER")))
     try:
         if os.environ.get("GPU_DOUBLE") == "1":
-            use_double(binaries, place / "card")
-        found, why = find_cards(binaries)
+            card.use_double(binaries, place / "card")
+        found, why = card.cards(card.find_program(binaries, "hoist-device"))
         if not found:
             return skip_all(why)
         for row in found:
