@@ -103,10 +103,10 @@ static void every_type_becomes_every_other(void **state)
 static void numbers_cross_pieces_whole(void **state)
 {
     struct scene *scene = *state;
-    const struct hst_device_extent narrowed = extent(scene, 4093, 11 * MIB + 24, 256, HST_DTYPE_F32, HST_DTYPE_BF16);
+    const struct hst_device_extent narrowed = extent(scene, 4093, 9 * MIB + 24, 256, HST_DTYPE_F64, HST_DTYPE_BF16);
     arrive(scene, &narrowed, 1);
-    assert_int_equal(scene->progress.done_bytes, 11 * MIB + 24);
-    const struct hst_device_extent widened = extent(scene, 1, 5 * MIB + 6, 512, HST_DTYPE_F16, HST_DTYPE_F32);
+    assert_int_equal(scene->progress.done_bytes, 9 * MIB + 24);
+    const struct hst_device_extent widened = extent(scene, 1, 2 * MIB + 20, 512, HST_DTYPE_F32, HST_DTYPE_F64);
     arrive(scene, &widened, 1);
 }
 
@@ -186,7 +186,7 @@ static void a_card_that_cannot_convert_says_so_and_still_takes_bytes(void **stat
 static void room_for_one_lane_breaks_nothing(void **state)
 {
     struct scene *scene = *state;
-    const struct hst_device_extent some = extent(scene, 0, 12 * MIB, 0, HST_DTYPE_F32, HST_DTYPE_F16);
+    const struct hst_device_extent some = extent(scene, 0, 8 * MIB, 0, HST_DTYPE_F64, HST_DTYPE_F16);
     if (!card_is_real()) card_script(&card, "@hoist-device cuMemCreate 2+ = 2\n");
     int status = fill(scene, &some, 1);
     assert_true(status == 0 || status == HST_E_OUT_OF_DEVICE_MEMORY);
