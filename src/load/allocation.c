@@ -83,9 +83,9 @@ static const struct hst_claim *claim_of(const struct hst_loader *loader, const s
     return claim != NULL && claim->tensor_count == entry->allocation.tensor_count ? claim : NULL;
 }
 
-static bool may_share(const struct hst_loaded_entry *entry, const struct hst_device *device)
+static bool may_share(const struct hst_allocation_wish *wish, const struct hst_loaded_entry *entry)
 {
-    return entry->view.device == device && !entry->suspended && !entry->lost && !entry->view.alone && entry->allocation.spots != NULL;
+    return entry != wish->except && entry->view.device == wish->device && !entry->suspended && !entry->lost && !entry->view.alone && entry->allocation.spots != NULL;
 }
 
 static int add_there(struct shore *shore, const struct hst_allocation *allocation, const struct hst_claim *claim)
@@ -104,12 +104,12 @@ static int survey(const struct hst_allocation_wish *wish, struct shore *shore, s
     const struct hst_loader *loader = wish->loader;
     size_t room = 1;
     for (size_t i = 0; i < loader->loaded_count; i++)
-        if (may_share(loader->loaded[i], wish->device)) room += loader->loaded[i]->allocation.tensor_count;
+        if (may_share(wish, loader->loaded[i])) room += loader->loaded[i]->allocation.tensor_count;
     shore->items = calloc(room, sizeof *shore->items);
     if (shore->items == NULL) return hst_error_nomem(err);
     for (size_t i = 0; i < loader->loaded_count; i++) {
         const struct hst_loaded_entry *entry = loader->loaded[i];
-        const struct hst_claim *claim = may_share(entry, wish->device) ? claim_of(loader, entry) : NULL;
+        const struct hst_claim *claim = may_share(wish, entry) ? claim_of(loader, entry) : NULL;
         if (claim != NULL && add_there(shore, &entry->allocation, claim) < 0) return hst_error_nomem(err);
     }
     return HST_OK;
@@ -334,6 +334,47 @@ int hst_allocation_file_extents(const struct hst_allocation *allocation, const s
     *ret_count = list_tensors(allocation, &(struct origin){.component = component}, extents);
     *ret_extents = extents;
     return HST_OK;
+}
+
+/* Where a tensor of a block is: two that are one are in one place. */
+struct lying {
+    const struct hst_block *block;
+    uint64_t segment;
+    uint64_t offset;
+    uint64_t size_bytes;
+};
+
+static int by_place(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(struct lying));
+}
+
+static size_t list_lying(const struct hst_allocation *allocation, struct lying *rows)
+{
+    size_t count = 0;
+    for (size_t i = 0; allocation->spots != NULL && i < allocation->tensor_count; i++) {
+        const struct hst_allocation_spot *spot = &allocation->spots[i];
+        if (allocation->sizes[i] > 0) rows[count++] = (struct lying){allocation->blocks[spot->block], spot->segment, spot->offset, allocation->sizes[i]};
+    }
+    return count;
+}
+
+uint64_t hst_allocation_live(const struct hst_allocation *const *allocations, size_t count, size_t *ret_blocks)
+{
+    size_t room = 1, found = 0;
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < count; i++)
+        room += allocations[i]->tensor_count;
+    HST_AUTO(hst_freep) struct lying *rows = calloc(room, sizeof *rows);
+    for (size_t i = 0; rows != NULL && i < count; i++)
+        found += list_lying(allocations[i], &rows[found]);
+    if (rows != NULL) qsort(rows, found, sizeof *rows, by_place);
+    *ret_blocks = 0;
+    for (size_t i = 0; i < found; i++) {
+        if (i == 0 || by_place(&rows[i - 1], &rows[i]) != 0) bytes += rows[i].size_bytes;
+        if (i == 0 || rows[i - 1].block != rows[i].block) ++*ret_blocks;
+    }
+    return bytes;
 }
 
 bool hst_allocation_is_whole(const struct hst_allocation *allocation)

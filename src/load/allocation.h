@@ -8,6 +8,7 @@
 #include "device/device.h"
 #include "device/layout.h"
 
+struct hst_loaded_entry;
 struct hst_loader;
 
 /** Memory of a device that is reserved, and once it is allocated, there. */
@@ -49,6 +50,7 @@ struct hst_allocation_wish {
     const struct hst_claim *claim;       /**< where its tensors are, or will be, in RAM; NULL = not known, and nothing is shared */
     uint64_t size_bytes;                 /**< of its tensors, in the types they have then */
     bool alone;                          /**< share with nobody: it will be written to */
+    const struct hst_loaded_entry *except; /**< share not with this one, which goes; NULL = with all */
 };
 
 /** Draft one: what is shared is referenced, what is its own laid out; nothing is reserved. *ret_allocation is owned: hst_allocation_fini. */
@@ -73,6 +75,8 @@ uint64_t hst_allocation_freed(const struct hst_allocation *const *allocations, s
 struct hst_block *hst_block_restore(struct hst_device *device, uint64_t size_bytes);
 /** Let go of it. @return bytes of the device's budget that came back */
 uint64_t hst_block_unref(struct hst_block *block);
+/** Bytes of all tensors of these, those that several have once; *ret_blocks = blocks that they have. */
+uint64_t hst_allocation_live(const struct hst_allocation *const *allocations, size_t count, size_t *ret_blocks);
 /** Would all of it come back when it goes: has nobody else any of its blocks? */
 bool hst_allocation_is_whole(const struct hst_allocation *allocation);
 /** Have the two a block in common? */

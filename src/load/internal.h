@@ -14,6 +14,7 @@ struct hst_loaded_entry {
     uint64_t keep_id;       /**< of hoist-keeper's item (loadedrecord.h); 0 = it has none */
     uint64_t number;        /**< by which leases know it: its keep_id, or another that no item has */
     bool laid_out;          /**< it holds the component's tensors: what clients are told of them */
+    bool moving;            /**< it is being copied to another place on its device (rehouse.c): it stays meanwhile */
     bool lost;              /**< its device has lost it: it goes as soon as no job works on it */
     bool suspended;         /**< set aside by a load that has not ended: it is not on the device now */
 };
@@ -328,6 +329,10 @@ void hst_tenancy_restore(struct hst_loader *loader, struct hst_loaded *loaded, u
 void hst_tenancy_drop_unleased(struct hst_loader *loader);
 /** Forget all leases (while freeing). */
 void hst_tenancy_fini(struct hst_loader *loader);
+
+/* rehouse.c */
+/** Copy it to where it takes less of its device, if nobody has it and that is worth it. @return has it begun? Then `done` is told once, perhaps before this returns. */
+bool hst_rehouse(struct hst_loader *loader, struct hst_loaded_entry *entry, hst_rearranged_fn done, void *context);
 
 /* steps.c */
 /** Start the job, or leave it queued while another job works on one of its components. */

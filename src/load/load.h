@@ -248,6 +248,10 @@ uint64_t hst_loader_pinned_bytes(const struct hst_loader *loader, const struct h
 /** Make better use of RAM: share the equal tensors of all that is there, as far as they are hashed, and close holes. `done` (NULL = nobody) is told
  * once, perhaps before this returns. HST_E_BUSY while such a run is under way. */
 int hst_loader_rearrange(struct hst_loader *loader, hst_rearranged_fn done, void *context, struct hst_error *err);
+/** The same for a device with memory of its own alone: what nobody leases and would take less of it by now is copied to another place there. */
+int hst_loader_rearrange_device(struct hst_loader *loader, const struct hst_device *device, hst_rearranged_fn done, void *context, struct hst_error *err);
+/** How memory of such a device lies: region_bytes are those that are reserved, live_bytes those of tensors, each once; regions are blocks. */
+struct hst_fragmentation hst_loader_fragmentation(const struct hst_loader *loader, const struct hst_device *device);
 /** The tensors of this model are hashed now: share those that are in RAM twice. */
 void hst_loader_share(struct hst_loader *loader, const struct hst_model *model);
 /** The catalog knows this model now: what the hoistd before had of it in RAM becomes residencies again, soon; loads of it wait so long. */

@@ -154,7 +154,7 @@ void hst_loaded_free(struct hst_loaded_entry *entry)
 bool hst_loaded_evictable(const struct hst_loader *loader, const struct hst_loaded_entry *entry)
 {
     const struct hst_residency *residency = entry->view.residency;
-    if (entry->suspended || entry->lost || entry->view.pinned || entry->view.alone || entry->view.leases > 0 || (residency != NULL && residency->leases > 0)) return false;
+    if (entry->suspended || entry->lost || entry->moving || entry->view.pinned || entry->view.alone || entry->view.leases > 0 || (residency != NULL && residency->leases > 0)) return false;
     return !hst_job_has(loader, entry->view.component, entry->view.precision);
 }
 
@@ -209,6 +209,7 @@ int hst_loader_unload(struct hst_loader *loader, struct hst_loaded *loaded, uint
     unsigned leases = hst_loaded_leases(loaded);
     if (leases > 0) return hst_error_set(err, HST_E_BUSY, "%s is leased by %u clients", loaded->component->id, leases);
     if (hst_job_touches(loader, loaded->component)) return hst_error_set(err, HST_E_BUSY, "a job works on %s", loaded->component->id);
+    if (((const struct hst_loaded_entry *)loaded)->moving) return hst_error_set(err, HST_E_BUSY, "%s is being moved", loaded->component->id);
     tell(loader, loaded, "unloading");
     hst_model_ref(loaded->component->model);
     struct hst_loaded gone = *loaded;

@@ -119,7 +119,7 @@ void hst_lost_sweep(struct hst_loader *loader)
 {
     for (size_t i = loader->loaded_count; i > 0; i--) {
         struct hst_loaded_entry *entry = loader->loaded[i - 1];
-        if (entry->lost && !hst_job_touches(loader, entry->view.component)) remove_lost(loader, entry);
+        if (entry->lost && !entry->moving && !hst_job_touches(loader, entry->view.component)) remove_lost(loader, entry);
     }
 }
 

@@ -14,6 +14,8 @@ struct hst_rearranging {
     size_t variant;                 /* and which of its residencies: as stored, in other types */
     const struct hst_model *hashes_of; /* whose hashes were asked for */
     bool compacts;                  /* at the end */
+    const struct hst_device *device; /* but this one, and RAM not at all; NULL = all of them, after RAM */
+    size_t loaded;                  /* what is on devices: the one that is looked at */
     struct hst_tensor_hashes *hashes;
     struct hst_rearranged sum;
     hst_rearranged_fn done;         /* or NULL */
@@ -116,6 +118,25 @@ static bool next(struct hst_rearranging *run)
     return false;
 }
 
+static void on_rehoused(void *context, const struct hst_rearranged *what)
+{
+    struct hst_rearranging *run = context;
+    add(run, what);
+    go_on(run);
+}
+
+/* The next component on a device that is better off elsewhere. @return has it begun? */
+static bool rehouse_next(struct hst_rearranging *run)
+{
+    struct hst_loader *loader = run->loader;
+    while (run->loaded < loader->loaded_count && !loader->draining) {
+        struct hst_loaded_entry *entry = loader->loaded[run->loaded++];
+        if (run->device != NULL && entry->view.device != run->device) continue;
+        if (hst_rehouse(loader, entry, on_rehoused, run)) return true;
+    }
+    return false;
+}
+
 /* What was given back is not in use any more. */
 static void on_drained(void *context)
 {
@@ -128,6 +149,7 @@ static void go_on(struct hst_rearranging *run)
         if (next(run)) return;
     bool compacts = run->compacts && !run->loader->draining;
     if (compacts && hst_cache_compact(run->loader->config.cache, on_compacted, run, NULL) == HST_OK) return;
+    if (rehouse_next(run)) return;
     struct hst_cache *cache = run->loader->config.cache;
     if (hst_cache_draining(cache) > 0 && hst_cache_settle(cache, on_drained, run, NULL) == HST_OK) return;
     end(run);
@@ -148,13 +170,14 @@ static int list_models(struct hst_rearranging *run, const struct hst_model *only
     return HST_OK;
 }
 
-static int begin(struct hst_loader *loader, const struct hst_model *only, bool compacts, hst_rearranged_fn done, void *context, struct hst_error *err)
+static int begin(struct hst_loader *loader, const struct hst_rearranging *wish, const struct hst_model *only, struct hst_error *err)
 {
     if (loader->rearranging != NULL) return hst_error_set(err, HST_E_BUSY, "memory is being rearranged already");
     struct hst_rearranging *run = calloc(1, sizeof *run);
     if (run == NULL) return hst_error_nomem(err);
-    *run = (struct hst_rearranging){.loader = loader, .compacts = compacts, .done = done, .context = context};
-    int status = list_models(run, only, err);
+    *run = *wish;
+    run->loader = loader;
+    int status = run->device == NULL ? list_models(run, only, err) : HST_OK;
     if (status < 0) {
         free(run);
         return status;
@@ -166,12 +189,28 @@ static int begin(struct hst_loader *loader, const struct hst_model *only, bool c
 
 int hst_loader_rearrange(struct hst_loader *loader, hst_rearranged_fn done, void *context, struct hst_error *err)
 {
-    return begin(loader, NULL, true, done, context, err);
+    return begin(loader, &(struct hst_rearranging){.compacts = true, .done = done, .context = context}, NULL, err);
+}
+
+int hst_loader_rearrange_device(struct hst_loader *loader, const struct hst_device *device, hst_rearranged_fn done, void *context, struct hst_error *err)
+{
+    return begin(loader, &(struct hst_rearranging){.device = device, .done = done, .context = context}, NULL, err);
+}
+
+struct hst_fragmentation hst_loader_fragmentation(const struct hst_loader *loader, const struct hst_device *device)
+{
+    struct hst_fragmentation found = {.region_bytes = device->reserved_bytes};
+    HST_AUTO(hst_freep) const struct hst_allocation **all = calloc(loader->loaded_count + 1, sizeof(struct hst_allocation *));
+    size_t count = 0;
+    for (size_t i = 0; all != NULL && i < loader->loaded_count; i++)
+        if (loader->loaded[i]->view.device == device) all[count++] = &loader->loaded[i]->allocation;
+    found.live_bytes = hst_allocation_live(all, count, &found.regions);
+    return found;
 }
 
 void hst_loader_share(struct hst_loader *loader, const struct hst_model *model)
 {
-    if (begin(loader, model, false, NULL, NULL, NULL) < 0) hst_rearrange_share_soon(loader);
+    if (begin(loader, &(struct hst_rearranging){0}, model, NULL) < 0) hst_rearrange_share_soon(loader);
 }
 
 /* Now and then, when nothing else is to do. */
@@ -180,7 +219,7 @@ static void on_time(uv_timer_t *timer)
     struct hst_loader *loader = timer->data;
     bool is_thin = hst_cache_is_thin(loader->config.cache), due = loader->share_due;
     if (!due && !is_thin) return;
-    bool begun = loader->active == 0 && begin(loader, NULL, is_thin, NULL, NULL, NULL) == HST_OK;
+    bool begun = loader->active == 0 && begin(loader, &(struct hst_rearranging){.compacts = is_thin}, NULL, NULL) == HST_OK;
     loader->share_due = due && !begun;
     if (loader->share_due) hst_rearrange_share_soon(loader);
 }

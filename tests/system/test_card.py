@@ -36,6 +36,7 @@ def library(tmp_path):
     write(folder / "one.safetensors", unet(1, 7) + SHARED)
     write(folder / "two.safetensors", unet(2, 7) + SHARED)
     write(folder / "big.safetensors", unet(3, 30))
+    write(folder / "half.safetensors", unet(4, 1) + SHARED[:2] + [tensor(f"first_stage_model.decoder.{i}.weight", "F32", [MIB // 4], 4) for i in (2, 3)])
     return folder
 
 
@@ -116,7 +117,7 @@ def card(start, library, tmp_path):
 
 def hashed(card):
     """The tensors of all models are known by what is in them."""
-    for model in ("one", "two", "big"):
+    for model in ("one", "two", "big", "half"):
         assert card.daemon.cli("hash", model).returncode == 0
 
 
@@ -139,6 +140,34 @@ def test_equal_tensors_of_two_models_are_there_once_and_go_with_the_last(card):
     card.settles_at(12 * MIB)
     assert card.unload("two")["freed_bytes"] == 12 * MIB
     card.settles_at(0)
+
+
+def test_what_was_not_known_to_be_equal_becomes_one_when_it_is(card, library):
+    card.load("one")
+    card.load("two")
+    card.settles_at(24 * MIB)
+    with card.attached("two", "--share") as a:
+        before = a.ask("sums")
+        hashed(card)
+        card.settles_at(20 * MIB)  # the other one moved to the copy that is leased
+        assert a.ask("sums") == before == sums(library / "two.safetensors")
+    with card.attached("one", "--share") as a:
+        assert a.ask("sums") == sums(library / "one.safetensors")
+    card.unload("two")
+    card.settles_at(12 * MIB)
+
+
+def test_memory_that_lives_on_for_a_few_tensors_is_made_whole(card, library):
+    hashed(card)
+    card.load("one")
+    card.load("half")
+    card.unload("one")
+    card.settles_at((2 + 4 + 2) * MIB)
+    done = card.daemon.data("POST", "/api/memory/operations/defragment/cuda:0")
+    assert (done["freed_bytes"], done["components"]) == (2 * MIB, 1) and done["before"]["live_bytes"] == done["after"]["live_bytes"] < done["after"]["used_bytes"]
+    card.settles_at(6 * MIB)
+    with card.attached("half", "--share") as a:
+        assert a.ask("sums") == sums(library / "half.safetensors")
 
 
 @pytest.mark.parametrize("options", [["--share"], []])
