@@ -205,7 +205,7 @@ def test_processes_compute_on_while_the_helper_is_killed(own):
     for pid in working:
         os.kill(pid, signal.SIGKILL)
     time.sleep(1)
-    assert client.model("net").loaded_on == ["cuda:0"]
+    assert "cuda:0" in client.model("net").loaded_on
     assert client.load("types", device="cuda:0")["state"] == "done"
     assert min(processes.finish()) > 0
 
@@ -217,7 +217,7 @@ def test_processes_compute_on_while_hoistd_is_killed_and_comes_back(own):
     time.sleep(1)
     own.start()
     client = own.client()
-    assert client.model("net").loaded_on == ["cuda:0"] and used(client) == before
+    assert "cuda:0" in client.model("net").loaded_on and used(client) == before
     module = hoist.assign(net.build("meta"), "net", device="cuda", share=True, client=client)
     assert (net.answer(module, "cuda") - net.answer(hoist.assign(net.build("meta"), "net", client=client), "cpu")).abs().max() < net.TOLERANCE
     assert min(processes.finish()) > 0
