@@ -3,6 +3,7 @@
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "base/map.h"
+#include "formats/dtype.h"
 #include "load/internal.h"
 #include "load/limits.h"
 
@@ -263,42 +264,56 @@ uint64_t hst_allocation_fini(struct hst_allocation *allocation)
     return bytes;
 }
 
-/* Where a tensor comes from: in RAM, or in a file. */
-struct origin {
-    const struct hst_residency *residency; /* or NULL */
-    const struct hst_component *component; /* or NULL */
-};
+/* Where it lies. */
+static void find_source(struct hst_device_extent *extent, const struct hst_allocation_source *source, size_t tensor)
+{
+    if (source->residency == NULL) {
+        extent->fd = (int)source->component->tensors[tensor].file;
+        extent->offset = source->component->tensors[tensor].tensor->offset;
+        return;
+    }
+    const struct hst_placement *placement = &source->residency->placements[tensor];
+    const struct hst_segment *segment = &source->residency->segments[placement->segment];
+    extent->fd = segment->fd;
+    extent->offset = segment->offset + placement->offset;
+}
 
-static struct hst_device_extent extent_of(const struct origin *origin, size_t tensor, const struct hst_allocation *allocation)
+static struct hst_device_extent extent_of(const struct hst_allocation *allocation, const struct hst_allocation_source *source, size_t tensor)
 {
     const struct hst_allocation_spot *spot = &allocation->spots[tensor];
     struct hst_device_extent extent = {.size_bytes = allocation->sizes[tensor], .segment = spot->segment, .to = spot->offset};
-    if (origin->residency == NULL) {
-        extent.fd = (int)origin->component->tensors[tensor].file;
-        extent.offset = origin->component->tensors[tensor].tensor->offset;
-        return extent;
-    }
-    const struct hst_placement *placement = &origin->residency->placements[tensor];
-    const struct hst_segment *segment = &origin->residency->segments[placement->segment];
-    extent.fd = segment->fd;
-    extent.offset = segment->offset + placement->offset;
+    find_source(&extent, source, tensor);
+    if (source->recast == NULL) return extent;
+    const struct hst_tensor *stored = source->component->tensors[tensor].tensor;
+    extent.size_bytes = stored->size_bytes;
+    if (stored->dtype == source->recast->dtypes[tensor]) return extent;
+    extent.from_dtype = stored->dtype;
+    extent.to_dtype = source->recast->dtypes[tensor];
     return extent;
+}
+
+/* Bytes of it on the device. */
+static uint64_t arriving_bytes(const struct hst_device_extent *extent)
+{
+    if (extent->from_dtype == extent->to_dtype) return extent->size_bytes;
+    return extent->size_bytes / hst_dtype_bits(hst_dtype_info(extent->from_dtype)) * hst_dtype_bits(hst_dtype_info(extent->to_dtype));
 }
 
 /* What follows on both sides is one. */
 static bool join(struct hst_device_extent *last, const struct hst_device_extent *next)
 {
-    if (last->fd != next->fd || last->segment != next->segment || last->offset + last->size_bytes != next->offset || last->to + last->size_bytes != next->to) return false;
+    bool alike = last->fd == next->fd && last->segment == next->segment && last->from_dtype == next->from_dtype && last->to_dtype == next->to_dtype;
+    if (!alike || last->offset + last->size_bytes != next->offset || last->to + arriving_bytes(last) != next->to) return false;
     last->size_bytes += next->size_bytes;
     return true;
 }
 
-static size_t list_tensors(const struct hst_allocation *allocation, const struct origin *origin, struct hst_device_extent *extents)
+static size_t list_tensors(const struct hst_allocation *allocation, const struct hst_allocation_source *source, struct hst_device_extent *extents)
 {
     size_t count = 0;
     for (size_t i = 0; i < allocation->tensor_count; i++) {
         if (allocation->spots[i].block != 0 || allocation->sizes[i] == 0) continue;
-        struct hst_device_extent extent = extent_of(origin, i, allocation);
+        struct hst_device_extent extent = extent_of(allocation, source, i);
         if (count == 0 || !join(&extents[count - 1], &extent)) extents[count++] = extent;
     }
     return count;
@@ -315,23 +330,13 @@ static size_t list_segments(const struct hst_residency *residency, struct hst_de
     return residency->segment_count;
 }
 
-int hst_allocation_extents(const struct hst_allocation *allocation, const struct hst_residency *residency, struct hst_device_extent **ret_extents, size_t *ret_count,
+int hst_allocation_extents(const struct hst_allocation *allocation, const struct hst_allocation_source *source, struct hst_device_extent **ret_extents, size_t *ret_count,
                            struct hst_error *err)
 {
-    struct hst_device_extent *extents = calloc(allocation->tensor_count + residency->segment_count + 1, sizeof *extents);
+    size_t segments = source->residency != NULL ? source->residency->segment_count : 0;
+    struct hst_device_extent *extents = calloc(allocation->tensor_count + segments + 1, sizeof *extents);
     if (extents == NULL) return hst_error_nomem(err);
-    const struct origin origin = {.residency = residency};
-    *ret_count = allocation->spots != NULL ? list_tensors(allocation, &origin, extents) : list_segments(residency, extents);
-    *ret_extents = extents;
-    return HST_OK;
-}
-
-int hst_allocation_file_extents(const struct hst_allocation *allocation, const struct hst_component *component, struct hst_device_extent **ret_extents, size_t *ret_count,
-                                struct hst_error *err)
-{
-    struct hst_device_extent *extents = calloc(allocation->tensor_count + 1, sizeof *extents);
-    if (extents == NULL) return hst_error_nomem(err);
-    *ret_count = list_tensors(allocation, &(struct origin){.component = component}, extents);
+    *ret_count = allocation->spots != NULL ? list_tensors(allocation, source, extents) : list_segments(source->residency, extents);
     *ret_extents = extents;
     return HST_OK;
 }

@@ -63,12 +63,15 @@ bool hst_allocation_has_own(const struct hst_allocation *allocation);
 void hst_allocation_retract(struct hst_allocation *allocation);
 /** Let go of all of it, and empty it. @return bytes of the device's budget that came back */
 uint64_t hst_allocation_fini(struct hst_allocation *allocation);
-/** What comes from where in RAM to fill its own: the residency is CACHED. *ret_extents owned by the caller (free). */
-int hst_allocation_extents(const struct hst_allocation *allocation, const struct hst_residency *residency, struct hst_device_extent **ret_extents, size_t *ret_count,
+/** Where the bytes of its own come from. */
+struct hst_allocation_source {
+    const struct hst_residency *residency;  /**< RAM, CACHED; NULL = files */
+    const struct hst_component *component;  /**< files: the component, held; `fd` of an extent is then the index of its file in the model */
+    const struct hst_recast *recast;        /**< the source has its tensors as stored, and the device makes them these; NULL = they are there what they are here */
+};
+/** What comes from where to fill its own. *ret_extents owned by the caller (free). */
+int hst_allocation_extents(const struct hst_allocation *allocation, const struct hst_allocation_source *source, struct hst_device_extent **ret_extents, size_t *ret_count,
                            struct hst_error *err);
-/** The same from the files of the component, as stored: `fd` of an extent is the index of its file in the model. */
-int hst_allocation_file_extents(const struct hst_allocation *allocation, const struct hst_component *component, struct hst_device_extent **ret_extents, size_t *ret_count,
-                                struct hst_error *err);
 /** Bytes that would come back with all of these. */
 uint64_t hst_allocation_freed(const struct hst_allocation *const *allocations, size_t count);
 /** A block of memory that is there already: it is reserved, whatever the budget, and has no memory yet. One reference is the caller's; NULL without memory. */

@@ -17,6 +17,11 @@ struct running {
     struct hst_error error;
 };
 
+static bool fills(const struct hst_device_task *task)
+{
+    return task->fill != NULL || task->component != NULL;
+}
+
 /* ---- from files ---- */
 
 /* The files of a model that are read, by their index; -1 = not open. */
@@ -62,7 +67,7 @@ static int check_files(const struct hst_model *model, const struct opened *opene
 static int fill_from_files(struct running *running, struct hst_error *err)
 {
     HST_AUTO(opened_fini) struct opened opened = {0};
-    const struct hst_model *model = running->task.stored->model;
+    const struct hst_model *model = running->task.component->model;
     HST_TRY(open_files(running, model, &opened, err));
     HST_TRY(running->device->ops->fill(running->memory, running->extents, running->extent_count, running->task.progress, err));
     return check_files(model, &opened, err);
@@ -78,8 +83,8 @@ static int allocate_and_fill(struct running *running, struct hst_error *err)
         HST_TRY(ops->allocate(running->device->backend, layout->segment_bytes, layout->segment_count, &running->memory, err));
         running->allocated = true;
     }
-    if (running->task.stored != NULL) return fill_from_files(running, err);
-    if (running->task.fill == NULL) return HST_OK;
+    if (!fills(&running->task)) return HST_OK;
+    if (running->task.fill == NULL) return fill_from_files(running, err);
     return ops->fill(running->memory, running->extents, running->extent_count, running->task.progress, err);
 }
 
@@ -111,8 +116,8 @@ static void done(void *arg)
 static int begin(struct running *running, struct hst_error *err)
 {
     struct hst_device_task *task = &running->task;
-    if (task->stored != NULL) HST_TRY(hst_allocation_file_extents(task->allocation, task->stored, &running->extents, &running->extent_count, err));
-    if (task->fill != NULL) HST_TRY(hst_allocation_extents(task->allocation, task->fill, &running->extents, &running->extent_count, err));
+    const struct hst_allocation_source source = {task->fill, task->component, task->recast};
+    if (fills(task)) HST_TRY(hst_allocation_extents(task->allocation, &source, &running->extents, &running->extent_count, err));
     return hst_exec_submit(task->loader->exec, work, done, running) < 0 ? hst_error_nomem(err) : HST_OK;
 }
 

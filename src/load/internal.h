@@ -38,6 +38,7 @@ struct hst_part {
     uint64_t copy_ns;                 /**< when that began; once it has ended, how long it took */
     bool referenced;                  /**< the job keeps the residency from being evicted */
     bool skips_ram;                   /**< RAM has no part in it: it is on the device already, or is copied there from its files */
+    bool converts_there;              /**< RAM, or the file, has it as stored, and the device makes of it what is wanted */
     bool laid_out;                    /**< the job holds the component's tensors */
     bool reserved;                    /**< the job brings it into RAM */
 };
@@ -86,6 +87,7 @@ struct hst_job_entry {
     struct hst_error failure;      /**< the first one of the running step */
     _Atomic(bool) cancel;          /**< stop soon */
     size_t copies;                 /**< to devices, that run */
+    bool host_converts;            /**< the device could not */
     bool waits;                    /**< in estimate, for equal tensors that another job brings in */
     bool unwanted;                 /**< somebody cancelled it */
     hst_job_fn ended;              /**< told at the end; may be NULL */
@@ -265,8 +267,9 @@ typedef void (*hst_device_done_fn)(void *context, int status, const struct hst_e
 struct hst_device_task {
     struct hst_loader *loader;             /**< whose threads */
     struct hst_allocation *allocation;     /**< whose own block; it stays where it is until that is done */
-    const struct hst_residency *fill;      /**< to fill it from; NULL = do not fill, or from files. What has no memory yet is allocated first */
-    const struct hst_component *stored;    /**< to fill it from its files, without RAM; NULL = do not. Held meanwhile, and its model referenced */
+    const struct hst_residency *fill;      /**< to fill it from RAM. What has no memory yet is allocated first */
+    const struct hst_component *component; /**< without `fill`: to fill it from its files. Held meanwhile, and its model referenced; NULL without `fill`: do not fill */
+    const struct hst_recast *recast;       /**< the source has its tensors as stored, and the device makes them these; with `component`. NULL = they are what they are */
     struct hst_device_progress *progress;  /**< looked at, and written */
     hst_device_done_fn done;               /**< told once; on failure what was allocated is gone */
     void *context;                         /**< for done */

@@ -27,7 +27,9 @@ static int look_at_ram(struct hst_outlook *outlook, const struct hst_job_entry *
     const struct hst_cache *cache = job->loader->config.cache;
     const struct hst_component *component = job->view.components[index];
     struct hst_claim *claim = job->parts[index].claim;
-    const struct hst_residency *held = hst_cache_find_as(cache, component, job->view.precisions[index]);
+    bool converts_there = job->parts[index].converts_there;
+    const struct hst_residency *held = hst_cache_find_as(cache, component, converts_there ? NULL : job->view.precisions[index]);
+    outlook->converts = converts_there;
     outlook->held = held != NULL;
     outlook->arriving = held != NULL && held->state == HST_RESIDENCY_CACHING;
     if (held != NULL) return HST_OK;

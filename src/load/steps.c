@@ -146,7 +146,7 @@ static int draft_part(struct hst_job_entry *job, size_t index, struct hst_error 
 {
     struct hst_cache *cache = job->loader->config.cache;
     struct hst_part *part = &job->parts[index];
-    if (part->skips_ram || part->claim != NULL || hst_cache_find_as(cache, job->view.components[index], job->view.precisions[index]) != NULL) return HST_OK;
+    if (part->skips_ram || part->converts_there || part->claim != NULL || hst_cache_find_as(cache, job->view.components[index], job->view.precisions[index]) != NULL) return HST_OK;
     return hst_cache_draft(cache, job->view.components[index], part->recast, &part->claim, err);
 }
 
@@ -157,23 +157,53 @@ static int draft_all(struct hst_job_entry *job, struct hst_error *err)
     return HST_OK;
 }
 
-/* Does RAM have no part in it? Of a device with memory of its own: what is there stays there, and where memory is to be saved, what lies raw in its files is
- * copied from them. */
-static bool skips_ram(const struct hst_job_entry *job, size_t index)
+static bool is_present(const struct hst_job_entry *job, size_t index)
 {
-    const struct hst_component *component = job->view.components[index];
-    const struct hst_device *device = job->view.device;
-    const char *precision = job->view.precisions[index];
-    if (device == NULL || device->ops->references_ram) return false;
-    if (!job->alone && hst_loaded_find(job->loader, component, device, precision) != NULL) return true;
-    if (strcmp(job->view.optimization_applied, "memory") != 0 || job->parts[index].recast != NULL) return false;
-    return hst_cache_find_as(job->loader->config.cache, component, precision) == NULL && hst_backing_choose(component, false, NULL) == HST_BACKING_PAGE_CACHE;
+    return !job->alone && hst_loaded_find(job->loader, job->view.components[index], job->view.device, job->view.precisions[index]) != NULL;
+}
+
+/* May the device make other types of what it gets as stored? */
+static bool may_convert(const struct hst_job_entry *job, size_t index)
+{
+    return job->parts[index].recast != NULL && job->view.device->ops->converts && !job->host_converts;
+}
+
+static bool is_cached(const struct hst_job_entry *job, size_t index, const char *precision)
+{
+    const struct hst_residency *held = hst_cache_find_as(job->loader->config.cache, job->view.components[index], precision);
+    return held != NULL && held->state == HST_RESIDENCY_CACHED && !held->stale;
+}
+
+/* To a device with memory of its own. What is there stays there. Where memory is to be saved, what lies raw in its files is copied from them, without RAM. And what RAM has
+ * as stored, and is wanted in other types, is converted there: more bytes pass the link, and the host neither converts nor keeps another copy. */
+static void choose_way(struct hst_job_entry *job, size_t index)
+{
+    struct hst_part *part = &job->parts[index];
+    bool saves = strcmp(job->view.optimization_applied, "memory") == 0;
+    part->skips_ram = is_present(job, index);
+    if (part->skips_ram || is_cached(job, index, job->view.precisions[index])) return;
+    if (may_convert(job, index) && is_cached(job, index, NULL)) {
+        part->converts_there = true;
+        return;
+    }
+    bool raw = hst_backing_choose(job->view.components[index], false, NULL) == HST_BACKING_PAGE_CACHE;
+    part->skips_ram = saves && raw && (part->recast == NULL || may_convert(job, index));
+    part->converts_there = part->skips_ram && part->recast != NULL;
 }
 
 static void choose_ways(struct hst_job_entry *job)
 {
-    for (size_t i = 0; i < job->view.component_count; i++)
-        job->parts[i].skips_ram = skips_ram(job, i);
+    bool owns = job->view.device != NULL && !job->view.device->ops->references_ram;
+    for (size_t i = 0; i < job->view.component_count; i++) {
+        job->parts[i].skips_ram = job->parts[i].converts_there = false;
+        if (owns) choose_way(job, i);
+    }
+}
+
+/* The precision in which RAM has, or will have, a part. */
+static const char *ram_precision(const struct hst_job_entry *job, size_t index)
+{
+    return job->parts[index].converts_there ? NULL : job->view.precisions[index];
 }
 
 /* What a part takes of the device, unless it is there. */
@@ -184,7 +214,7 @@ static int draft_allocation(struct hst_job_entry *job, size_t index, struct hst_
     struct hst_device *device = job->view.device;
     const struct hst_residency *held = hst_cache_find_as(job->loader->config.cache, component, job->view.precisions[index]);
     hst_allocation_fini(&part->allocation);
-    if (device == NULL || (!job->alone && hst_loaded_find(job->loader, component, device, job->view.precisions[index]) != NULL)) return HST_OK;
+    if (device == NULL || is_present(job, index)) return HST_OK;
     struct hst_allocation_wish wish = {.loader = job->loader,
                                        .device = device,
                                        .component = component,
@@ -300,7 +330,7 @@ static int reserve_ram(struct hst_job_entry *job, size_t index, struct hst_error
 {
     struct hst_cache *cache = job->loader->config.cache;
     struct hst_part *part = &job->parts[index];
-    struct hst_residency *held = hst_cache_find_as(cache, job->view.components[index], job->view.precisions[index]);
+    struct hst_residency *held = hst_cache_find_as(cache, job->view.components[index], ram_precision(job, index));
     if (held != NULL && held->stale) return hst_error_set(err, HST_E_FILE_CHANGED, "the file of %s is being written", held->component->id);
     if (job->view.replans == 0 && !job->view.ahead && !part->skips_ram) hst_cache_touch(cache, job->view.components[index], held);
     part->residency = part->skips_ram ? NULL : held;
@@ -310,6 +340,7 @@ static int reserve_ram(struct hst_job_entry *job, size_t index, struct hst_error
         hst_job_hold(job, part);
         return HST_OK;
     }
+    if (part->converts_there) return hst_error_set(err, HST_E_OUT_OF_RAM, "%s left RAM meanwhile", job->view.components[index]->id); /* it is planned again */
     HST_TRY(draft_part(job, index, err));
     HST_TRY(hst_cache_reserve(cache, job->view.components[index], part->claim, &part->residency, err));
     part->claim = NULL;
@@ -563,15 +594,35 @@ static void undo(struct hst_job_entry *job)
 
 static void run_step(struct hst_job_entry *job);
 
+static bool has_no_room(const struct hst_job_entry *job)
+{
+    return job->view.step == HST_STEP_ALLOCATE && (job->failure.status == HST_E_OUT_OF_RAM || job->failure.status == HST_E_OUT_OF_DEVICE_MEMORY);
+}
+
+/* Was it converting that the device could not do? Then the host does it, and what RAM has as stored is not held any more. */
+static bool could_not_convert(struct hst_job_entry *job)
+{
+    bool failed = job->failure.status == HST_E_OUT_OF_DEVICE_MEMORY || job->failure.status == HST_E_DEVICE_FAILED;
+    if (job->view.step != HST_STEP_LOAD || !failed || job->host_converts) return false;
+    for (size_t i = 0; i < job->view.component_count; i++) {
+        struct hst_part *part = &job->parts[i];
+        if (!part->converts_there) continue;
+        job->host_converts = true;
+        if (part->residency != NULL) hst_job_release(job, part);
+        part->residency = NULL;
+    }
+    return job->host_converts;
+}
+
 /* There was less room than planned with: what was reserved goes back, what was set aside stays so, and the step before is begun again. */
 static bool plan_again(struct hst_job_entry *job)
 {
-    bool no_room = job->failure.status == HST_E_OUT_OF_RAM || job->failure.status == HST_E_OUT_OF_DEVICE_MEMORY;
-    if (job->view.step != HST_STEP_ALLOCATE || !no_room || job->unwanted || job->view.replans >= HST_REPLANS_MAX) return false;
+    if (job->unwanted || job->view.replans >= HST_REPLANS_MAX || (!has_no_room(job) && !could_not_convert(job))) return false;
     job->view.replans++;
     hst_journal_retract(job);
     job->failure = (struct hst_error){0};
     job->cancel = false;
+    job->batch = 0;
     job->view.step = HST_STEP_ESTIMATE;
     return true;
 }

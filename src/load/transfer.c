@@ -81,7 +81,8 @@ static int to_device(struct transfer *transfer, struct hst_error *err)
     struct hst_device_task task = {.loader = job->loader,
                                    .allocation = &part->allocation,
                                    .fill = part->residency,
-                                   .stored = part->skips_ram ? job->view.components[transfer->part] : NULL,
+                                   .component = job->view.components[transfer->part],
+                                   .recast = part->converts_there ? part->recast : NULL,
                                    .progress = &part->copied,
                                    .done = on_device_done,
                                    .context = transfer};

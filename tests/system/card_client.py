@@ -1,4 +1,4 @@
-"""A process that has a model open on a card: python card_client.py SOCKET MODEL [--share]. Answers each word that it reads by a line of JSON.
+"""A process that has a model open on a card: python card_client.py SOCKET MODEL [--share] [--fp32]. Answers each word that it reads by a line of JSON.
 
 On the double of the driver an address of device memory is one of this process."""
 import ctypes
@@ -28,7 +28,7 @@ def write(model):
 def main():
     """Open it and answer until the input ends."""
     client = hoist.connect(sys.argv[1])
-    with client.open(sys.argv[2], device="cuda:0", share="--share" in sys.argv) as model:
+    with client.open(sys.argv[2], device="cuda:0", share="--share" in sys.argv, precision="fp32" if "--fp32" in sys.argv else None) as model:
         for line in sys.stdin:
             print(json.dumps({"sums": sums, "write": write}[line.strip()](model)), flush=True)
 

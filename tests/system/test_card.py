@@ -220,6 +220,33 @@ def test_level_memory_brings_it_from_the_file_without_ram(card, library):
         assert a.ask("sums") == sums(library / "big.safetensors")
 
 
+def converted(library, model):
+    """{key: sum of bytes} of a file whose fp16 numbers become fp32."""
+    import torch
+    from safetensors.torch import load_file
+
+    return {name: int(value.to(torch.float32).contiguous().view(torch.uint8).sum()) for name, value in load_file(library / f"{model}.safetensors").items()}
+
+
+@pytest.mark.parametrize("line", [None, "@hoist-device cuModuleLoadData 1+ = 221"])
+def test_the_card_converts_what_ram_has_as_stored_and_the_host_where_it_cannot(card, library, line):
+    card.daemon.data("POST", "/api/model/cache", {"model_id": "one"})
+    before = card.daemon.data("GET", "/api/model/cache")["used_bytes"]
+    card.say(*([line] if line else []))
+    job = card.load("one", precision="fp32", optimization_level="speed")
+    used = card.daemon.data("GET", "/api/model/cache")["used_bytes"]
+    assert (used > before) == (line is not None) and job["replans"] == (line is not None)
+    with card.attached("one", "--share", "--fp32") as a:
+        assert a.ask("sums") == converted(library, "one")
+
+
+def test_level_memory_converts_on_the_card_what_it_reads_from_the_file(card, library):
+    card.load("one", precision="fp32", optimization_level="memory")
+    assert card.daemon.data("GET", "/api/model/cache")["used_bytes"] == 0
+    with card.attached("one", "--share", "--fp32") as a:
+        assert a.ask("sums") == converted(library, "one")
+
+
 def test_a_dry_run_says_what_the_load_then_does(card):
     hashed(card)
     card.load("one")
