@@ -186,9 +186,7 @@ static struct hst_record_tensor take_tensor(struct hst_cursor *cursor, const str
 
 static void take_tables(struct hst_cursor *cursor, struct hst_record_claim *record)
 {
-    record->files = hst_recordio_take_table(cursor, 5, sizeof *record->files, &record->file_count);
-    for (size_t i = 0; i < record->file_count; i++)
-        record->files[i] = hst_recordio_take_id(cursor);
+    record->files = hst_recordio_take_ids(cursor, &record->file_count);
     record->regions = hst_recordio_take_table(cursor, 1, sizeof *record->regions, &record->region_count);
     if (record->region_count >= UINT32_MAX) hst_recordio_refuse(cursor);
     for (size_t i = 0; i < record->region_count; i++)

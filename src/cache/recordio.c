@@ -116,3 +116,23 @@ bool hst_recordio_is_dtype(uint64_t value)
 {
     return value <= UINT8_MAX && hst_dtype_info((enum hst_dtype)value) != NULL;
 }
+
+void hst_recordio_put_row(struct hst_strbuf *out, const void *row, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        hst_recordio_put(out, ((const uint64_t *)row)[i]);
+}
+
+void hst_recordio_take_row(struct hst_cursor *cursor, void *row, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        ((uint64_t *)row)[i] = hst_cursor_u64(cursor);
+}
+
+struct hst_file_id *hst_recordio_take_ids(struct hst_cursor *cursor, size_t *ret_count)
+{
+    struct hst_file_id *ids = hst_recordio_take_table(cursor, 5, sizeof *ids, ret_count);
+    for (size_t i = 0; i < *ret_count; i++)
+        ids[i] = hst_recordio_take_id(cursor);
+    return ids;
+}

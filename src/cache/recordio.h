@@ -9,6 +9,8 @@
 
 /** Write a number. */
 void hst_recordio_put(struct hst_strbuf *out, uint64_t value);
+/** Write a row: a struct of nothing but `count` numbers of 64 bits. */
+void hst_recordio_put_row(struct hst_strbuf *out, const void *row, size_t count);
 /** Write a string. */
 void hst_recordio_put_text(struct hst_strbuf *out, const char *text);
 /** Write which file it is. */
@@ -24,6 +26,8 @@ void hst_recordio_refuse(struct hst_cursor *cursor);
 int hst_recordio_end(struct hst_cursor *cursor, struct hst_error *err);
 /** Read a number below `limit`; 0 when it is not. */
 uint64_t hst_recordio_take(struct hst_cursor *cursor, uint64_t limit);
+/** Read a row, as hst_recordio_put_row. */
+void hst_recordio_take_row(struct hst_cursor *cursor, void *row, size_t count);
 /** Read a string of less than `room` bytes, none of them NUL. */
 void hst_recordio_take_text(struct hst_cursor *cursor, char *out, size_t room);
 /** Read a string, owned by the caller, or NULL. */
@@ -32,6 +36,8 @@ char *hst_recordio_take_string(struct hst_cursor *cursor);
 struct hst_file_id hst_recordio_take_id(struct hst_cursor *cursor);
 /** Room for a table whose rows have `numbers` numbers in the text: that many rows are there. Owned by the caller; NULL after a failure. */
 void *hst_recordio_take_table(struct hst_cursor *cursor, size_t numbers, size_t row_bytes, size_t *ret_count);
+/** Read which files they are. Owned by the caller; NULL after a failure. */
+struct hst_file_id *hst_recordio_take_ids(struct hst_cursor *cursor, size_t *ret_count);
 /** Is there an element type of this number? */
 bool hst_recordio_is_dtype(uint64_t value);
 #endif

@@ -185,16 +185,25 @@ static void take_spots(struct hst_allocation *allocation, const bool *elsewhere,
     }
 }
 
-static int draft_tensors(const struct hst_allocation_wish *wish, struct hst_allocation *allocation, struct hst_error *err)
+static int measure(const struct hst_allocation_wish *wish, struct hst_allocation *allocation, struct hst_error *err)
 {
-    size_t count = allocation->tensor_count = wish->component->tensor_count;
-    HST_AUTO(hst_freep) bool *elsewhere = calloc(count + 1, sizeof *elsewhere);
-    HST_AUTO(hst_freep) size_t *alias_of = calloc(count + 1, sizeof *alias_of);
+    size_t count = wish->component->tensor_count;
     allocation->spots = calloc(count + 1, sizeof *allocation->spots);
     allocation->sizes = calloc(count + 1, sizeof *allocation->sizes);
-    if (elsewhere == NULL || alias_of == NULL || allocation->spots == NULL || allocation->sizes == NULL) return hst_error_nomem(err);
+    if (allocation->spots == NULL || allocation->sizes == NULL) return hst_error_nomem(err);
+    allocation->tensor_count = count;
     for (size_t i = 0; i < count; i++)
         allocation->sizes[i] = hst_recast_bytes(wish->recast, wish->component, i);
+    return HST_OK;
+}
+
+static int draft_tensors(const struct hst_allocation_wish *wish, struct hst_allocation *allocation, struct hst_error *err)
+{
+    size_t count = wish->component->tensor_count;
+    HST_AUTO(hst_freep) bool *elsewhere = calloc(count + 1, sizeof *elsewhere);
+    HST_AUTO(hst_freep) size_t *alias_of = calloc(count + 1, sizeof *alias_of);
+    if (elsewhere == NULL || alias_of == NULL) return hst_error_nomem(err);
+    HST_TRY(measure(wish, allocation, err));
     find_aliases(wish, allocation, alias_of);
     if (wish->claim != NULL && !wish->alone) HST_TRY(share_all(wish, allocation, elsewhere, err));
     for (size_t i = 0; i < count; i++)
@@ -364,22 +373,29 @@ static size_t list_lying(const struct hst_allocation *allocation, struct lying *
     return count;
 }
 
-uint64_t hst_allocation_live(const struct hst_allocation *const *allocations, size_t count, size_t *ret_blocks)
+/* Rows in order, each counted once. */
+static uint64_t sum_lying(const struct lying *rows, size_t count, size_t *ret_blocks)
 {
-    size_t room = 1, found = 0;
     uint64_t bytes = 0;
-    for (size_t i = 0; i < count; i++)
-        room += allocations[i]->tensor_count;
-    HST_AUTO(hst_freep) struct lying *rows = calloc(room, sizeof *rows);
-    for (size_t i = 0; rows != NULL && i < count; i++)
-        found += list_lying(allocations[i], &rows[found]);
-    if (rows != NULL) qsort(rows, found, sizeof *rows, by_place);
     *ret_blocks = 0;
-    for (size_t i = 0; i < found; i++) {
+    for (size_t i = 0; i < count; i++) {
         if (i == 0 || by_place(&rows[i - 1], &rows[i]) != 0) bytes += rows[i].size_bytes;
         if (i == 0 || rows[i - 1].block != rows[i].block) ++*ret_blocks;
     }
     return bytes;
+}
+
+uint64_t hst_allocation_live(const struct hst_allocation *const *allocations, size_t count, size_t *ret_blocks)
+{
+    size_t room = 1, found = 0;
+    for (size_t i = 0; i < count; i++)
+        room += allocations[i]->tensor_count;
+    HST_AUTO(hst_freep) struct lying *rows = calloc(room, sizeof *rows);
+    if (rows == NULL) return 0;
+    for (size_t i = 0; i < count; i++)
+        found += list_lying(allocations[i], &rows[found]);
+    qsort(rows, found, sizeof *rows, by_place);
+    return sum_lying(rows, found, ret_blocks);
 }
 
 bool hst_allocation_is_whole(const struct hst_allocation *allocation)

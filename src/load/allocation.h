@@ -78,7 +78,7 @@ uint64_t hst_allocation_freed(const struct hst_allocation *const *allocations, s
 struct hst_block *hst_block_restore(struct hst_device *device, uint64_t size_bytes);
 /** Let go of it. @return bytes of the device's budget that came back */
 uint64_t hst_block_unref(struct hst_block *block);
-/** Bytes of all tensors of these, those that several have once; *ret_blocks = blocks that they have. */
+/** Bytes of all tensors of these, those that several have once; *ret_blocks = blocks that they have. 0 also without memory to count them. */
 uint64_t hst_allocation_live(const struct hst_allocation *const *allocations, size_t count, size_t *ret_blocks);
 /** Would all of it come back when it goes: has nobody else any of its blocks? */
 bool hst_allocation_is_whole(const struct hst_allocation *allocation);

@@ -257,6 +257,8 @@ void hst_loaded_suspend(struct hst_loader *loader, struct hst_loaded_entry *entr
 uint64_t hst_loaded_remove(struct hst_loader *loader, struct hst_loaded_entry *entry);
 /** Free one that was never published. NULL is fine. */
 void hst_loaded_free(struct hst_loaded_entry *entry);
+/** What is on a device, or of that what nobody would miss. Owned by the caller (free); NULL, and *ret_count 0, without memory. */
+const struct hst_allocation **hst_loaded_allocations(const struct hst_loader *loader, const struct hst_device *device, bool evictable, size_t *ret_count);
 /** Would nobody miss it: not pinned, not leased, not in use by a running job? */
 bool hst_loaded_evictable(const struct hst_loader *loader, const struct hst_loaded_entry *entry);
 

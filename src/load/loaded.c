@@ -220,11 +220,20 @@ int hst_loader_unload(struct hst_loader *loader, struct hst_loaded *loaded, uint
     return HST_OK;
 }
 
+const struct hst_allocation **hst_loaded_allocations(const struct hst_loader *loader, const struct hst_device *device, bool evictable, size_t *ret_count)
+{
+    const struct hst_allocation **all = calloc(loader->loaded_count + 1, sizeof(struct hst_allocation *));
+    *ret_count = 0;
+    for (size_t i = 0; all != NULL && i < loader->loaded_count; i++) {
+        const struct hst_loaded_entry *entry = loader->loaded[i];
+        if (entry->view.device == device && (!evictable || hst_loaded_evictable(loader, entry))) all[(*ret_count)++] = &entry->allocation;
+    }
+    return all;
+}
+
 uint64_t hst_loader_evictable_bytes(const struct hst_loader *loader, const struct hst_device *device)
 {
-    HST_AUTO(hst_freep) const struct hst_allocation **all = calloc(loader->loaded_count + 1, sizeof(struct hst_allocation *));
-    size_t count = 0;
-    for (size_t i = 0; all != NULL && i < loader->loaded_count; i++)
-        if (loader->loaded[i]->view.device == device && hst_loaded_evictable(loader, loader->loaded[i])) all[count++] = &loader->loaded[i]->allocation;
+    size_t count;
+    HST_AUTO(hst_freep) const struct hst_allocation **all = hst_loaded_allocations(loader, device, true, &count);
     return hst_allocation_freed(all, count);
 }

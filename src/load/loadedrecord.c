@@ -6,16 +6,8 @@
 
 #include <stdlib.h>
 
-static void put_tensor(struct hst_strbuf *out, const struct hst_loadedrecord_tensor *tensor)
-{
-    hst_recordio_put(out, tensor->file);
-    hst_recordio_put(out, tensor->offset);
-    hst_recordio_put(out, tensor->size_bytes);
-    hst_recordio_put(out, tensor->stored);
-    hst_recordio_put(out, tensor->becomes);
-    hst_recordio_put(out, tensor->segment);
-    hst_recordio_put(out, tensor->at);
-}
+/* Rows are of nothing but numbers. */
+enum { SEGMENT_NUMBERS = sizeof(struct hst_loadedrecord_segment) / sizeof(uint64_t), TENSOR_NUMBERS = sizeof(struct hst_loadedrecord_tensor) / sizeof(uint64_t) };
 
 static void put_tables(struct hst_strbuf *out, const struct hst_loadedrecord *record)
 {
@@ -23,14 +15,11 @@ static void put_tables(struct hst_strbuf *out, const struct hst_loadedrecord *re
     for (size_t i = 0; i < record->file_count; i++)
         hst_recordio_put_id(out, &record->files[i]);
     hst_recordio_put(out, record->segment_count);
-    for (size_t i = 0; i < record->segment_count; i++) {
-        hst_recordio_put(out, record->segments[i].block);
-        hst_recordio_put(out, record->segments[i].index);
-        hst_recordio_put(out, record->segments[i].size_bytes);
-    }
+    for (size_t i = 0; i < record->segment_count; i++)
+        hst_recordio_put_row(out, &record->segments[i], SEGMENT_NUMBERS);
     hst_recordio_put(out, record->tensor_count);
     for (size_t i = 0; i < record->tensor_count; i++)
-        put_tensor(out, &record->tensors[i]);
+        hst_recordio_put_row(out, &record->tensors[i], TENSOR_NUMBERS);
 }
 
 void hst_loadedrecord_write(struct hst_strbuf *out, const struct hst_loadedrecord *record)
@@ -49,40 +38,28 @@ void hst_loadedrecord_write(struct hst_strbuf *out, const struct hst_loadedrecor
     hst_recordio_seal(out);
 }
 
-static struct hst_loadedrecord_segment take_segment(struct hst_cursor *cursor)
+static void take_segment(struct hst_cursor *cursor, struct hst_loadedrecord_segment *segment)
 {
-    struct hst_loadedrecord_segment segment = {.block = hst_cursor_u64(cursor)};
-    segment.index = hst_recordio_take(cursor, UINT32_MAX);
-    segment.size_bytes = hst_cursor_u64(cursor);
-    if (segment.size_bytes == 0) hst_recordio_refuse(cursor);
-    return segment;
+    hst_recordio_take_row(cursor, segment, SEGMENT_NUMBERS);
+    if (segment->size_bytes == 0 || segment->index >= UINT32_MAX) hst_recordio_refuse(cursor);
 }
 
-static struct hst_loadedrecord_tensor take_tensor(struct hst_cursor *cursor, const struct hst_loadedrecord *record)
+static void take_tensor(struct hst_cursor *cursor, const struct hst_loadedrecord *record, struct hst_loadedrecord_tensor *tensor)
 {
-    struct hst_loadedrecord_tensor tensor = {.file = hst_recordio_take(cursor, record->file_count)};
-    tensor.offset = hst_cursor_u64(cursor);
-    tensor.size_bytes = hst_cursor_u64(cursor);
-    tensor.stored = hst_cursor_u64(cursor);
-    tensor.becomes = hst_cursor_u64(cursor);
-    tensor.segment = hst_cursor_u64(cursor);
-    tensor.at = hst_cursor_u64(cursor);
-    bool has_place = tensor.segment < record->segment_count || (tensor.size_bytes == 0 && tensor.segment == 0);
-    if (!hst_recordio_is_dtype(tensor.stored) || !hst_recordio_is_dtype(tensor.becomes) || !has_place) hst_recordio_refuse(cursor);
-    return tensor;
+    hst_recordio_take_row(cursor, tensor, TENSOR_NUMBERS);
+    bool has_place = tensor->segment < record->segment_count || (tensor->size_bytes == 0 && tensor->segment == 0);
+    if (tensor->file >= record->file_count || !has_place || !hst_recordio_is_dtype(tensor->stored) || !hst_recordio_is_dtype(tensor->becomes)) hst_recordio_refuse(cursor);
 }
 
 static void take_tables(struct hst_cursor *cursor, struct hst_loadedrecord *record)
 {
-    record->files = hst_recordio_take_table(cursor, 5, sizeof *record->files, &record->file_count);
-    for (size_t i = 0; i < record->file_count; i++)
-        record->files[i] = hst_recordio_take_id(cursor);
-    record->segments = hst_recordio_take_table(cursor, 3, sizeof *record->segments, &record->segment_count);
+    record->files = hst_recordio_take_ids(cursor, &record->file_count);
+    record->segments = hst_recordio_take_table(cursor, SEGMENT_NUMBERS, sizeof *record->segments, &record->segment_count);
     for (size_t i = 0; i < record->segment_count; i++)
-        record->segments[i] = take_segment(cursor);
-    record->tensors = hst_recordio_take_table(cursor, 7, sizeof *record->tensors, &record->tensor_count);
+        take_segment(cursor, &record->segments[i]);
+    record->tensors = hst_recordio_take_table(cursor, TENSOR_NUMBERS, sizeof *record->tensors, &record->tensor_count);
     for (size_t i = 0; i < record->tensor_count; i++)
-        record->tensors[i] = take_tensor(cursor, record);
+        take_tensor(cursor, record, &record->tensors[i]);
 }
 
 int hst_loadedrecord_read(const void *bytes, size_t length, struct hst_loadedrecord *ret_record, struct hst_error *err)

@@ -143,13 +143,18 @@ static void on_drained(void *context)
     end(context);
 }
 
-static void go_on(struct hst_rearranging *run)
+/* @return has something begun in RAM? */
+static bool rearrange_ram(struct hst_rearranging *run)
 {
     while (run->model < run->model_count && !run->loader->draining)
-        if (next(run)) return;
+        if (next(run)) return true;
     bool compacts = run->compacts && !run->loader->draining;
-    if (compacts && hst_cache_compact(run->loader->config.cache, on_compacted, run, NULL) == HST_OK) return;
-    if (rehouse_next(run)) return;
+    return compacts && hst_cache_compact(run->loader->config.cache, on_compacted, run, NULL) == HST_OK;
+}
+
+static void go_on(struct hst_rearranging *run)
+{
+    if (rearrange_ram(run) || rehouse_next(run)) return;
     struct hst_cache *cache = run->loader->config.cache;
     if (hst_cache_draining(cache) > 0 && hst_cache_settle(cache, on_drained, run, NULL) == HST_OK) return;
     end(run);
@@ -200,10 +205,8 @@ int hst_loader_rearrange_device(struct hst_loader *loader, const struct hst_devi
 struct hst_fragmentation hst_loader_fragmentation(const struct hst_loader *loader, const struct hst_device *device)
 {
     struct hst_fragmentation found = {.region_bytes = device->reserved_bytes};
-    HST_AUTO(hst_freep) const struct hst_allocation **all = calloc(loader->loaded_count + 1, sizeof(struct hst_allocation *));
-    size_t count = 0;
-    for (size_t i = 0; all != NULL && i < loader->loaded_count; i++)
-        if (loader->loaded[i]->view.device == device) all[count++] = &loader->loaded[i]->allocation;
+    size_t count;
+    HST_AUTO(hst_freep) const struct hst_allocation **all = hst_loaded_allocations(loader, device, false, &count);
     found.live_bytes = hst_allocation_live(all, count, &found.regions);
     return found;
 }

@@ -326,26 +326,31 @@ static int set_victims_aside(struct hst_job_entry *job, struct hst_error *err)
     return HST_OK;
 }
 
-static int reserve_ram(struct hst_job_entry *job, size_t index, struct hst_error *err)
+static int reserve_anew(struct hst_job_entry *job, size_t index, struct hst_error *err)
 {
     struct hst_cache *cache = job->loader->config.cache;
     struct hst_part *part = &job->parts[index];
-    struct hst_residency *held = hst_cache_find_as(cache, job->view.components[index], ram_precision(job, index));
-    if (held != NULL && held->stale) return hst_error_set(err, HST_E_FILE_CHANGED, "the file of %s is being written", held->component->id);
-    if (job->view.replans == 0 && !job->view.ahead && !part->skips_ram) hst_cache_touch(cache, job->view.components[index], held);
-    part->residency = part->skips_ram ? NULL : held;
-    if (part->skips_ram) return HST_OK;
-    if (held != NULL) {
-        job->view.shared[index] = true;
-        hst_job_hold(job, part);
-        return HST_OK;
-    }
     if (part->converts_there) return hst_error_set(err, HST_E_OUT_OF_RAM, "%s left RAM meanwhile", job->view.components[index]->id); /* it is planned again */
     HST_TRY(draft_part(job, index, err));
     HST_TRY(hst_cache_reserve(cache, job->view.components[index], part->claim, &part->residency, err));
     part->claim = NULL;
     part->reserved = true;
     hst_journal_add(job, (struct hst_journal_entry){.kind = HST_UNDO_RAM_RESERVE, .part = index});
+    return HST_OK;
+}
+
+static int reserve_ram(struct hst_job_entry *job, size_t index, struct hst_error *err)
+{
+    struct hst_cache *cache = job->loader->config.cache;
+    struct hst_part *part = &job->parts[index];
+    struct hst_residency *held = hst_cache_find_as(cache, job->view.components[index], ram_precision(job, index));
+    if (held != NULL && held->stale) return hst_error_set(err, HST_E_FILE_CHANGED, "the file of %s is being written", held->component->id);
+    part->residency = part->skips_ram ? NULL : held;
+    if (part->skips_ram) return HST_OK;
+    if (job->view.replans == 0 && !job->view.ahead) hst_cache_touch(cache, job->view.components[index], held);
+    if (held == NULL) return reserve_anew(job, index, err);
+    job->view.shared[index] = true;
+    hst_job_hold(job, part);
     return HST_OK;
 }
 
@@ -476,27 +481,39 @@ static int prepare_status(struct hst_job_entry *job, struct hst_error *err)
     return hst_loaded_reserve(job->loader, job->view.component_count, err);
 }
 
+/* It is on the device from now on. */
+static void publish_ready(struct hst_job_entry *job, size_t index)
+{
+    struct hst_part *part = &job->parts[index];
+    struct hst_loaded *view = &part->ready->view;
+    view->residency = part->residency;
+    view->device = job->view.device;
+    view->alone = job->alone;
+    view->copy_ns = part->copy_ns;
+    view->fill_ns = part->residency != NULL ? part->residency->fill_ns : part->copy_ns;
+    if (job->view.precisions[index] != NULL) snprintf(view->precision, sizeof view->precision, "%s", job->view.precisions[index]);
+    hst_loaded_take(part->ready, &part->allocation);
+    hst_loaded_publish(job->loader, hst_steal(&part->ready));
+    hst_job_tell_device(job, job->view.components[index], "loaded");
+}
+
+static void keep_in_ram(struct hst_job_entry *job, struct hst_residency *residency)
+{
+    if (job->pin) hst_cache_pin(job->loader->config.cache, residency, true);
+    hst_cache_keep_for(job->loader->config.cache, residency, job->ttl_seconds);
+}
+
 static void publish_part(struct hst_job_entry *job, size_t index)
 {
     struct hst_part *part = &job->parts[index];
     struct hst_loaded_entry *entry = part->ready != NULL ? part->ready : part->present;
-    if (job->pin && part->residency != NULL) hst_cache_pin(job->loader->config.cache, part->residency, true);
-    if (part->residency != NULL) hst_cache_keep_for(job->loader->config.cache, part->residency, job->ttl_seconds);
+    if (part->residency != NULL) keep_in_ram(job, part->residency);
     if (entry == NULL) return;
     if (job->pin && !job->alone) hst_loader_pin(job->loader, &entry->view, true);
+    if (job->ttl_seconds >= 0 || part->ready != NULL) entry->view.ttl_seconds = job->ttl_seconds;
     hst_loader_touch(job->loader, &entry->view);
     job->view.loaded[index] = &entry->view;
-    if (part->ready == NULL) return;
-    entry->view.residency = part->residency;
-    entry->view.device = job->view.device;
-    entry->view.alone = job->alone;
-    entry->view.copy_ns = part->copy_ns;
-    entry->view.ttl_seconds = job->ttl_seconds;
-    entry->view.fill_ns = part->residency != NULL ? part->residency->fill_ns : part->copy_ns;
-    hst_loaded_take(entry, &part->allocation);
-    if (job->view.precisions[index] != NULL) snprintf(entry->view.precision, sizeof entry->view.precision, "%s", job->view.precisions[index]);
-    hst_loaded_publish(job->loader, hst_steal(&part->ready));
-    hst_job_tell_device(job, job->view.components[index], "loaded");
+    if (part->ready != NULL) publish_ready(job, index);
 }
 
 /* The victims are not coming back. Those on devices come first in the journal, so that RAM is free of references. */

@@ -181,22 +181,37 @@ static int get(struct hst_service *service, const struct part *parts, size_t cou
     return status;
 }
 
-int hst_index_get(struct hst_service *service, struct hst_residency *const *residencies, size_t count, struct hst_index_entry **ret_entry, struct hst_error *err)
+static struct part part_in_ram(const void *item)
+{
+    const struct hst_residency *held = item;
+    return (struct part){held->component, held->recast, held, held->backing, held->segment_count, ram_segment, ram_place};
+}
+
+static struct part part_on_device(const void *item)
+{
+    const struct hst_loaded *loaded = item;
+    return (struct part){loaded->component, loaded->recast, loaded, HST_INDEX_DEVICE_MEMORY, loaded->segment_count, device_segment, device_place};
+}
+
+/* Of items of one kind. */
+static int get_all(struct hst_service *service, void *const *items, size_t count, struct part (*part_of)(const void *item), struct hst_index_entry **ret_entry,
+                   struct hst_error *err)
 {
     HST_AUTO(hst_freep) struct part *parts = calloc(count + 1, sizeof *parts);
     if (parts == NULL) return hst_error_nomem(err);
     for (size_t i = 0; i < count; i++)
-        parts[i] = (struct part){residencies[i]->component, residencies[i]->recast, residencies[i], residencies[i]->backing, residencies[i]->segment_count, ram_segment, ram_place};
+        parts[i] = part_of(items[i]);
     return get(service, parts, count, ret_entry, err);
+}
+
+int hst_index_get(struct hst_service *service, struct hst_residency *const *residencies, size_t count, struct hst_index_entry **ret_entry, struct hst_error *err)
+{
+    return get_all(service, (void *const *)residencies, count, part_in_ram, ret_entry, err);
 }
 
 int hst_index_get_loaded(struct hst_service *service, struct hst_loaded *const *loaded, size_t count, struct hst_index_entry **ret_entry, struct hst_error *err)
 {
-    HST_AUTO(hst_freep) struct part *parts = calloc(count + 1, sizeof *parts);
-    if (parts == NULL) return hst_error_nomem(err);
-    for (size_t i = 0; i < count; i++)
-        parts[i] = (struct part){loaded[i]->component, loaded[i]->recast, loaded[i], HST_INDEX_DEVICE_MEMORY, loaded[i]->segment_count, device_segment, device_place};
-    return get(service, parts, count, ret_entry, err);
+    return get_all(service, (void *const *)loaded, count, part_on_device, ret_entry, err);
 }
 
 static bool names(const struct hst_index_entry *entry, const char *component_id)
