@@ -235,7 +235,7 @@ static bool wants_cancel(const struct call *call, const struct wait *wait)
     return call->reading != NULL && call->reading->cancel != NULL && !wait->cancelled && *call->reading->cancel;
 }
 
-/* Nothing came for a moment. */
+/* Is it wanted still, and does it live? */
 static int look_after(const struct hst_gpu_link *link, const struct channel *channel, struct call *call, struct wait *wait, struct hst_error *err)
 {
     if (wants_cancel(call, wait)) {
@@ -274,21 +274,24 @@ static int take_packet(struct channel *channel, struct call *call, struct wait *
     return frame->verb == HST_GPU_RESULT ? 1 : hst_error_set(err, HST_E_PROTOCOL, "hoist-device says what is no answer");
 }
 
+/* @return 1 when it was the result, 0 also when nothing came for a moment */
+static int receive_packet(struct channel *channel, struct call *call, struct wait *wait, struct hst_error *err)
+{
+    struct hst_gpu_packet packet;
+    int status = hst_gpu_receive(channel->fd, &packet, HST_GPU_LOOK_MS, NULL);
+    if (status == HST_E_CANCELLED) return HST_OK;
+    HST_TRY(status);
+    status = take_packet(channel, call, wait, &packet, err);
+    hst_seqpacket_fds_close(&packet.files);
+    return status;
+}
+
 static int receive_result(const struct hst_gpu_link *link, struct channel *channel, struct call *call, struct hst_error *err)
 {
     struct wait wait = {.heard_ns = hst_clock_ns()};
-    struct hst_gpu_packet packet;
-    int status = HST_OK;
-    while (status == HST_OK) {
-        status = hst_gpu_receive(channel->fd, &packet, HST_GPU_LOOK_MS, NULL);
-        if (status == HST_E_CANCELLED) {
-            status = look_after(link, channel, call, &wait, err);
-            continue;
-        }
-        HST_TRY(status);
-        status = take_packet(channel, call, &wait, &packet, err);
-        hst_seqpacket_fds_close(&packet.files);
-    }
+    int status;
+    while ((status = receive_packet(channel, call, &wait, err)) == HST_OK)
+        HST_TRY(look_after(link, channel, call, &wait, err));
     return status < 0 ? status : HST_OK;
 }
 

@@ -68,20 +68,34 @@ static int finish(struct hst_cuda *cuda, int status, const struct hst_error *why
     return status;
 }
 
-/* Memory that is to be had: without descriptors yet. */
-static int begin(struct hst_cuda *cuda, size_t count, struct hst_device_memory **ret_memory, struct hst_error *err)
+/* Where memory comes from: made anew, or kept by somebody. */
+struct origin {
+    const uint64_t *sizes;                 /* NULL = kept */
+    const struct hst_device_segment *kept; /* NULL = made anew */
+};
+
+/* Descriptors that are kept stay the caller's until the card was found to have the memory. */
+static int ask_card(struct hst_device_memory *memory, const struct origin *origin, struct hst_error *why)
 {
+    const struct hst_gpu_memory ours = of_link(memory);
+    if (origin->kept == NULL) return hst_gpu_link_allocate(memory->cuda->link, memory->sizes, memory->count, memory->fds, why);
+    int status = hst_gpu_link_check(memory->cuda->link, &ours, why);
+    for (size_t i = 0; i < memory->count && status < 0; i++)
+        memory->fds[i] = -1;
+    return status;
+}
+
+static int obtain(struct hst_cuda *cuda, const struct origin *origin, size_t count, struct hst_device_memory **ret_memory, struct hst_error *err)
+{
+    struct hst_error why = {0};
     HST_TRY(hst_cuda_state_enter(cuda, err));
     struct hst_device_memory *memory = new_memory(cuda, count);
     if (memory == NULL) return hst_error_nomem(err);
-    *ret_memory = memory;
-    return HST_OK;
-}
-
-/* It is there, or it is not. */
-static int end(struct hst_device_memory *memory, int status, const struct hst_error *why, struct hst_device_memory **ret_memory, struct hst_error *err)
-{
-    status = finish(memory->cuda, status, why, err);
+    for (size_t i = 0; i < count; i++) {
+        memory->sizes[i] = origin->kept != NULL ? origin->kept[i].size_bytes : origin->sizes[i];
+        if (origin->kept != NULL) memory->fds[i] = origin->kept[i].fd;
+    }
+    int status = finish(cuda, ask_card(memory, origin, &why), &why, err);
     if (status < 0) {
         free_memory(memory);
         return status;
@@ -93,30 +107,12 @@ static int end(struct hst_device_memory *memory, int status, const struct hst_er
 
 static int allocate(void *backend, const uint64_t *segment_bytes, size_t count, struct hst_device_memory **ret_memory, struct hst_error *err)
 {
-    struct hst_cuda *cuda = backend;
-    struct hst_device_memory *memory;
-    struct hst_error why = {0};
-    HST_TRY(begin(cuda, count, &memory, err));
-    if (count > 0) memcpy(memory->sizes, segment_bytes, count * sizeof *segment_bytes);
-    return end(memory, hst_gpu_link_allocate(cuda->link, memory->sizes, count, memory->fds, &why), &why, ret_memory, err);
+    return obtain(backend, &(struct origin){.sizes = segment_bytes}, count, ret_memory, err);
 }
 
-/* The descriptors stay the caller's until the card was found to have the memory. */
 static int adopt(void *backend, const struct hst_device_segment *segments, size_t count, struct hst_device_memory **ret_memory, struct hst_error *err)
 {
-    struct hst_cuda *cuda = backend;
-    struct hst_device_memory *memory;
-    struct hst_error why = {0};
-    HST_TRY(begin(cuda, count, &memory, err));
-    for (size_t i = 0; i < count; i++) {
-        memory->fds[i] = segments[i].fd;
-        memory->sizes[i] = segments[i].size_bytes;
-    }
-    const struct hst_gpu_memory theirs = of_link(memory);
-    int status = hst_gpu_link_check(cuda->link, &theirs, &why);
-    for (size_t i = 0; i < count && status < 0; i++)
-        memory->fds[i] = -1;
-    return end(memory, status, &why, ret_memory, err);
+    return obtain(backend, &(struct origin){.kept = segments}, count, ret_memory, err);
 }
 
 /* Extents with each descriptor named once. */
