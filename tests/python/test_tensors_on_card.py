@@ -13,6 +13,7 @@ import safetensors.torch
 import torch
 
 import hoist
+import hoist._core
 import hoist.safetensors as ours
 from card_memory import DRIVER, READ_ONLY, content, look, machine
 from own_daemon import HOISTD, Daemon
@@ -206,6 +207,22 @@ def test_a_client_numbers_cards_as_its_own_driver_does(client):
     assert second.startswith("device_not_found") and "CUDA_VISIBLE_DEVICES=1" in second
 
 
+def test_cuda_is_torchs_current_card_once_torch_uses_one(monkeypatch):
+    from hoist import _device
+
+    assert (_device.to_open("cuda"), _device.to_open(torch.device("cuda", 1)), _device.to_open("host:0")) == ("cuda", "cuda:1", None)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 3)
+    assert (_device.to_open("cuda"), _device.to_open("cuda:0")) == ("cuda:3", "cuda:0")
+
+
+def test_only_a_cards_number_is_translated_before_the_daemon_is_asked(client):
+    from hoist import _device
+
+    uuid = client.open("linear", device="cuda:1").device_uuid
+    assert [_device.to_ask(name) for name in (None, "cpu", "host:0", uuid, "cuda:1")] == [None, "host:0", "host:0", uuid, uuid]
+
+
 NO_DRIVER = """
 import hoist
 client = hoist.connect()
@@ -255,6 +272,24 @@ def fake_torch(monkeypatch):
     monkeypatch.setattr(_torch, "check_device", lambda device: None)
     monkeypatch.setattr(_torch, "wake", lambda device: None)
     monkeypatch.setattr(_torch, "one", one)
+    monkeypatch.setattr(_torch, "several", lambda model, names: {name: one(model, index) for name, index in names.items()})
+
+
+@pytest.mark.parametrize("share", [False, True])
+def test_assign_gives_a_meta_module_weights_that_learn_only_when_private(client, files, fake_torch, share):
+    module = hoist.assign(torch.nn.Linear(4, 3, device="meta"), "linear", device="cuda", share=share, client=client)
+    assert bits(module.bias.detach()) == list(numpy_of(files, "bias"))
+    assert [parameter.requires_grad for parameter in module.parameters()] == [not share] * 2
+    address = module.weight.data_ptr()
+    del module
+    gc.collect()
+    assert not hoist._core.is_shared(address)
+
+
+def test_a_file_with_more_or_less_than_the_card_has_is_read_by_safetensors(client, files, fake_torch, monkeypatch):
+    monkeypatch.setattr("hoist._card_file.CardFile.has_all", lambda self, names: False)
+    with pytest.raises(RuntimeError):  # the original's, which has no card here
+        ours.load_file(files / "linear.safetensors", device="cuda")
 
 
 def test_load_file_on_a_card_is_filled_by_hoistd(client, files, fake_torch):
