@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Measure a card: its limits first, then hoist beside its peers. usage: gpu.py BIN RESULTS [CASE...]     (make bench-gpu)
 
-Cases: ceilings g1 g2 g3 g4. Figures go to RESULTS/DATE-gpu.json and .md, and the limits of a real card into docs/gpu.md where that is. Peers run where their packages are installed; of the others it is said.
-Environment: GPU_BENCH_BYTES (of the model; default: a third of what is free, at most 16 GiB), REPEATS (5), GPU_FOLDER (where the model lies), GPU_DOUBLE=1 (no card: the figures mean nothing)."""
+Cases: ceilings g1 g2 g3 g4. Figures go to RESULTS/DATE-gpu.json and .md, and the limits of a real card into docs/gpu.md where that is. Peers run
+where their packages are installed; of the others it is said. Environment: GPU_BENCH_BYTES (of the model; default: a third of what is free, at most
+16 GiB), REPEATS (5), GPU_FOLDER (where the model lies), GPU_DOUBLE=1 (no card: the figures mean nothing)."""
 import datetime
 import importlib.util
 import json
@@ -30,8 +31,9 @@ class Child:
 
     def __init__(self, action, loader, file, socket=""):
         self.errors = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen([sys.executable, str(HERE / "gpu_child.py"), action, loader, str(file), socket], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
-                                        text=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)})
+        command = [sys.executable, str(HERE / "gpu_child.py"), action, loader, str(file), socket]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True,
+                                        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)})
         self.ready = self.hear()
 
     def hear(self):
@@ -232,7 +234,8 @@ def g2(stage):
     rate = stage.bytes / GIB / (ours / 1e3)
     warm(stage.model)
     goals = {"flashpack": 2.5, "safetensors": 5}
-    stage.add(f"G2 RAM to card,{size_text(stage.bytes)}", f"{ours:.1f} ms, {rate:.2f} GiB/s", "", f"pinned copy {link:.1f} ms", ">= 0.97 of the limit", None if math.isnan(link) else link >= 0.97 * ours)
+    stage.add(f"G2 RAM to card,{size_text(stage.bytes)}", f"{ours:.1f} ms, {rate:.2f} GiB/s", "", f"pinned copy {link:.1f} ms", ">= 0.97 of the limit",
+              None if math.isnan(link) else link >= 0.97 * ours)
     for peer, factor in goals.items():
         value, text = of_peer(peer, "load", stage.model)
         stage.add(f"G2 beside {peer}, its file in the page cache", f"{ours:.1f} ms", text, "", f">= {factor} times quicker", None if math.isnan(value) else value >= factor * ours)
@@ -345,7 +348,8 @@ def keep(stage, found, results):
     target = results / f"{when}-gpu{'-double' if stage.double else ''}"
     page = as_markdown(stage, found, when)
     target.with_suffix(".md").write_text(page, encoding="utf-8")
-    target.with_suffix(".json").write_text(json.dumps({"when": when, "card": found, "double": stage.double, "bytes": stage.bytes, "rows": stage.rows, "limits": stage.limits}, indent=1) + "\n", encoding="utf-8")
+    figures = {"when": when, "card": found, "double": stage.double, "bytes": stage.bytes, "rows": stage.rows, "limits": stage.limits}
+    target.with_suffix(".json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     fill_guide(stage, found, when)
     print("\n" + page)
 

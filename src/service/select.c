@@ -49,19 +49,24 @@ static bool is_called(const struct hst_device *device, const char *name)
     return strcmp(device->id, name) == 0 || strcmp(device->ops->kind, kind) == 0 || (device->uuid[0] != '\0' && strcasecmp(device->uuid, name) == 0);
 }
 
-static bool is_card(const char *id)
+/* Is it a card that is asked for, and there is none? Then why. */
+static const char *why_no_card(const struct hst_service_config *config, const char *id)
 {
-    return hst_starts_with(id, "cuda") || hst_starts_with(id, "GPU-") || hst_starts_with(id, "MIG-");
+    static const char *const starts[] = {"cuda", "GPU-", "MIG-"};
+    bool is_card = false;
+    for (size_t i = 0; i < sizeof starts / sizeof starts[0]; i++)
+        is_card = is_card || hst_starts_with(id, starts[i]);
+    return is_card && config->cards.used == 0 ? config->cards.why : NULL;
 }
 
 static int no_such_device(const struct hst_service_config *config, const char *id, struct hst_error *err)
 {
     HST_AUTO(hst_strbuf_fini) struct hst_strbuf there = {0};
+    const char *why = why_no_card(config, id);
     for (size_t i = 0; i < config->device_count; i++)
         hst_strbuf_printf(&there, "%s%s", i > 0 ? ", " : "", config->devices[i]->id);
-    const char *why = is_card(id) && config->cards.used == 0 ? config->cards.why : NULL;
-    return hst_error_set(err, HST_E_DEVICE_NOT_FOUND, "there is no device '%s' here, but %s%s%s", id, hst_strbuf_ok(&there) ? there.text : "others",
-                         why != NULL ? "; no card is used: " : "", why != NULL ? why : "");
+    if (!hst_strbuf_ok(&there)) return hst_error_nomem(err);
+    return hst_error_set(err, HST_E_DEVICE_NOT_FOUND, "there is no device '%s' here, but %s%s%s", id, there.text, why != NULL ? "; no card is used: " : "", why != NULL ? why : "");
 }
 
 int hst_select_device(const struct hst_service *service, const char *id, struct hst_device **ret_device, struct hst_error *err)

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Make the folder that asks and measures a card on a machine where nothing can be installed. usage: bundle.py BUILD OUT     (make gpu-bundle)
 
-OUT/bin has the programs, OUT/lib the libraries they need beside the C library's own, OUT/python the package hoist with its extension (and its C sources, for a Python that this one does not fit), OUT/tests and
-OUT/bench what is run, OUT/run.sh runs it. It needs Python 3.9 or newer, and a C library that is no older than the one here; the first line that it prints says when that is not so."""
+OUT/bin has the programs, OUT/lib the libraries they need beside the C library's own, OUT/python the package hoist with its extension (and its C
+sources, for a Python that this one does not fit), OUT/tests and OUT/bench what is run, OUT/run.sh runs it. It needs Python 3.9 or newer, and a C
+library that is no older than the one that the programs ask for; it says when that is not so."""
 import pathlib
 import re
 import shutil
@@ -16,7 +17,8 @@ PROGRAMS = ["hoistd", "hoist", "hoist-scan", "hoist-keeper", "hoist-device", "be
 TESTS = ["tests/gpu/test_gpu_card", "tests/test_contract_devices", "tests/test_cuda_convert"]
 LIBRARIES = ["libhoist.so.0.1.0", "tests/fakecuda/libcuda.so.1", "tests/fakecuda/libnvidia-ml.so.1"]
 C_LIBRARY = re.compile(r"(ld-linux.*|lib(c|m|dl|rt|pthread|gcc_s|resolv|util))\.so.*")
-FILES = {"tests/gpu": ["card.py", "holder.py", "run.py", "scenarios.py"], "tests/python": ["own_daemon.py", "weight_files.py"], "bench": ["gpu.py", "gpu_child.py"], "tools/gpu": ["run.sh", "python.py"]}
+FILES = {"tests/gpu": ["card.py", "holder.py", "run.py", "scenarios.py"], "tests/python": ["own_daemon.py", "weight_files.py"],
+         "bench": ["gpu.py", "gpu_child.py"], "tools/gpu": ["run.sh", "python.py"]}
 
 
 def run(*command, **options):

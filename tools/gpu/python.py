@@ -26,8 +26,8 @@ def why_not(sources):
 
 def compile_into(target, sources, libraries):
     """Compile and link. What the compiler said when it failed, else ""."""
-    command = [compiler(), "-shared", "-fPIC", "-O2", "-std=gnu17", "-fvisibility=hidden", "-w", f"-I{sysconfig.get_path('include')}", f"-I{sources}", *map(str, sorted(sources.glob("*.c"))),
-               f"-L{libraries}", "-lhoist", "-Wl,-rpath,$ORIGIN/../../lib", "-o", str(target)]
+    command = [compiler(), "-shared", "-fPIC", "-O2", "-std=gnu17", "-fvisibility=hidden", "-w", f"-I{sysconfig.get_path('include')}",
+               f"-I{sources}", *map(str, sorted(sources.glob("*.c"))), f"-L{libraries}", "-lhoist", "-Wl,-rpath,$ORIGIN/../../lib", "-o", str(target)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stderr if done.returncode else ""
 
