@@ -219,7 +219,8 @@ def g1(stage):
     stage.add(f"G1 attach{size} in {TENSORS} tensors", f"{ours:.2f} ms", f"CUDA IPC, a handle a tensor: {ipc_text}", "one message and a few calls", "<= 20 ms, <= 0.1 of the peer",
               ours <= 20 and (math.isnan(ipc) or ours <= 0.1 * ipc))
     stage.add("G1 beside loading it cold", f"{ours:.2f} ms", f"safetensors: {cold_text}", "", ">= 300 times quicker", None if math.isnan(cold) else cold >= 300 * ours)
-    stage.add("G1 what comes before, and nobody can do without", f"import torch {first['import_torch_ms']:.0f} ms, context {first['context_ms']:.0f} ms", "", "", "", None)
+    torch = f"import torch {first['import_torch_ms']:.0f} ms, " if importlib.util.find_spec("torch") else ""
+    stage.add("G1 what comes before, and nobody can do without", f"{torch}context {first['context_ms']:.0f} ms", "", "", "", None)
 
 
 def g2(stage):

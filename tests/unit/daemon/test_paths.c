@@ -91,6 +91,18 @@ static void hoist_scan_is_where_the_environment_says_or_beside_the_program(void 
     unsetenv("HOIST_SCAN");
 }
 
+static void hoist_device_is_found_in_the_same_way(void **state)
+{
+    (void)state;
+    struct hst_error err = {0};
+    setenv("HOIST_DEVICE", "/x/hoist-device", 1);
+    assert_int_equal(hst_paths_device(out, NULL), 0);
+    assert_string_equal(out, "/x/hoist-device");
+    unsetenv("HOIST_DEVICE");
+    assert_int_equal(hst_paths_device(out, &err), HST_E_CONFIG);
+    assert_non_null(strstr(err.text, "hoist-device"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -99,6 +111,7 @@ int main(void)
         cmocka_unit_test(others_use_the_xdg_folders),
         cmocka_unit_test(a_path_that_does_not_fit_is_refused),
         cmocka_unit_test(hoist_scan_is_where_the_environment_says_or_beside_the_program),
+        cmocka_unit_test(hoist_device_is_found_in_the_same_way),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     hst_settings_fini(&settings);
