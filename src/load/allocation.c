@@ -132,7 +132,7 @@ static void share(struct hst_allocation *allocation, size_t tensor, const struct
     allocation->shared_bytes += allocation->sizes[tensor];
 }
 
-/* Every block on the device might come in. */
+/* Every block on the device might come in. What is elsewhere already is a second key: it follows the first. */
 static int share_all(const struct hst_allocation_wish *wish, struct hst_allocation *allocation, bool *elsewhere, struct hst_error *err)
 {
     HST_AUTO(shore_fini) struct shore shore = {0};
@@ -142,6 +142,7 @@ static int share_all(const struct hst_allocation_wish *wish, struct hst_allocati
     free(allocation->blocks);
     allocation->blocks = blocks;
     for (size_t i = 0; i < allocation->tensor_count; i++) {
+        if (elsewhere[i] || allocation->sizes[i] < HST_DEVICE_SHARE_BYTES) continue;
         struct place place = place_of(wish->claim, i, allocation->sizes[i]);
         const struct there *there = hst_map_get(&shore.by_place, &place, sizeof place);
         elsewhere[i] = there != NULL;
@@ -205,9 +206,9 @@ static int draft_tensors(const struct hst_allocation_wish *wish, struct hst_allo
     if (elsewhere == NULL || alias_of == NULL) return hst_error_nomem(err);
     HST_TRY(measure(wish, allocation, err));
     find_aliases(wish, allocation, alias_of);
-    if (wish->claim != NULL && !wish->alone) HST_TRY(share_all(wish, allocation, elsewhere, err));
     for (size_t i = 0; i < count; i++)
-        elsewhere[i] = elsewhere[i] || alias_of[i] != i;
+        elsewhere[i] = alias_of[i] != i;
+    if (wish->claim != NULL && !wish->alone) HST_TRY(share_all(wish, allocation, elsewhere, err));
     HST_TRY(hst_device_layout_make(allocation->sizes, elsewhere, count, wish->device->ops->granularity, &allocation->layout, err));
     take_spots(allocation, elsewhere, alias_of);
     return HST_OK;
