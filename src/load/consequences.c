@@ -6,6 +6,20 @@
 #include <string.h>
 
 /* Memory that several have goes with the last of them. */
+static int count_unloaded(const struct hst_victims *victims, struct hst_plan *plan, struct hst_error *err)
+{
+    HST_AUTO(hst_freep) const struct hst_allocation **gone = calloc(plan->device_eviction_count + 1, sizeof(struct hst_allocation *));
+    uint64_t before = 0;
+    if (gone == NULL) return hst_error_nomem(err);
+    for (size_t i = 0; i < plan->device_eviction_count; i++) {
+        gone[i] = &victims->device[plan->device_evictions[i].candidate]->allocation;
+        uint64_t together = hst_allocation_freed(gone, i + 1);
+        plan->device_evictions[i].bytes = together - before;
+        before = together;
+    }
+    return HST_OK;
+}
+
 static int count_freed(const struct hst_victims *victims, struct hst_plan *plan, struct hst_error *err)
 {
     HST_AUTO(hst_freep) struct hst_residency **gone = calloc(plan->ram_eviction_count + 1, sizeof(struct hst_residency *));
@@ -71,6 +85,7 @@ int hst_consequences_add(const struct hst_job_entry *job, struct hst_victims *vi
         plan->device_evictions[i].device_id = job->view.device->id;
     for (size_t i = 0; i < plan->ram_eviction_count; i++)
         HST_TRY(add_unloads(job->loader, victims, plan, &plan->ram_evictions[i], err));
+    HST_TRY(count_unloaded(victims, plan, err));
     return count_freed(victims, plan, err);
 }
 
