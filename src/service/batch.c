@@ -82,12 +82,12 @@ static void on_ended(void *context, const struct hst_job *job)
     settle(batch);
 }
 
-struct hst_load_request hst_batch_request(const struct hst_selected *item, const struct hst_batch_wish *wish)
+struct hst_load_request hst_batch_request(const struct hst_service *service, const struct hst_selected *item, const struct hst_batch_wish *wish)
 {
     return (struct hst_load_request){.model = item->model,
                                      .roles = item->roles,
                                      .role_count = item->role_count,
-                                     .device = wish->device,
+                                     .device = wish->anywhere ? hst_select_place(service, item->model) : wish->device,
                                      .precision = wish->precision,
                                      .optimization_level = wish->optimization_level,
                                      .pin = wish->pin,
@@ -98,7 +98,8 @@ struct hst_load_request hst_batch_request(const struct hst_selected *item, const
 
 static int start_one(struct batch *batch, const struct hst_selected *item, const struct hst_batch_wish *wish, struct hst_job **ret_job, struct hst_error *err)
 {
-    struct hst_load_request request = hst_batch_request(item, wish);
+    struct hst_load_request request = hst_batch_request(batch->service, item, wish);
+    if (batch->device == NULL) batch->device = request.device;
     batch->pending++;
     int status = hst_loader_start(batch->service->config.loader, &request, on_ended, batch, ret_job, err);
     if (status < 0) batch->pending--;

@@ -17,7 +17,7 @@ static void on_ended(void *context, const struct hst_job *job)
 
 int hst_plans_start(const struct hst_call *call, const struct hst_selected *item, const struct hst_batch_wish *wish, struct hst_error *err)
 {
-    struct hst_load_request request = hst_batch_request(item, wish);
+    struct hst_load_request request = hst_batch_request(call->service, item, wish);
     struct hst_errand *errand = hst_errand_begin(call, item->model);
     if (errand == NULL) return hst_error_nomem(err);
     int status = hst_loader_dry_run(call->service->config.loader, &request, on_ended, errand, err);

@@ -1,5 +1,6 @@
 #include "service/select.h"
 
+#include "base/checked.h"
 #include "base/cleanup.h"
 #include "base/strbuf.h"
 #include "base/text.h"
@@ -200,4 +201,43 @@ void hst_selection_fini(struct hst_selection *selection)
         free(selection->items[i].roles);
     free(selection->items);
     *selection = (struct hst_selection){0};
+}
+
+/* How good a place it is: bytes of the model that are there, whether the rest fits without evicting, and room. */
+struct place {
+    uint64_t present_bytes;
+    bool fits;
+    uint64_t room_bytes;
+};
+
+static struct place look_at(const struct hst_service *service, const struct hst_device *device, const struct hst_model *model)
+{
+    struct place place = {0};
+    uint64_t free_bytes = hst_device_available(device);
+    for (size_t i = 0; i < model->component_count; i++)
+        if (hst_loader_find(service->config.loader, &model->components[i], device) != NULL) place.present_bytes += model->components[i].size_bytes;
+    place.fits = free_bytes >= model->size_bytes - hst_min_u64(model->size_bytes, place.present_bytes);
+    place.room_bytes = place.fits ? free_bytes : free_bytes + hst_loader_evictable_bytes(service->config.loader, device);
+    return place;
+}
+
+static bool is_better(const struct place *a, const struct place *b)
+{
+    if (a->present_bytes != b->present_bytes) return a->present_bytes > b->present_bytes;
+    if (a->fits != b->fits) return a->fits;
+    return a->room_bytes > b->room_bytes;
+}
+
+struct hst_device *hst_select_place(const struct hst_service *service, const struct hst_model *model)
+{
+    struct hst_device *const *devices = service->config.devices, *best = devices[0];
+    struct place best_place = look_at(service, best, model);
+    for (size_t i = 1; i < service->config.device_count; i++) {
+        struct place place = look_at(service, devices[i], model);
+        if (devices[i]->ops != best->ops && strcmp(devices[i]->ops->kind, best->ops->kind) != 0) continue;
+        if (!is_better(&place, &best_place)) continue;
+        best = devices[i];
+        best_place = place;
+    }
+    return best;
 }

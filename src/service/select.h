@@ -33,6 +33,9 @@ int hst_select_component(const struct hst_service *service, const char *id, stru
 /** The device of an id or a UUID; "cpu" and "host" are host:0, "cuda" is the first card, NULL the default: the first card, or host:0 where none is.
  * HST_E_DEVICE_NOT_FOUND names those that there are. */
 int hst_select_device(const struct hst_service *service, const char *id, struct hst_device **ret_device, struct hst_error *err);
+/** Where a model is best loaded when nobody says where: of the devices of the first one's kind (cards, where there are any), the one that has most of it already; else
+ * the one with the most room, free before evictable. Never NULL. */
+struct hst_device *hst_select_place(const struct hst_service *service, const struct hst_model *model);
 /** The device of a call: `path_id`, or the field `device_id`, or NULL when neither is given. */
 int hst_select_call_device(const struct hst_call *call, const char *path_id, struct hst_device **ret_device, struct hst_error *err);
 #endif

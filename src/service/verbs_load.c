@@ -41,7 +41,7 @@ static int start(struct hst_call *call, bool to_device, struct hst_error *err)
     struct hst_batch_wish wish;
     HST_TRY(read_wish(call, &wish, err));
     HST_TRY(hst_select_call_device(call, call->params[0], &wish.device, err));
-    if (to_device && wish.device == NULL) HST_TRY(hst_select_device(call->service, NULL, &wish.device, err));
+    wish.anywhere = to_device && wish.device == NULL;
     HST_TRY(hst_selection_read(call, NULL, &selection, err));
     return hst_batch_start(call, &selection, &wish, err);
 }
@@ -125,7 +125,7 @@ static int start_plan(struct hst_call *call, struct hst_error *err)
     struct hst_batch_wish wish;
     HST_TRY(read_wish(call, &wish, err));
     HST_TRY(hst_select_call_device(call, NULL, &wish.device, err));
-    if (wish.device == NULL) HST_TRY(hst_select_device(call->service, NULL, &wish.device, err));
+    wish.anywhere = wish.device == NULL;
     HST_TRY(hst_selection_read(call, NULL, &selection, err));
     if (selection.count != 1) return hst_error_set(err, HST_E_INVALID_ARGUMENT, "a plan is for one model: name its model_id");
     return hst_plans_start(call, &selection.items[0], &wish, err);

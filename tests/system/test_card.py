@@ -412,3 +412,14 @@ def test_its_time_is_over_and_it_goes(card):
     assert card.loaded()
     wait_until(lambda: not card.loaded(), 20)
     card.settles_at(0)
+
+
+def test_of_two_cards_the_one_with_the_model_is_taken_or_the_one_with_room(start, library, tmp_path):
+    machine = Card(start, library, tmp_path, 64 * MIB).boot("--device", "cuda:0=56M", "--device", "cuda:1=56M", "--device", "host=512M", FAKECUDA_DEVICES="2")
+    try:
+        load = lambda model: machine.daemon.data("POST", "/api/model/load", {"model_id": model})["device_id"]  # noqa: E731
+        assert (load("one"), load("big"), load("one")) == ("cuda:0", "cuda:1", "cuda:0")
+        plan = machine.daemon.data("POST", "/api/model/plan", {"model_id": "big"})
+        assert plan["device_id"] == "cuda:1" and plan["device_bytes"] == 0
+    finally:
+        shutil.rmtree(machine.state, ignore_errors=True)
