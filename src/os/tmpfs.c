@@ -16,6 +16,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 enum { ANSWER_MS = 2000 };
@@ -42,8 +43,8 @@ static bool enter_namespace(const char *uid_map, const char *gid_map)
 static int make_view(void)
 {
     struct mount_attr attributes = {.attr_set = MOUNT_ATTR_RDONLY};
-    int view = open_tree(AT_FDCWD, place, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-    if (view < 0 || mount_setattr(view, "", AT_EMPTY_PATH, &attributes, sizeof attributes) < 0) return -1;
+    int view = (int)syscall(SYS_open_tree, AT_FDCWD, place, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC); /* glibc has functions for both since 2.36 */
+    if (view < 0 || syscall(SYS_mount_setattr, view, "", AT_EMPTY_PATH, &attributes, sizeof attributes) < 0) return -1;
     return openat(view, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
