@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Run everything that is asked of a card, print a table, leave JSON. usage: run.py BIN [NAME...]     (make gpu-test)
 
-BIN: the folder of the programs. NAME: only these. Without a card it says so, skips everything and exits 0; with GPU_DOUBLE=1 the double of the driver stands in. It needs Python
-and the package hoist, and no pytest. Environment: GPU_RESULTS (where the JSON goes), GPU_MODEL_BYTES (of the model that is shared; default: an eighth of what is free, at most 4 GiB)."""
+BIN: the folder of the programs. NAME: only these. Without a card it says so, skips everything and exits 0; with GPU_DOUBLE=1 the double of the driver
+stands in. It needs Python and the package hoist, and no pytest. Environment: GPU_RESULTS (where the JSON goes), GPU_FOLDER (where models lie),
+GPU_MODEL_BYTES (of the model that is shared; default: an eighth of what the card has free, a sixth of what the machine has free, at most 4 GiB)."""
 import json
 import os
 import pathlib
@@ -71,9 +72,10 @@ def run_scenario(scenario, folder, models, expected):
 
 
 def size_of_model(free_bytes):
-    """Bytes of the model that is shared."""
+    """Bytes of the model that is shared: as the card has room for, and the machine, which needs some times as much to make it."""
     given = os.environ.get("GPU_MODEL_BYTES")
-    return int(given) if given else min(free_bytes // 8, 4 << 30) // (2 * MIB) * (2 * MIB)
+    available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return int(given) if given else min(free_bytes // 8, available // 6, 4 << 30) // (2 * MIB) * (2 * MIB)
 
 
 def all_rows(binaries, asked, place):

@@ -116,6 +116,7 @@ def test_hoistd_is_killed_and_the_next_one_takes_over(lab):
     assert holder.ask("sum")["sum"] == lab.expected["sum"]
     daemon.start()
     wait_until(lambda: memory_of(daemon)["used_bytes"] == used, seconds=20)
+    assert daemon.data("GET", "/api/model/jobs")["jobs"] == [], "it was loaded, not taken over"
     assert holder.ask("sum")["sum"] == lab.expected["sum"]
     assert lab.holder(daemon).ask("sum")["sum"] == lab.expected["sum"]
     assert memory_of(daemon)["used_bytes"] == used
@@ -125,8 +126,9 @@ def test_the_helper_is_killed(lab):
     """kill -9 of hoist-device: who computes goes on, what is loaded stays, and the next load has another helper."""
     daemon = lab.daemon()
     daemon.data("POST", "/api/model/load", {"model_id": "big", "device_id": "cuda:0"})
-    holder = lab.holder(daemon)
-    for pid in helpers_of(daemon):
+    holder, helpers = lab.holder(daemon), helpers_of(daemon)
+    assert helpers, "there is none to be killed"
+    for pid in helpers:
         os.kill(pid, signal.SIGKILL)
     assert holder.ask("sum")["sum"] == lab.expected["sum"]
     daemon.data("POST", "/api/model/load", {"model_id": "small", "device_id": "cuda:0"})
