@@ -189,7 +189,7 @@ static int take_types(const struct hst_readopting *readopting, struct hst_recast
 
 static bool fits(const struct hst_readopting *readopting, const struct hst_recast *recast)
 {
-    if (readopting->record.tensor_count != readopting->component->tensor_count || readopting->component->tensor_count == 0) return false;
+    if (readopting->component->tensor_count == 0) return false;
     for (size_t i = 0; i < readopting->component->tensor_count; i++)
         if (!is_tensor(readopting, i) || !is_there(readopting, recast, i)) return false;
     return true;
@@ -250,8 +250,11 @@ static int attach(struct hst_readopting *readopting)
 {
     struct hst_loader *loader = readopting->loader;
     HST_AUTO(hst_freep) struct hst_recast *recast = NULL;
+    bool shared = !readopting->record.alone;
+    if (readopting->record.tensor_count != readopting->component->tensor_count) return HST_E_FILE_CHANGED;
     HST_TRY(take_types(readopting, &recast));
-    if (!fits(readopting, recast) || hst_loaded_find(loader, readopting->component, readopting->device, readopting->record.precision) != NULL) return HST_E_FILE_CHANGED;
+    if (!fits(readopting, recast)) return HST_E_FILE_CHANGED;
+    if (shared && hst_loaded_find(loader, readopting->component, readopting->device, readopting->record.precision) != NULL) return HST_E_FILE_CHANGED;
     struct hst_loaded_entry *entry = hst_loaded_new(loader, readopting->component, NULL);
     if (entry == NULL) return HST_E_NOMEM;
     int status = make_entry(readopting, hst_steal(&recast), entry);
@@ -374,6 +377,7 @@ static void ask_done(void *arg)
         go_on(readopting);
     }
     if (loader->refusing) hst_readopt_end(loader);
+    hst_job_wake(loader);
 }
 
 static int ask(struct hst_loader *loader)
@@ -489,6 +493,7 @@ void hst_readopt_model(struct hst_loader *loader, struct hst_model *model)
             if (strcmp(model->components[i].id, readopting->record.component_id) == 0) readopting->component = &hst_model_ref(model)->components[i];
         go_on(readopting);
     }
+    hst_job_wake(loader);
 }
 
 void hst_readopt_end(struct hst_loader *loader)
