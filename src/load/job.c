@@ -341,10 +341,10 @@ void hst_job_end(struct hst_job_entry *job)
     loader->active--;
     look_for_twins(job);
     release_layout(job);
-    hst_step_wake(loader);
     hst_job_tell(job);
     if (job->ended != NULL) job->ended(job->context, &job->view);
     free(hst_steal(&job->view.loaded)); /* they may go from now on */
+    hst_step_wake(loader);
     hst_tenancy_drop_unleased(loader);
     hst_lost_sweep(loader);
     hst_job_wake(loader);
