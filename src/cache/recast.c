@@ -35,6 +35,13 @@ enum hst_dtype hst_recast_dtype(const struct hst_recast *recast, const struct hs
     return recast != NULL ? recast->dtypes[tensor] : component->tensors[tensor].tensor->dtype;
 }
 
+bool hst_recast_same(const struct hst_recast *a, const struct hst_recast *b, const struct hst_component *component)
+{
+    for (size_t i = 0; i < component->tensor_count; i++)
+        if (hst_recast_dtype(a, component, i) != hst_recast_dtype(b, component, i)) return false;
+    return true;
+}
+
 uint64_t hst_recast_bytes(const struct hst_recast *recast, const struct hst_component *component, size_t tensor)
 {
     const struct hst_tensor *row = component->tensors[tensor].tensor;

@@ -19,6 +19,8 @@ struct hst_recast *hst_recast_new(const struct hst_component *component, const c
 struct hst_recast *hst_recast_copy(const struct hst_recast *recast);
 /** Type of a tensor; `recast` NULL = as stored. */
 enum hst_dtype hst_recast_dtype(const struct hst_recast *recast, const struct hst_component *component, size_t tensor);
+/** Have all of its tensors the same types in both? */
+bool hst_recast_same(const struct hst_recast *a, const struct hst_recast *b, const struct hst_component *component);
 /** Bytes of a tensor in that type. */
 uint64_t hst_recast_bytes(const struct hst_recast *recast, const struct hst_component *component, size_t tensor);
 /** Bytes of all of them. */

@@ -79,8 +79,8 @@ static struct place place_of(const struct hst_claim *claim, size_t tensor, uint6
 /* Where RAM has what this entry has on the device, or NULL. */
 static const struct hst_claim *claim_of(const struct hst_loader *loader, const struct hst_loaded_entry *entry)
 {
-    const struct hst_residency *held = hst_cache_find_as(loader->config.cache, entry->view.component, entry->view.precision);
-    const struct hst_claim *claim = held != NULL && held->state == HST_RESIDENCY_CACHED ? hst_claim_of(held) : NULL;
+    const struct hst_residency *held = hst_loaded_source(loader, &entry->view);
+    const struct hst_claim *claim = held != NULL ? hst_claim_of(held) : NULL;
     return claim != NULL && claim->tensor_count == entry->allocation.tensor_count ? claim : NULL;
 }
 

@@ -69,6 +69,8 @@ struct hst_job_entry {
     bool pin;                      /**< as asked, or wished for the model */
     bool patient;               /**< as asked */
     bool alone;                 /**< as asked */
+    bool device_is_full;        /**< it said so when it was to allocate */
+    uint64_t device_free;       /**< ... and that so many bytes were free */
     uint64_t device_limit;      /**< bytes of the device that can be in use, as the driver said when it had no more; 0 = it has not said so */
     int64_t ttl_seconds;           /**< as asked; -1 = nothing said */
     bool named;                    /**< its components were asked for by name */
@@ -245,10 +247,16 @@ struct hst_loaded_entry *hst_loaded_new(struct hst_loader *loader, struct hst_co
 int hst_loaded_reserve(struct hst_loader *loader, size_t count, struct hst_error *err);
 /** Describe for clients what an allocation whose memory is there has; nothing on a device that references RAM. */
 int hst_loaded_show(struct hst_loaded *view, const struct hst_allocation *allocation, struct hst_error *err);
+/** What RAM has of it, to the bit: by the same name there may be other types since, if it was wished for otherwise. NULL when it has not, or may not have for long. */
+struct hst_residency *hst_loaded_source(const struct hst_loader *loader, const struct hst_loaded *loaded);
+/** One that was set aside is there again: its allocation is filled. */
+int hst_loaded_resume(struct hst_loader *loader, struct hst_loaded_entry *entry, struct hst_error *err);
 /** Undo hst_loaded_show. */
 void hst_loaded_hide(struct hst_loaded *view);
 /** The allocation is the entry's from now on. */
 void hst_loaded_take(struct hst_loaded_entry *entry, struct hst_allocation *allocation);
+/** Somebody loaded it, who wishes that it may go after so long without use (-1 = wishes nothing, and then an earlier wish stays). */
+void hst_loaded_keep_for(struct hst_loader *loader, struct hst_loaded_entry *entry, int64_t ttl_seconds);
 /** Put it into the table and count its references. */
 void hst_loaded_publish(struct hst_loader *loader, struct hst_loaded_entry *entry);
 /** Set it aside: its memory and budget are given back, its place is kept. */

@@ -132,14 +132,6 @@ static void lose(struct hst_job_entry *job, struct hst_loaded_entry *loaded, con
     hst_loaded_remove(job->loader, loaded);
 }
 
-/* Its memory is there again, and filled. */
-static int dress(struct hst_loaded_entry *loaded, struct hst_error *err)
-{
-    HST_TRY(hst_loaded_show(&loaded->view, &loaded->allocation, err));
-    loaded->suspended = false;
-    return HST_OK;
-}
-
 static void device_came_back(void *context, int status, const struct hst_error *err)
 {
     HST_AUTO(hst_freep) struct comeback *comeback = context;
@@ -148,7 +140,8 @@ static void device_came_back(void *context, int status, const struct hst_error *
     struct hst_error failure = {0};
     bool references = loaded->view.device->ops->references_ram;
     if (err != NULL) failure = *err;
-    if (status == HST_OK) status = dress(loaded, &failure);
+    if (status == HST_OK && loaded->lost) status = hst_error_set(&failure, HST_E_DEVICE_LOST, "its device has lost what was on it");
+    if (status == HST_OK) status = hst_loaded_resume(job->loader, loaded, &failure);
     if (status < 0 || !references) hst_cache_unref(job->loader->config.cache, comeback->residency);
     if (status < 0) {
         hst_allocation_fini(&loaded->allocation);
@@ -194,8 +187,9 @@ static int bring_back_device(struct comeback *comeback, struct hst_error *err)
 {
     struct hst_cache *cache = comeback->job->loader->config.cache;
     struct hst_loaded_entry *loaded = comeback->loaded;
-    struct hst_residency *held = hst_cache_find_as(cache, loaded->view.component, loaded->view.precision);
-    bool is_there = held != NULL && held->state == HST_RESIDENCY_CACHED && (loaded->view.residency == NULL || loaded->view.residency == held);
+    struct hst_residency *held = hst_loaded_source(comeback->job->loader, &loaded->view);
+    if (loaded->lost) return hst_error_set(err, HST_E_DEVICE_LOST, "its device has lost what was on it");
+    bool is_there = held != NULL && (loaded->view.residency == NULL || loaded->view.residency == held);
     if (!is_there) return hst_error_set(err, HST_E_LOAD_FAILED, "its bytes are not in RAM any more");
     comeback->residency = held;
     hst_cache_ref(cache, held);

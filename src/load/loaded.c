@@ -99,6 +99,20 @@ void hst_loaded_take(struct hst_loaded_entry *entry, struct hst_allocation *allo
     entry->view.shared_bytes = entry->allocation.shared_bytes;
 }
 
+struct hst_residency *hst_loaded_source(const struct hst_loader *loader, const struct hst_loaded *loaded)
+{
+    struct hst_residency *held = hst_cache_find_as(loader->config.cache, loaded->component, loaded->precision);
+    if (held == NULL || held->state != HST_RESIDENCY_CACHED || held->stale) return NULL;
+    return hst_recast_same(held->recast, loaded->recast, loaded->component) ? held : NULL;
+}
+
+/* What leases know it by, and hoist-keeper. */
+static void enter_books(struct hst_loader *loader, struct hst_loaded_entry *entry)
+{
+    if (entry->keep_id == 0) hst_loaded_keep(loader, entry);
+    entry->number = entry->keep_id > 0 ? entry->keep_id : UINT64_MAX - ++loader->next_number;
+}
+
 void hst_loaded_publish(struct hst_loader *loader, struct hst_loaded_entry *entry)
 {
     loader->loaded[loader->loaded_count++] = entry;
@@ -110,8 +124,18 @@ void hst_loaded_publish(struct hst_loader *loader, struct hst_loaded_entry *entr
     entry->view.residency = NULL; /* it may leave RAM */
     entry->laid_out = true;
     hst_layout_share(entry->view.component);
-    if (entry->keep_id == 0) hst_loaded_keep(loader, entry);
-    entry->number = entry->keep_id > 0 ? entry->keep_id : UINT64_MAX - ++loader->next_number;
+    enter_books(loader, entry);
+}
+
+int hst_loaded_resume(struct hst_loader *loader, struct hst_loaded_entry *entry, struct hst_error *err)
+{
+    HST_TRY(hst_loaded_show(&entry->view, &entry->allocation, err));
+    entry->suspended = false;
+    if (entry->view.device->ops->references_ram) return HST_OK;
+    entry->view.device_bytes = entry->allocation.layout.size_bytes;
+    entry->view.shared_bytes = entry->allocation.shared_bytes;
+    enter_books(loader, entry);
+    return HST_OK;
 }
 
 /* What it holds of the device and of RAM. @return bytes of the device that came back */
@@ -184,6 +208,13 @@ void hst_loader_pin(struct hst_loader *loader, struct hst_loaded *loaded, bool p
     struct hst_loaded_entry *entry = (struct hst_loaded_entry *)loaded;
     if (loaded->pinned == pinned) return;
     loaded->pinned = pinned;
+    if (entry->keep_id > 0) hst_loaded_keep(loader, entry);
+}
+
+void hst_loaded_keep_for(struct hst_loader *loader, struct hst_loaded_entry *entry, int64_t ttl_seconds)
+{
+    if (ttl_seconds < 0 || entry->view.ttl_seconds == ttl_seconds) return;
+    entry->view.ttl_seconds = ttl_seconds;
     if (entry->keep_id > 0) hst_loaded_keep(loader, entry);
 }
 

@@ -49,15 +49,25 @@ static void try_later(struct hst_loader *loader)
     loader->lost_ms = hst_min_u64(loader->lost_ms * 2, HST_LOST_RETRY_MS_MAX);
 }
 
+/* The device is there: no need to wait with the others. */
+static void try_next(struct hst_loader *loader)
+{
+    loader->lost_ms = HST_LOST_RETRY_MS;
+    uv_timer_start(&loader->lost_timer, on_time, 0, 0);
+}
+
 static void on_ended(void *context, const struct hst_job *job)
 {
     struct again *again = context;
     struct hst_loader *loader = again->loader;
     bool device_is_down = job->error.status == HST_E_DEVICE_LOST || job->error.status == HST_E_DEVICE_FAILED || job->error.status == HST_E_DEVICE_UNAVAILABLE;
     again->running = false;
-    if (job->error.status == HST_OK) loader->lost_ms = HST_LOST_RETRY_MS;
     if (!device_is_down || loader->draining) free_again(again);
-    if (!loader->draining && !hst_list_empty(&loader->lost)) try_later(loader);
+    if (loader->draining || hst_list_empty(&loader->lost)) return;
+    if (device_is_down)
+        try_later(loader);
+    else
+        try_next(loader);
 }
 
 /* Only what RAM still has: that takes no time, and nobody asked for the rest. */
@@ -138,7 +148,7 @@ static void on_lost(void *context, const struct hst_error *why)
     fail_jobs(loader, lookout->device, why);
     for (size_t i = 0; i < loader->loaded_count; i++) {
         struct hst_loaded_entry *entry = loader->loaded[i];
-        if (entry->view.device != lookout->device || entry->lost || entry->suspended) continue;
+        if (entry->view.device != lookout->device || entry->lost) continue;
         entry->lost = true;
         remember(loader, &entry->view);
     }

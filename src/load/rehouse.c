@@ -25,13 +25,6 @@ static bool is_at_rest(const struct hst_loader *loader, const struct hst_loaded_
     return !hst_job_touches(loader, entry->view.component);
 }
 
-/* What RAM has of it, or NULL. */
-static struct hst_residency *source_of(const struct hst_loader *loader, const struct hst_loaded_entry *entry)
-{
-    struct hst_residency *held = hst_cache_find_as(loader->config.cache, entry->view.component, entry->view.precision);
-    return held != NULL && held->state == HST_RESIDENCY_CACHED && !held->stale ? held : NULL;
-}
-
 static int draft(const struct hst_loader *loader, const struct hst_loaded_entry *entry, const struct hst_residency *held, struct hst_allocation *ret_allocation)
 {
     const struct hst_allocation_wish wish = {.loader = loader,
@@ -115,7 +108,7 @@ static int begin(struct rehousing *rehousing)
 
 static struct rehousing *make(struct hst_loader *loader, struct hst_loaded_entry *entry, hst_rearranged_fn done, void *context)
 {
-    struct hst_residency *held = is_at_rest(loader, entry) ? source_of(loader, entry) : NULL;
+    struct hst_residency *held = is_at_rest(loader, entry) ? hst_loaded_source(loader, &entry->view) : NULL;
     struct rehousing *rehousing = held != NULL ? calloc(1, sizeof *rehousing) : NULL;
     if (rehousing == NULL) return NULL;
     *rehousing = (struct rehousing){.loader = loader, .entry = entry, .residency = held, .done = done, .context = context};

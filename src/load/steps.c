@@ -232,6 +232,13 @@ static int draft_allocations(struct hst_job_entry *job, struct hst_error *err)
     return HST_OK;
 }
 
+/* A dry run knows what it wanted to know: from here on it keeps nobody's block from being given back. */
+static void forget_allocations(struct hst_job_entry *job)
+{
+    for (size_t i = 0; i < job->view.component_count; i++)
+        hst_allocation_fini(&job->parts[i].allocation);
+}
+
 /* Has another job memory on its way? Then it wakes this one. */
 static bool another_loads(const struct hst_job_entry *job)
 {
@@ -281,6 +288,7 @@ static int estimate(struct hst_job_entry *job, struct hst_error *err)
     if (strcmp(job->view.optimization_applied, "memory") == 0) one_by_one(job);
     hst_forecast_make(job);
     say_estimate(job);
+    if (job->view.dry) forget_allocations(job);
     return HST_OK;
 }
 
@@ -354,22 +362,26 @@ static int reserve_ram(struct hst_job_entry *job, size_t index, struct hst_error
     return HST_OK;
 }
 
-/* The budget has room, and the device has not: others use it. What can be in use is known for the next plan. */
-static void note_limit(struct hst_job_entry *job, const struct hst_error *err)
+/* The budget has room, and the device has not: others use it. What can be in use is known for the next plan, once it is known what of this one is there. */
+static void note_limit(struct hst_job_entry *job)
 {
-    if (err->required_bytes == 0) return; /* it was not memory for weights */
+    if (!job->device_is_full) return;
+    job->device_is_full = false;
     uint64_t in_use = job->view.device->reserved_bytes;
     for (size_t i = 0; i < job->view.component_count; i++) {
         const struct hst_block *block = job->parts[i].allocation.block_count > 0 ? job->parts[i].allocation.blocks[0] : NULL;
         if (block != NULL && block->memory == NULL) in_use -= block->size_bytes; /* reserved, and not there */
     }
-    job->device_limit = hst_max_u64(in_use + err->available_bytes, 1);
+    job->device_limit = hst_max_u64(in_use + job->device_free, 1);
 }
 
 static void on_allocated(void *context, int status, const struct hst_error *err)
 {
     struct hst_job_entry *job = context;
-    if (status == HST_E_OUT_OF_DEVICE_MEMORY) note_limit(job, err);
+    if (status == HST_E_OUT_OF_DEVICE_MEMORY && err->required_bytes > 0) { /* else it was not memory for weights */
+        job->device_is_full = true;
+        job->device_free = err->available_bytes;
+    }
     hst_step_settle(job, status, err);
 }
 
@@ -489,6 +501,7 @@ static void publish_ready(struct hst_job_entry *job, size_t index)
     view->residency = part->residency;
     view->device = job->view.device;
     view->alone = job->alone;
+    view->ttl_seconds = job->ttl_seconds;
     view->copy_ns = part->copy_ns;
     view->fill_ns = part->residency != NULL ? part->residency->fill_ns : part->copy_ns;
     if (job->view.precisions[index] != NULL) snprintf(view->precision, sizeof view->precision, "%s", job->view.precisions[index]);
@@ -510,10 +523,12 @@ static void publish_part(struct hst_job_entry *job, size_t index)
     if (part->residency != NULL) keep_in_ram(job, part->residency);
     if (entry == NULL) return;
     if (job->pin && !job->alone) hst_loader_pin(job->loader, &entry->view, true);
-    if (job->ttl_seconds >= 0 || part->ready != NULL) entry->view.ttl_seconds = job->ttl_seconds;
     hst_loader_touch(job->loader, &entry->view);
     job->view.loaded[index] = &entry->view;
-    if (part->ready != NULL) publish_ready(job, index);
+    if (part->ready != NULL)
+        publish_ready(job, index);
+    else
+        hst_loaded_keep_for(job->loader, entry, job->ttl_seconds);
 }
 
 /* The victims are not coming back. Those on devices come first in the journal, so that RAM is free of references. */
@@ -636,6 +651,7 @@ static bool plan_again(struct hst_job_entry *job)
 {
     if (job->unwanted || job->view.replans >= HST_REPLANS_MAX || (!has_no_room(job) && !could_not_convert(job))) return false;
     job->view.replans++;
+    note_limit(job);
     hst_journal_retract(job);
     job->failure = (struct hst_error){0};
     job->cancel = false;

@@ -12,7 +12,13 @@
 struct card_tier {
     struct tier tier; /* first member; its device is the box */
     struct shoebox box;
+    uv_timer_t alive; /* the loop has something to wait for, as that of hoistd */
 };
+
+static inline void card_tier_on_alive(uv_timer_t *timer)
+{
+    (void)timer;
+}
 
 static inline void card_tier_on_lease_ended(void *context, uint64_t lease_id)
 {
@@ -27,6 +33,8 @@ static inline void card_tier_init(struct card_tier *card, uint64_t ram_bytes, ui
     *tier = (struct tier){.folder = "/tmp/hoist-test-XXXXXX"};
     assert_non_null(mkdtemp(tier->folder));
     uv_loop_init(&tier->loop);
+    uv_timer_init(&tier->loop, &card->alive);
+    uv_timer_start(&card->alive, card_tier_on_alive, 100, 100);
     struct hst_cache_config cache = {.loop = &tier->loop, .budget_bytes = ram_bytes, .threads = 2, .force_backing = "pages", .listener = {.lease_ended = card_tier_on_lease_ended, .context = card}};
     assert_int_equal(hst_cache_new(&cache, &tier->cache, NULL), 0);
     tier->device = shoebox_open(&card->box, granularity, device_bytes);
@@ -39,6 +47,7 @@ static inline void card_tier_init(struct card_tier *card, uint64_t ram_bytes, ui
 /** The end: nothing is left in the box. */
 static inline void card_tier_fini(struct card_tier *card)
 {
+    uv_close((uv_handle_t *)&card->alive, NULL);
     tier_fini(&card->tier);
     assert_int_equal(card->box.allocated_bytes, 0);
     assert_null(card->box.first);

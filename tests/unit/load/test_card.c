@@ -1,7 +1,6 @@
 /* A device with memory of its own: what arrives there, who shares it, who makes room, and what is left when something fails. */
 #include "base/checked.h"
 #include "card_tier.h"
-#include "fds.h"
 #include "load/limits.h"
 
 #define GRAIN UINT64_C(65536)
@@ -438,6 +437,125 @@ static void a_device_that_says_no_without_figures_is_asked_some_times(void **sta
     card_tier_fini(&scene.card);
 }
 
+/* ---- time to live, and dry runs ---- */
+
+static void who_loads_it_again_says_anew_how_long_it_stays(void **state)
+{
+    struct card_tier card;
+    (void)state;
+    card_tier_init(&card, 64 * MIB, 64 * MIB, GRAIN);
+    struct hst_model *a = card_tier_model(&card, "a", MIB, 1, 2);
+    struct hst_load_request request = to_device(&card, a);
+    request.keep = true;
+    request.ttl_seconds = 100;
+    card_tier_load(&card, &request);
+    request.ttl_seconds = 7;
+    card_tier_load(&card, &request);
+    assert_int_equal(card_tier_find(&card, a, "vae")->ttl_seconds, 7);
+    tier_load(&card.tier, a);
+    assert_int_equal(card_tier_find(&card, a, "vae")->ttl_seconds, 7);
+    card_tier_fini(&card);
+}
+
+static void on_planned(void *context, const struct hst_job *job)
+{
+    assert_int_equal(job->outlooks[1].device_shared_bytes, MIB);
+    *(bool *)context = true;
+}
+
+/* What it would share could go all the same. */
+static void a_dry_run_under_way_keeps_nothing_on_the_device(void **state)
+{
+    struct card_tier card;
+    struct hst_model *a, *b;
+    bool planned = false;
+    (void)state;
+    begin_twins(&card, &a, &b);
+    tier_load(&card.tier, a);
+    struct hst_load_request request = to_device(&card, b);
+    uint64_t before = hst_loader_evictable_bytes(card.tier.loader, card.tier.device);
+    assert_int_equal(hst_loader_dry_run(card.tier.loader, &request, on_planned, &planned, NULL), 0);
+    while (!planned) {
+        assert_int_equal(hst_loader_evictable_bytes(card.tier.loader, card.tier.device), before);
+        uv_run(&card.tier.loop, UV_RUN_ONCE);
+    }
+    end_twins(&card, a, b);
+}
+
+/* ---- a device that loses what is on it ---- */
+
+static void what_is_lost_goes_and_what_ram_has_comes_back(void **state)
+{
+    struct card_tier card;
+    uint64_t id;
+    int pipe_fd;
+    (void)state;
+    card_tier_init(&card, 64 * MIB, 64 * MIB, GRAIN);
+    struct hst_model *a = card_tier_model(&card, "a", MIB, 1, 2), *b = card_tier_model(&card, "b", MIB, 3, 4);
+    tier_load(&card.tier, a);
+    tier_load(&card.tier, b);
+    evict(&card, b);
+    lease(&card, card_tier_find(&card, a, "vae"), &id, &pipe_fd);
+    shoebox_lose(&card.box);
+    assert_null(card_tier_find(&card, a, "vae"));
+    assert_null(card_tier_find(&card, b, "vae"));
+    card_tier_check(&card);
+    assert_int_equal(card.box.allocated_bytes, 0);
+    while (card_tier_find(&card, a, "model") == NULL || card_tier_find(&card, a, "vae") == NULL)
+        uv_run(&card.tier.loop, UV_RUN_ONCE);
+    assert_true(card_tier_is(card_tier_find(&card, a, "vae"), 2));
+    assert_int_equal(card_tier_find(&card, a, "vae")->leases, 0);
+    close(pipe_fd);
+    while (hst_cache_next_holder(card.tier.cache, &(size_t){0}) != NULL)
+        uv_run(&card.tier.loop, UV_RUN_ONCE);
+    card_tier_check(&card);
+    card_tier_fini(&card);
+}
+
+static void a_load_to_a_device_that_is_lost_fails_whenever_that_is(void **state)
+{
+    (void)state;
+    for (int turns = 0; turns < 20; turns++) {
+        struct scene scene;
+        set_scene(&scene);
+        struct hst_load_request request = to_device(&scene.card, scene.c);
+        struct hst_job *job = tier_start(&scene.card.tier, &request);
+        for (int i = 0; i < turns && job->state <= HST_JOB_RUNNING; i++)
+            uv_run(&scene.card.tier.loop, UV_RUN_ONCE);
+        bool ran = job->state == HST_JOB_RUNNING;
+        shoebox_lose(&scene.card.box);
+        tier_wait(&scene.card.tier, 3);
+        if (ran) assert_int_equal(job->error.status, HST_E_DEVICE_LOST);
+        assert_null(hst_loader_next_loaded(scene.card.tier.loader, &(size_t){0}));
+        card_tier_check(&scene.card);
+        card_tier_fini(&scene.card);
+    }
+}
+
+/* While a load that failed brings them back. */
+static void victims_of_a_lost_device_do_not_come_back_empty(void **state)
+{
+    (void)state;
+    for (int turns = 0; turns < 4; turns++) {
+        struct scene scene;
+        set_scene(&scene);
+        hst_loader_inject(scene.card.tier.loader, HST_STEP_STATUS, HST_E_DEVICE_FAILED);
+        struct hst_load_request request = to_device(&scene.card, scene.c);
+        struct hst_job *job = tier_start(&scene.card.tier, &request);
+        while (job->state == HST_JOB_RUNNING)
+            uv_run(&scene.card.tier.loop, UV_RUN_ONCE);
+        for (int i = 0; i < turns; i++)
+            uv_run(&scene.card.tier.loop, UV_RUN_NOWAIT);
+        shoebox_lose(&scene.card.box);
+        tier_wait(&scene.card.tier, 3);
+        assert_null(hst_loader_next_loaded(scene.card.tier.loader, &(size_t){0}));
+        card_tier_check(&scene.card);
+        while (card_tier_find(&scene.card, scene.a, "model") == NULL)
+            uv_run(&scene.card.tier.loop, UV_RUN_ONCE);
+        card_tier_fini(&scene.card);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -457,6 +575,11 @@ int main(void)
         cmocka_unit_test(a_device_that_others_fill_is_planned_for_again),
         cmocka_unit_test(where_nothing_can_go_it_is_refused_with_figures_and_all_stays),
         cmocka_unit_test(a_device_that_says_no_without_figures_is_asked_some_times),
+        cmocka_unit_test(who_loads_it_again_says_anew_how_long_it_stays),
+        cmocka_unit_test(a_dry_run_under_way_keeps_nothing_on_the_device),
+        cmocka_unit_test(what_is_lost_goes_and_what_ram_has_comes_back),
+        cmocka_unit_test(a_load_to_a_device_that_is_lost_fails_whenever_that_is),
+        cmocka_unit_test(victims_of_a_lost_device_do_not_come_back_empty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
