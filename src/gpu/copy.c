@@ -318,7 +318,7 @@ static unsigned count_workers(const struct transfer *transfer)
     uint64_t bytes = 0;
     for (size_t i = 0; i < transfer->run_count; i++)
         bytes += transfer->runs[i].size_bytes;
-    return (unsigned)hst_max_u64(1, hst_min_u64(HST_GPU_LANES, bytes / HST_GPU_SLOT_BYTES));
+    return (unsigned)hst_max_u64(1, hst_min_u64(HST_GPU_LANES, bytes / HST_GPU_LANE_BYTES));
 }
 
 /* @return threads that run */

@@ -28,8 +28,10 @@
 #define HST_GPU_SLOT_BYTES UINT64_C(4194304)
 /** Slots of a lane: one is read into while the other is copied. */
 #define HST_GPU_SLOTS 2u
-/** Lanes of one transfer, each a thread and a stream: four threads read memory faster than a link of PCIe 5 takes it. */
-#define HST_GPU_LANES 4u
+/** Lanes of one transfer, each a thread and a stream: a link of PCIe 5 takes several times what one thread copies out of RAM. Not yet tried on a card. */
+#define HST_GPU_LANES 8u
+/** Bytes for which one more lane is worth being made: pinning its 8 MiB takes as long as a fast link takes for many times that (0.34 s/GiB are reported). */
+#define HST_GPU_LANE_BYTES UINT64_C(33554432)
 /** Lanes of a process, whoever uses them: 32 x 8 MiB = 256 MiB of pinned memory at most. */
 #define HST_GPU_LANES_MAX 32u
 /** What a lane has on the card for numbers that are converted there, once it has such: what the smallest allocation takes. 32 of them are 64 MiB. */

@@ -95,7 +95,7 @@ static void a_load_that_is_slow_is_not_one_that_hangs(void **state)
 {
     struct loading *loading = *state;
     loading_link(loading, LIMIT_MS, 10);
-    card_script(&loading->card, "@hoist-device cuMemcpyHtoDAsync * delay 200\n");
+    card_script(&loading->card, "@hoist-device cuMemcpyHtoDAsync * delay 100\n");
     assert_int_equal(loading_once(loading, NULL), 0);
 }
 

@@ -118,6 +118,57 @@ static void tens_of_thousands_of_runs_arrive(void **state)
     close(fd);
 }
 
+/* Enough for several lanes: the 20 MiB seven times over. @return as a fill; what arrived is looked at */
+static int load_much(struct loading *loading)
+{
+    enum { TIMES = 7 };
+    const uint64_t size = TIMES * 20 * MIB;
+    struct hst_gpu_extent extents[TIMES];
+    int fd;
+    for (uint64_t i = 0; i < TIMES; i++)
+        extents[i] = (struct hst_gpu_extent){.size_bytes = 20 * MIB, .to = i * 20 * MIB};
+    const struct hst_gpu_reading reading = {.sources = &loading->ram.fd, .source_count = 1, .extents = extents, .extent_count = TIMES};
+    HST_TRY(hst_gpu_link_allocate(loading->link, &size, 1, &fd, NULL));
+    int status = hst_gpu_link_fill(loading->link, &(struct hst_gpu_memory){&fd, &size, 1}, &reading, NULL);
+    char *bytes = card_read(&loading->card, &(struct hst_device_segment){fd, size}, 1);
+    for (size_t i = 0; i < TIMES && status == HST_OK; i++)
+        assert_memory_equal(bytes + i * 20 * MIB, loading->ram.address, 20 * MIB);
+    free(bytes);
+    close(fd);
+    return status;
+}
+
+static void a_large_load_uses_several_lanes(void **state)
+{
+    struct loading *loading = *state;
+    card_script(&loading->card, "@hoist-device cuStreamCreate 4 delay 1\n");
+    assert_int_equal(load_much(loading), 0);
+    card_script(&loading->card, "@hoist-device cuStreamCreate 1+ = 2\n"); /* all are there by now */
+    assert_int_equal(load_much(loading), 0);
+}
+
+static void one_lane_does_what_several_would_have_done(void **state)
+{
+    struct loading *loading = *state;
+    card_script(&loading->card, "@hoist-device cuStreamCreate 2+ = 2\n");
+    int status = load_much(loading);
+    assert_true(status == HST_OK || status == HST_E_OUT_OF_DEVICE_MEMORY); /* the first thread's lane may be the one that is refused */
+    card_script(&loading->card, "");
+    assert_int_equal(load_much(loading), 0);
+}
+
+static void one_lane_that_fails_ends_the_others(void **state)
+{
+    struct loading *loading = *state;
+    for (int n = 1; n < 35; n += 3) {
+        loading_script(loading, "@hoist-device cuMemcpyHtoDAsync %d = 1\n", n);
+        assert_int_equal(load_much(loading), HST_E_DEVICE_FAILED);
+        assert_int_equal(card_free_bytes(&loading->card), loading->free_bytes);
+    }
+    card_script(&loading->card, "");
+    assert_int_equal(load_much(loading), 0);
+}
+
 /* A file on a disk, none of which is in the page cache, from an odd byte on to an odd byte. */
 static void a_cold_file_arrives(void **state)
 {
@@ -266,6 +317,9 @@ int main(void)
         loading_test(figures_are_those_of_the_driver),
         loading_test(threads_do_not_wait_for_each_other_for_ever),
         loading_test(tens_of_thousands_of_runs_arrive),
+        loading_test(a_large_load_uses_several_lanes),
+        loading_test(one_lane_does_what_several_would_have_done),
+        loading_test(one_lane_that_fails_ends_the_others),
         loading_test(a_cold_file_arrives),
         loading_test(a_load_works_without_pinned_memory),
         loading_test(limits_are_kept),
