@@ -67,7 +67,7 @@ static void on_device_done(void *context, int status, const struct hst_error *er
     struct hst_part *part = &transfer->job->parts[transfer->part];
     part->copy_ns = hst_clock_ns() - part->copy_ns;
     count_copies(transfer->job, -1);
-    if (part->skips_ram && status == HST_OK) transfer->job->view.read.cold_bytes += part->allocation.layout.size_bytes;
+    if (part->skips_ram && status == HST_OK) transfer->job->view.read.cold_bytes += transfer->job->view.components[transfer->part]->size_bytes;
     if (status == HST_OK) arrived(transfer->job, transfer->part);
     hst_step_settle(transfer->job, status, err);
 }
