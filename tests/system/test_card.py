@@ -13,11 +13,13 @@ import time
 
 import pytest
 
-from own_daemon import BUILD, wait_until
+from own_daemon import BUILD, ROOT, wait_until
 from weight_files import tensor, write
 
 MIB = 1 << 20
 DRIVER = BUILD / "tests" / "fakecuda" / "libcuda.so.1"
+# Python itself has no sanitizer, and loads a double without one.
+CLIENT_DRIVER = ROOT / "build" / "tests" / "fakecuda" / "libcuda.so.1" if os.environ.get("HOIST_SANITIZED") else DRIVER
 SHARED = [tensor(f"first_stage_model.decoder.{i}.weight", "F32", [MIB // 4]) for i in range(4)]  # 4 MiB, equal everywhere
 CLIENT = pathlib.Path(__file__).with_name("card_client.py")
 
@@ -95,7 +97,7 @@ class Card:
     @contextlib.contextmanager
     def attached(self, model, *options):
         """A process that has the model open. Its `ask(word)` answers with JSON."""
-        process = subprocess.Popen([sys.executable, CLIENT, self.daemon.socket, model, *options], env={**os.environ, **self.environment},
+        process = subprocess.Popen([sys.executable, CLIENT, self.daemon.socket, model, *options], env={**os.environ, **self.environment, "HOIST_CUDA_DRIVER": str(CLIENT_DRIVER)},
                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         process.ask = lambda word: (process.stdin.write(word + "\n"), process.stdin.flush(), json.loads(process.stdout.readline()))[2]
         try:
