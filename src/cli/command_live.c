@@ -7,22 +7,58 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void add_line(json_t *rows, const json_t *component, const char *where, const char *state, double bytes, const char *backing, const char *since)
+/* "sdxl:unet", or "sdxl:unet (bf16)" when it is not as stored. */
+static const char *name_of(const json_t *component, const char *precision, const char *stored, char out[HST_TERM_TEXT])
 {
-    char size[HST_TERM_TEXT], leases[HST_TERM_TEXT];
-    snprintf(leases, sizeof leases, "%.0f", hst_talk_number(component, "leases"));
-    json_array_append_new(rows, json_pack("[s, s, s, s, s, s, s]", hst_talk_text(component, "component_id"), where, state, hst_term_size(bytes, size), backing,
-                                          leases, since));
+    bool differs = precision != NULL && (stored == NULL || strcmp(precision, stored) != 0);
+    snprintf(out, HST_TERM_TEXT, "%s%s%s%s", hst_talk_text(component, "component_id"), differs ? " (" : "", differs ? precision : "", differs ? ")" : "");
+    return out;
 }
 
+/* What a line says beside its names. */
+struct line {
+    const char *where;
+    const char *state;
+    const char *backing;
+    const char *since;
+    double bytes;
+    double leases;
+};
+
+static void add_line(json_t *rows, const char *name, const struct line *line)
+{
+    char size[HST_TERM_TEXT], leases[HST_TERM_TEXT];
+    snprintf(leases, sizeof leases, "%.0f", line->leases);
+    json_array_append_new(rows, json_pack("[s, s, s, s, s, s, s]", name, line->where, line->state, hst_term_size(line->bytes, size), line->backing, leases, line->since));
+}
+
+/* What of it RAM has, in whatever precision. */
 static void add_component(json_t *rows, const json_t *component)
 {
-    const json_t *ram = json_object_get(component, "ram");
+    const char *stored = json_string_value(json_object_get(component, "precision"));
+    char name[HST_TERM_TEXT];
     size_t index;
-    json_t *device;
-    add_line(rows, component, "ram", hst_talk_text(ram, "state"), hst_talk_number(ram, "bytes"), hst_talk_text(ram, "backing"), hst_talk_text(component, "last_used"));
-    json_array_foreach(json_object_get(component, "devices"), index, device)
-        add_line(rows, component, hst_talk_text(device, "device_id"), hst_talk_text(device, "state"), hst_talk_number(device, "bytes"), "-", hst_talk_text(device, "since"));
+    json_t *row;
+    json_array_foreach(json_object_get(component, "residencies"), index, row) {
+        const char *precision = json_string_value(json_object_get(row, "precision"));
+        bool as_stored = stored != NULL && precision != NULL && strcmp(precision, stored) == 0;
+        const struct line line = {"ram", hst_talk_text(row, "state"), as_stored ? hst_talk_text(json_object_get(component, "ram"), "backing") : "-",
+                                  hst_talk_text(component, "last_used"), hst_talk_number(row, "bytes"), hst_talk_number(component, "leases")};
+        if (strcmp(hst_talk_text(row, "tier"), "ram") == 0) add_line(rows, name_of(component, precision, stored, name), &line);
+    }
+}
+
+/* What is on devices, also when RAM does not have it any more. */
+static void add_device(json_t *rows, const json_t *device)
+{
+    size_t index;
+    json_t *row;
+    char name[HST_TERM_TEXT];
+    json_array_foreach(json_object_get(device, "loaded_components"), index, row) {
+        const struct line line = {hst_talk_text(device, "device_id"), json_is_true(json_object_get(row, "private")) ? "private" : hst_talk_text(row, "state"), "-",
+                                  hst_talk_text(row, "since"), hst_talk_number(row, "bytes"), hst_talk_number(row, "leases")};
+        add_line(rows, name_of(row, json_string_value(json_object_get(row, "precision")), json_string_value(json_object_get(row, "stored_precision")), name), &line);
+    }
 }
 
 static void add_holders(json_t *rows, const json_t *component)
@@ -39,16 +75,38 @@ static void add_holders(json_t *rows, const json_t *component)
     }
 }
 
-static void print_ps(const json_t *cache)
+/* Is it listed among those that RAM has? */
+static bool is_listed(const json_t *components, const char *component_id)
 {
-    json_t *rows = json_pack("[[s, s, s, s, s, s, s]]", "COMPONENT", "WHERE", "STATE", "BYTES", "BACKING", "LEASES", "USED/SINCE"), *component;
-    json_t *holders = json_pack("[[s, s, s, s, s]]", "PID", "DOMAIN", "HOLDS", "PRIVATE", "SINCE");
     size_t index;
-    char used[HST_TERM_TEXT], budget[HST_TERM_TEXT];
-    json_array_foreach(json_object_get(cache, "components"), index, component) {
+    json_t *component;
+    json_array_foreach(components, index, component)
+        if (strcmp(hst_talk_text(component, "component_id"), component_id) == 0) return true;
+    return false;
+}
+
+static void add_all(json_t *rows, json_t *holders, const json_t *cache)
+{
+    const json_t *components = json_object_get(cache, "components");
+    size_t index, at;
+    json_t *component, *device;
+    json_array_foreach(components, index, component) {
         add_component(rows, component);
         add_holders(holders, component);
     }
+    json_array_foreach(json_object_get(cache, "devices"), index, device) {
+        add_device(rows, device);
+        json_array_foreach(json_object_get(device, "loaded_components"), at, component)
+            if (!is_listed(components, hst_talk_text(component, "component_id"))) add_holders(holders, component);
+    }
+}
+
+static void print_ps(const json_t *cache)
+{
+    json_t *rows = json_pack("[[s, s, s, s, s, s, s]]", "COMPONENT", "WHERE", "STATE", "BYTES", "BACKING", "LEASES", "USED/SINCE");
+    json_t *holders = json_pack("[[s, s, s, s, s]]", "PID", "DOMAIN", "HOLDS", "PRIVATE", "SINCE");
+    char used[HST_TERM_TEXT], budget[HST_TERM_TEXT];
+    add_all(rows, holders, cache);
     if (json_array_size(rows) > 1) hst_term_table(rows);
     if (json_array_size(holders) > 1) putchar('\n');
     if (json_array_size(holders) > 1) hst_term_table(holders);
@@ -66,10 +124,26 @@ static void print_devices(const struct hst_arguments *arguments)
     json_decref(memory);
 }
 
+/* What RAM has, and with it `devices`, each with what is there. */
+static int ask_resident(const struct hst_arguments *arguments, json_t **ret_cache)
+{
+    json_t *status;
+    int code = hst_talk(arguments, "listing what is resident failed", "GET", "/api/model/cache", NULL, ret_cache);
+    if (code != HST_EXIT_DONE) return code;
+    code = hst_talk(arguments, "listing what is on devices failed", "GET", "/api/model/status", NULL, &status);
+    if (code != HST_EXIT_DONE) {
+        json_decref(*ret_cache);
+        return code;
+    }
+    json_object_set(*ret_cache, "devices", json_object_get(status, "devices"));
+    json_decref(status);
+    return HST_EXIT_DONE;
+}
+
 int hst_command_ps(const struct hst_arguments *arguments)
 {
     json_t *cache;
-    int code = hst_talk(arguments, "listing what is resident failed", "GET", "/api/model/cache", NULL, &cache);
+    int code = ask_resident(arguments, &cache);
     if (code != HST_EXIT_DONE) return code;
     hst_private_add(json_object_get(cache, "components"));
     if (hst_given(arguments, HST_OPTION_JSON))

@@ -14,12 +14,23 @@ static void print_steps(const json_t *job)
         printf("  %-9s %10s  %s\n", hst_talk_text(step, "step"), hst_term_ms(hst_talk_number(step, "ms"), time), hst_talk_text(step, "detail"));
 }
 
+/* Bytes of its components, wherever they came from. */
+static double size_of(const json_t *job)
+{
+    size_t index;
+    json_t *part;
+    double bytes = 0;
+    json_array_foreach(json_object_get(job, "loaded_components"), index, part)
+        bytes += hst_talk_number(part, "size_bytes");
+    return bytes;
+}
+
 static void print_job(const json_t *job)
 {
     char time[HST_TERM_TEXT], size[HST_TERM_TEXT];
     const char *device = json_string_value(json_object_get(job, "device_id"));
     printf("%s%s%s is in %s: %s in %s\n", hst_term_style(stdout, HST_STYLE_BOLD), hst_talk_text(job, "model_id"), hst_term_plain(stdout),
-           device != NULL ? device : "RAM", hst_term_size(hst_talk_number(job, "total_bytes"), size), hst_term_ms(hst_talk_number(job, "loading_ms"), time));
+           device != NULL ? device : "RAM", hst_term_size(size_of(job), size), hst_term_ms(hst_talk_number(job, "loading_ms"), time));
     print_steps(job);
 }
 

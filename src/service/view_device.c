@@ -30,10 +30,10 @@ static json_t *driver_of(const struct hst_device *device)
 {
     struct hst_device_figures figures;
     if (!hst_view_figures(device, &figures)) return json_null();
-    bool known = figures.known;
+    bool known = figures.known, fresh = known && figures.at_wall_ns > device->changed_wall_ns; /* else memory is as before what was loaded, or left, since */
     return json_pack("{s:s, s:s?, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "state", figures.state[0] != '\0' ? figures.state : "unknown", "why",
-                     figures.why[0] != '\0' ? figures.why : NULL, "free_bytes", known_size(known, figures.free_bytes), "used_bytes",
-                     known_size(known, figures.used_bytes), "used_by_others_bytes", known_size(known && figures.at_wall_ns > device->changed_wall_ns, hst_view_others_bytes(device, &figures)),
+                     figures.why[0] != '\0' ? figures.why : NULL, "free_bytes", known_size(fresh, figures.free_bytes), "used_bytes",
+                     known_size(fresh, figures.used_bytes), "used_by_others_bytes", known_size(fresh, hst_view_others_bytes(device, &figures)),
                      "utilization_percent", known_int(known, figures.utilization_percent), "temperature_c", known_int(known, figures.temperature_c), "ecc_errors",
                      known_size(known && figures.ecc_errors != UINT64_MAX, figures.ecc_errors), "at", hst_jsonx_time(figures.at_wall_ns));
 }
@@ -69,11 +69,11 @@ static json_t *loaded_on(const struct hst_service *service, const struct hst_dev
     for (struct hst_loaded *loaded; (loaded = hst_loader_next_loaded(service->config.loader, &cursor));) {
         if (loaded->device != device) continue;
         const struct hst_component *component = loaded->component;
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:b, s:o, s:s?, s:b, s:o, s:o}", "component_id", component->id, "model_id",
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:b, s:o, s:s?, s:s?, s:b, s:o, s:o}", "component_id", component->id, "model_id",
                                               component->model->id, "component_type", component->role, "state", "loaded", "bytes",
                                               hst_jsonx_size(loaded->device_bytes + loaded->shared_bytes), "shared_bytes", hst_jsonx_size(loaded->shared_bytes),
                                               "private", loaded->alone, "since", hst_jsonx_time(loaded->since_wall_ns), "precision",
-                                              loaded->precision[0] != '\0' ? loaded->precision : component->precision, "pinned", loaded->pinned, "leases",
+                                              loaded->precision[0] != '\0' ? loaded->precision : component->precision, "stored_precision", component->precision, "pinned", loaded->pinned, "leases",
                                               hst_jsonx_size(hst_loaded_leases(loaded)), "holders",
                                               hst_view_holders(service, component)));
     }

@@ -425,3 +425,13 @@ def test_of_two_cards_the_one_with_the_model_is_taken_or_the_one_with_room(start
         assert plan["device_id"] == "cuda:1" and plan["device_bytes"] == 0
     finally:
         shutil.rmtree(machine.state, ignore_errors=True)
+
+
+def test_ps_shows_what_is_on_the_card_alone_in_another_precision_and_for_one_process(card):
+    card.load("one", precision="fp32", optimization_level="memory")
+    with card.attached("one") as a:
+        a.ask("sums")
+        shown = card.daemon.cli("ps").stdout
+    card.daemon.data("DELETE", "/api/model/cache")
+    assert "one:model (fp32)  cuda:0  loaded" in shown and "one:model         cuda:0  private" in shown and str(a.pid) in shown
+    assert "one:model (fp32)  cuda:0  loaded" in card.daemon.cli("ps").stdout
