@@ -35,7 +35,7 @@ struct killer {
     struct loading *loading;
     int longest_ms; /* between two kills: some loads end in time, some do not */
     _Atomic(bool) stop;
-    int kills;
+    _Atomic(int) kills;
 };
 
 static void *kill_now_and_then(void *arg)
