@@ -318,6 +318,8 @@ void hst_readopt_begin(struct hst_loader *loader);
 void hst_readopt_model(struct hst_loader *loader, struct hst_model *model);
 /** It knows all of them. */
 void hst_readopt_end(struct hst_loader *loader);
+/** A device has lost what was on it: what was on its way back to it is not coming. */
+void hst_readopt_lost(struct hst_loader *loader, const struct hst_device *device);
 /** A lease has ended: what was only there for it goes. */
 void hst_readopt_settle(struct hst_loader *loader);
 /** Is this component, in whatever precision, on its way back to a device? */

@@ -153,6 +153,7 @@ static void on_lost(void *context, const struct hst_error *why)
         remember(loader, &entry->view);
     }
     hst_lost_sweep(loader);
+    hst_readopt_lost(loader, lookout->device);
     if (hst_list_empty(&loader->lost)) return;
     loader->lost_ms = HST_LOST_RETRY_MS;
     try_later(loader);

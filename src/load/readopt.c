@@ -31,6 +31,7 @@ struct hst_readopting {
     bool asked;   /* the device was, and has answered */
     bool reading; /* headers are being read */
     bool refused; /* it is only here while leased */
+    bool gone;    /* the device has lost it since: it is nowhere, whoever has a lease */
     int status;   /* of asking, or reading */
 };
 
@@ -146,7 +147,7 @@ static bool is_leased(const struct hst_readopting *readopting)
 static void refuse(struct hst_readopting *readopting)
 {
     readopting->refused = true;
-    if (is_leased(readopting)) return;
+    if (!readopting->gone && is_leased(readopting)) return;
     (void)hst_keep_forget_now(readopting->loader->config.cache, &readopting->keep_id);
     free_readopting(readopting);
 }
@@ -277,7 +278,7 @@ static void tell(const struct hst_readopting *readopting)
 static void finish(struct hst_readopting *readopting)
 {
     struct hst_loader *loader = readopting->loader;
-    int status = readopting->status;
+    int status = readopting->gone ? HST_E_DEVICE_LOST : readopting->status;
     if (status == HST_OK && !readopting->laid_out) {
         status = hst_layout_hold(readopting->component, readopting->reread, NULL);
         readopting->laid_out = status == HST_OK;
@@ -374,7 +375,10 @@ static void ask_done(void *arg)
         struct hst_readopting *readopting = entry_of(node);
         readopting->asked = true;
         if (!has_all(readopting)) readopting->status = HST_E_DEVICE_LOST;
-        go_on(readopting);
+        if (readopting->gone)
+            refuse(readopting);
+        else
+            go_on(readopting);
     }
     if (loader->refusing) hst_readopt_end(loader);
     hst_job_wake(loader);
@@ -501,6 +505,17 @@ void hst_readopt_end(struct hst_loader *loader)
     loader->refusing = true;
     HST_LIST_FOREACH(node, &loader->readopting)
         if (!loader->asking && entry_of(node)->component == NULL) refuse(entry_of(node));
+}
+
+void hst_readopt_lost(struct hst_loader *loader, const struct hst_device *device)
+{
+    HST_LIST_FOREACH(node, &loader->readopting) {
+        struct hst_readopting *readopting = entry_of(node);
+        if (readopting->device != device) continue;
+        readopting->gone = true;
+        if (!loader->asking && !readopting->reading) refuse(readopting);
+    }
+    hst_job_wake(loader);
 }
 
 bool hst_readopt_touches(const struct hst_loader *loader, const struct hst_component *component)

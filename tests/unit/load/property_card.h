@@ -102,7 +102,7 @@ static void open_on_card(void)
     request.device = world.card;
     request.alone = roll(3) == 0;
     request.keep = roll(4) == 0;
-    request.ttl_seconds = roll(2) ? 1000 : 0;
+    request.ttl_seconds = roll(2) ? 1000 : 2000;
     (void)hst_loader_start(world.loader, &request, on_opened, &world.clients[roll(LEASES)], &job, NULL);
 }
 
