@@ -437,6 +437,44 @@ static void a_device_that_says_no_without_figures_is_asked_some_times(void **sta
     card_tier_fini(&scene.card);
 }
 
+/* ---- one name, other types ---- */
+
+/* Numbers of 32 bits, whose vae becomes one thing when it is asked for by name, and another when memory is to be saved. */
+static struct hst_model *wide_model(struct card_tier *card)
+{
+    return write_header(card, "{\"model.diffusion_model.input_blocks.0.0.weight\":{\"dtype\":\"F32\",\"shape\":[262144],\"data_offsets\":[0,1048576]},"
+                              "\"first_stage_model.decoder.conv_in.weight\":{\"dtype\":\"F32\",\"shape\":[262144],\"data_offsets\":[1048576,2097152]}}", 2 * MIB);
+}
+
+static enum hst_dtype type_of(const struct hst_recast *recast, const struct hst_model *model)
+{
+    return hst_recast_dtype(recast, hst_model_component(model, "vae"), 0);
+}
+
+static void what_has_other_types_in_ram_is_not_copied_from_there(void **state)
+{
+    static const char *const roles[] = {"vae"};
+    struct card_tier card;
+    (void)state;
+    card_tier_init(&card, 64 * MIB, 3 * MIB, GRAIN);
+    struct hst_model *wide = wide_model(&card), *c = card_tier_model(&card, "c", 3 * MIB / 2, 5, 6);
+    const struct hst_component *vae = hst_model_component(wide, "vae");
+    struct hst_load_request request = {.model = wide, .device = card.tier.device, .precision = "fp16", .roles = roles, .role_count = 1};
+    card_tier_load(&card, &request);
+    assert_int_equal(hst_cache_evict(card.tier.cache, hst_cache_find_as(card.tier.cache, vae, "fp16"), NULL, NULL), 0);
+    card_tier_load(&card, &(struct hst_load_request){.model = wide, .precision = "fp16", .optimization_level = "memory"});
+    const struct hst_loaded *loaded = hst_loader_find_as(card.tier.loader, vae, card.tier.device, "fp16");
+    assert_int_equal(type_of(loaded->recast, wide), HST_DTYPE_F16);
+    assert_int_equal(type_of(hst_cache_find_as(card.tier.cache, vae, "fp16")->recast, wide), HST_DTYPE_BF16);
+    hst_loader_inject(card.tier.loader, HST_STEP_STATUS, HST_E_DEVICE_FAILED);
+    struct hst_job *job = tier_load(&card.tier, c);
+    assert_int_equal(job->error.status, HST_E_DEVICE_FAILED);
+    assert_non_null(strstr(job->error.text, "could not be brought back"));
+    assert_null(hst_loader_find_as(card.tier.loader, vae, card.tier.device, "fp16"));
+    card_tier_check(&card);
+    card_tier_fini(&card);
+}
+
 /* ---- time to live, and dry runs ---- */
 
 static void who_loads_it_again_says_anew_how_long_it_stays(void **state)
@@ -575,6 +613,7 @@ int main(void)
         cmocka_unit_test(a_device_that_others_fill_is_planned_for_again),
         cmocka_unit_test(where_nothing_can_go_it_is_refused_with_figures_and_all_stays),
         cmocka_unit_test(a_device_that_says_no_without_figures_is_asked_some_times),
+        cmocka_unit_test(what_has_other_types_in_ram_is_not_copied_from_there),
         cmocka_unit_test(who_loads_it_again_says_anew_how_long_it_stays),
         cmocka_unit_test(a_dry_run_under_way_keeps_nothing_on_the_device),
         cmocka_unit_test(what_is_lost_goes_and_what_ram_has_comes_back),

@@ -1,6 +1,6 @@
 /* Whichever allocation or system call fails first: an error comes out, nothing is lost, and nothing of it stays. */
+#include "card_tier.h"
 #include "faults.h"
-#include "tier.h"
 
 enum { CALLS_MAX = 5000 };
 
@@ -109,11 +109,91 @@ static void every_call_of_reading_a_model_file(void **state)
     assert_true(sweep(NULL, FAULT_CALL, probe_once) > 2);
 }
 
+/* ---- a device with memory of its own ---- */
+
+enum { GRAIN = 65536 };
+
+/* What a has there, and b is going to share half of; d has to go for it. */
+struct scene {
+    struct card_tier card;
+    struct hst_model *a, *b, *d;
+    char before[4096];
+};
+
+static void set_scene(struct scene *scene)
+{
+    card_tier_init(&scene->card, 64 * MIB, 4 * MIB, GRAIN);
+    scene->a = card_tier_model(&scene->card, "a", MIB, 1, 9);
+    scene->b = card_tier_model(&scene->card, "b", MIB, 2, 9);
+    scene->d = card_tier_model(&scene->card, "d", MIB, 3, 4);
+    card_tier_know(scene->a, 1, 9);
+    card_tier_know(scene->b, 2, 9);
+    load_unfailing(&scene->card.tier, scene->d);
+    load_unfailing(&scene->card.tier, scene->a);
+    tier_snapshot(&scene->card.tier, scene->before, sizeof scene->before);
+}
+
+static void end_scene(struct scene *scene)
+{
+    card_tier_forget(scene->a);
+    card_tier_forget(scene->b);
+    card_tier_fini(&scene->card);
+}
+
+static void check_bytes(struct scene *scene)
+{
+    const struct hst_loaded *gone = card_tier_find(&scene->card, scene->d, "model"), *left = card_tier_find(&scene->card, scene->d, "vae");
+    card_tier_check(&scene->card);
+    assert_true(card_tier_is(card_tier_find(&scene->card, scene->a, "model"), 1));
+    assert_true(card_tier_is(card_tier_find(&scene->card, scene->a, "vae"), 9));
+    assert_true((gone == NULL || card_tier_is(gone, 3)) && (left == NULL || card_tier_is(left, 4)));
+}
+
+/* @return did one fail? */
+static bool fail_card(enum fault_kind kind, int at)
+{
+    struct scene scene;
+    char after[4096];
+    set_scene(&scene);
+    faults_begin(kind, at);
+    int status = load_once(&scene.card.tier, scene.b);
+    bool failed = faults_end();
+    tier_snapshot(&scene.card.tier, after, sizeof after);
+    if (status < 0) assert_string_equal(after, scene.before);
+    check_bytes(&scene);
+    if (!failed) assert_int_equal(status, HST_OK);
+    if (status < 0) assert_int_equal(load_once(&scene.card.tier, scene.b), HST_OK);
+    assert_true(card_tier_is(card_tier_find(&scene.card, scene.b, "vae"), 9));
+    check_bytes(&scene);
+    end_scene(&scene);
+    return failed;
+}
+
+static void every_allocation_of_a_load_to_a_card(void **state)
+{
+    int at = 1;
+    (void)state;
+    while (fail_card(FAULT_ALLOCATION, at))
+        assert_true(++at < CALLS_MAX);
+    assert_true(at > 30);
+}
+
+static void every_system_call_of_a_load_to_a_card(void **state)
+{
+    int at = 1;
+    (void)state;
+    while (fail_card(FAULT_CALL, at))
+        assert_true(++at < CALLS_MAX);
+    assert_true(at > 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_allocation_of_a_load),
         cmocka_unit_test(every_system_call_of_a_load),
+        cmocka_unit_test(every_allocation_of_a_load_to_a_card),
+        cmocka_unit_test(every_system_call_of_a_load_to_a_card),
         cmocka_unit_test(every_call_of_a_dry_run),
         cmocka_unit_test(a_load_does_without_io_uring),
         cmocka_unit_test(every_call_of_reading_a_model_file),

@@ -690,6 +690,16 @@ static void restart(void)
 static void (*const steps[])(void) = {load, load, load, load, foresee, unload, evict, pin, lease, lease, leave, look, cancel, inject, hash, rearrange, replace, wait_a_little,
                                       wait_a_little, wait_a_little, settle, restart, open_on_card, open_on_card, pin_loaded, trouble_card, lose_card};
 
+static void check_given_back(void)
+{
+    hst_drain_finish(world.cache);
+    assert_int_equal(hst_cache_stats(world.cache).used_bytes, 0);
+    assert_int_equal(world.device->reserved_bytes, 0);
+    if (world.card != NULL) assert_int_equal(world.card->reserved_bytes + world.box.allocated_bytes, 0);
+    assert_true(hst_list_empty(&world.cache->regions));
+    assert_int_equal(world.cache->by_content.count, 0);
+}
+
 static void end(void)
 {
     char command[200];
@@ -701,12 +711,7 @@ static void end(void)
         assert_int_equal(hst_loader_unload(world.loader, &world.loader->loaded[0]->view, NULL, NULL), HST_OK);
     while (world.cache->by_key.count > 0)
         assert_int_equal(hst_cache_evict(world.cache, &world.cache->sorted[0]->view, NULL, NULL), HST_OK);
-    hst_drain_finish(world.cache);
-    assert_int_equal(hst_cache_stats(world.cache).used_bytes, 0);
-    assert_int_equal(world.device->reserved_bytes, 0);
-    if (world.card != NULL) assert_int_equal(world.card->reserved_bytes + world.box.allocated_bytes, 0);
-    assert_true(hst_list_empty(&world.cache->regions));
-    assert_int_equal(world.cache->by_content.count, 0);
+    check_given_back();
     end_tier();
     hst_device_free(world.device);
     hst_device_free(world.card);
