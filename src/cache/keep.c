@@ -8,7 +8,9 @@
 
 /* ---- items ---- */
 
-/* Put an item with this text. @return its id: `id`, or a new one for 0; 0 when it is not kept */
+static void forget(struct hst_keep *keep, uint64_t id);
+
+/* Put an item with this text. @return its id: `id`, or a new one for 0; 0 when it is not kept: then what may be there of it goes, for nobody knows it any more */
 static uint64_t put(struct hst_keep *keep, uint32_t kind, uint64_t id, const int *fds, size_t fd_count, struct hst_strbuf *text)
 {
     struct hst_keeper_item item = {.id = id > 0 ? id : hst_keeper_new_id(keep->keeper), .kind = kind, .fd_count = fd_count, .blob = text->text, .blob_bytes = text->length};
@@ -16,6 +18,7 @@ static uint64_t put(struct hst_keep *keep, uint32_t kind, uint64_t id, const int
         item.fds[i] = fds[i];
     bool kept = hst_strbuf_ok(text) && hst_keeper_put(keep->keeper, &item, NULL) == HST_OK;
     hst_strbuf_fini(text);
+    if (!kept) forget(keep, item.id);
     return kept ? item.id : 0;
 }
 
