@@ -59,6 +59,7 @@ static inline struct hst_model *card_tier_model(struct card_tier *card, const ch
     struct hst_model *model = tier_model(&card->tier, name, bytes);
     uint8_t *content = malloc(bytes);
     char path[256];
+    if (content == NULL) abort();
     int fd = open(model->path, O_WRONLY | O_CLOEXEC);
     off_t at = lseek(fd, 0, SEEK_END) - (off_t)(2 * bytes);
     for (int i = 0; i < 2; i++) {
@@ -78,6 +79,7 @@ static inline void card_tier_know(struct hst_model *model, uint8_t first, uint8_
 {
     struct hst_reread *reread = NULL;
     uint8_t *hashes = calloc(2, HST_TENSOR_HASH_BYTES);
+    if (hashes == NULL) abort();
     memset(hashes, first, HST_TENSOR_HASH_BYTES);
     memset(hashes + HST_TENSOR_HASH_BYTES, second, HST_TENSOR_HASH_BYTES);
     assert_int_equal(hst_reread_new(model, &reread, NULL), 0);

@@ -352,14 +352,12 @@ static void a_step_that_fails_changes_nothing(void **state)
 static void a_device_that_fails_changes_nothing(void **state)
 {
     (void)state;
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 3; i++) {
         struct scene scene;
         set_scene(&scene);
         scene.card.box.fail_allocate = scene.card.box.fail_fill = HST_E_DEVICE_FAILED;
-        if (i < 2)
-            scene.card.box.fail_allocates = i + 1;
-        else
-            scene.card.box.fail_fills = i - 1;
+        scene.card.box.fail_allocates = i;
+        scene.card.box.fail_fills = i == 0; /* a second one might fail what comes back */
         assert_int_equal(tier_load(&scene.card.tier, scene.c)->error.status, HST_E_DEVICE_FAILED);
         end_scene(&scene);
     }
