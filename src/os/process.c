@@ -50,6 +50,34 @@ uint32_t hst_process_id(void)
     return (uint32_t)getpid();
 }
 
+bool hst_process_is_of_host(void)
+{
+    static const char host[] = "pid:[4026531836]"; /* the kernel's PROC_PID_INIT_INO: the same on every machine */
+    char space[64];
+    return readlink("/proc/self/ns/pid", space, sizeof space) == (ssize_t)strlen(host) && memcmp(space, host, strlen(host)) == 0;
+}
+
+/* The first line of a small file, "" where there is none. */
+static void read_line(const char *path, char *out, int size)
+{
+    FILE *file = fopen(path, "re");
+    out[0] = '\0';
+    if (file == NULL) return;
+    if (fgets(out, size, file) == NULL) out[0] = '\0';
+    fclose(file);
+    out[strcspn(out, "\n")] = '\0';
+}
+
+bool hst_process_name(uint32_t pid, char out[64])
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%u/comm", pid);
+    read_line(path, out, 64);
+    for (char *at = out; *at != '\0'; at++)
+        if ((unsigned char)*at < ' ' || *at == 0x7f) *at = '?';
+    return out[0] != '\0';
+}
+
 bool hst_process_is_root(void)
 {
     return geteuid() == 0;
@@ -72,10 +100,5 @@ bool hst_process_may_run(const char *path)
 
 void hst_process_machine_id(char out[40])
 {
-    FILE *file = fopen("/etc/machine-id", "re");
-    out[0] = '\0';
-    if (file == NULL) return;
-    if (fgets(out, 40, file) == NULL) out[0] = '\0';
-    fclose(file);
-    out[strcspn(out, "\n")] = '\0';
+    read_line("/etc/machine-id", out, 40);
 }

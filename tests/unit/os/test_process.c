@@ -23,6 +23,20 @@ static void hides_its_memory(void **state)
     assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+/* Whatever it calls itself: what is shown on a terminal must not be able to move its cursor. */
+static void a_process_has_a_name_without_control_characters(void **state)
+{
+    (void)state;
+    char was[16], name[64];
+    prctl(PR_GET_NAME, was);
+    prctl(PR_SET_NAME, "a\033[2J\177b");
+    assert_true(hst_process_name(hst_process_id(), name));
+    assert_string_equal(name, "a?[2J?b");
+    prctl(PR_SET_NAME, was);
+    assert_false(hst_process_name(UINT32_MAX, name)); /* no process has that number */
+    assert_string_equal(name, "");
+}
+
 static void a_stop_that_hangs_ends_at_the_deadline(void **state)
 {
     (void)state;
@@ -71,6 +85,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hides_its_memory),
+        cmocka_unit_test(a_process_has_a_name_without_control_characters),
         cmocka_unit_test(a_stop_that_hangs_ends_at_the_deadline),
         cmocka_unit_test(tells_whoever_listens),
         cmocka_unit_test(knows_where_it_runs_from),
