@@ -37,6 +37,14 @@ struct hst_device_progress {
     _Atomic(uint64_t) done_bytes; /**< brought in so far */
 };
 
+/** Processes that are named of a device, at most. */
+#define HST_DEVICE_PROCESSES 8u
+/** A process that computes on a device. */
+struct hst_device_process {
+    uint64_t used_bytes; /**< of its memory; UINT64_MAX = the driver does not say */
+    uint32_t pid;        /**< as the driver numbers it */
+};
+
 /** What the driver says of a device, as of a moment. */
 struct hst_device_figures {
     bool known;              /**< is any of it? */
@@ -46,6 +54,11 @@ struct hst_device_figures {
     int utilization_percent; /**< of its time; -1 = not known */
     int temperature_c;       /**< -1 = not known */
     uint64_t ecc_errors;     /**< uncorrectable ones since the driver was loaded; UINT64_MAX = not known */
+    uint64_t xid;            /**< the last critical Xid that was told since hoistd watches for them; 0 = none; UINT64_MAX = nobody watches */
+    int process_count;       /**< how many compute there, hoist's own included; -1 = not known */
+    unsigned named_count;    /**< of processes */
+    struct hst_device_process processes[HST_DEVICE_PROCESSES]; /**< those with the most bytes, these first */
+    bool own_pids;           /**< does the driver number processes as hoistd does? Else their numbers say nothing of names and leases */
     char state[24];          /**< "ok", "lost", "unavailable" */
     char why[160];           /**< unless ok: what the driver said */
 };

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum kind { TEXT, SIZE, SMALL };
+enum kind { TEXT, SIZE, SMALL, PROCESSES };
 
 /* A field of the line. */
 struct field {
@@ -33,6 +33,9 @@ static const struct field fields[] = {
     FIELD("ecc_errors", SIZE, info.ecc_errors),
     FIELD("utilization_percent", SMALL, info.utilization_percent),
     FIELD("temperature_c", SMALL, info.temperature_c),
+    FIELD("process_count", SMALL, info.process_count),
+    FIELD("own_pids", SMALL, info.own_pids),
+    FIELD("processes", PROCESSES, info.processes),
 };
 enum { FIELDS = sizeof fields / sizeof fields[0] };
 
@@ -41,6 +44,14 @@ static void put_text(const char *text, struct hst_strbuf *out)
 {
     for (; *text != '\0'; text++)
         hst_strbuf_append(out, (unsigned char)*text < ' ' ? " " : text, 1);
+}
+
+static void put_processes(const struct hst_gpu_info *info, struct hst_strbuf *out)
+{
+    for (unsigned i = 0; i < hst_gpu_info_named(info); i++) {
+        hst_strbuf_printf(out, "%s%llu:", i == 0 ? "\tprocesses=" : ",", (unsigned long long)info->processes[i].pid);
+        if (info->processes[i].used_bytes != UINT64_MAX) hst_strbuf_printf(out, "%llu", (unsigned long long)info->processes[i].used_bytes);
+    }
 }
 
 /* What is not known is left out. */
@@ -55,6 +66,8 @@ static void put_field(const struct field *field, const struct hst_gpu_card *card
     } else if (field->kind == SIZE) {
         memcpy(&size, at, sizeof size);
         if (size != UINT64_MAX) hst_strbuf_printf(out, "\t%s=%llu", field->name, (unsigned long long)size);
+    } else if (field->kind == PROCESSES) {
+        put_processes(&card->info, out);
     } else {
         memcpy(&small, at, sizeof small);
         if (small >= 0) hst_strbuf_printf(out, "\t%s=%d", field->name, small);
@@ -83,6 +96,36 @@ static const struct field *find_field(const char *text)
     return NULL;
 }
 
+/* Digits, for as long as there are some, of a number that a process may have. */
+static const char *read_digits(const char *text, uint64_t most, uint64_t *ret_number)
+{
+    uint64_t number = 0;
+    for (; *text >= '0' && *text <= '9'; text++) {
+        unsigned digit = (unsigned)(*text - '0');
+        if (number > (most - digit) / 10) return NULL;
+        number = 10 * number + digit;
+    }
+    *ret_number = number;
+    return text;
+}
+
+/* As many as are well formed, and fit. */
+static void read_processes(const char *text, struct hst_gpu_info *info)
+{
+    struct hst_gpu_process processes[HST_GPU_PROCESSES] = {{0}};
+    for (unsigned i = 0; i < HST_GPU_PROCESSES; i++) {
+        struct hst_gpu_process process = {0};
+        const char *end = read_digits(text, INT32_MAX, &process.pid);
+        if (end == NULL || process.pid == 0 || *end != ':') break;
+        text = read_digits(end + 1, UINT64_MAX - 1, &process.used_bytes);
+        if (text == NULL || strchr(",\t\n", *text) == NULL) break;
+        if (text == end + 1) process.used_bytes = UINT64_MAX;
+        processes[i] = process;
+        if (*text++ != ',') break;
+    }
+    memcpy(info->processes, processes, sizeof processes);
+}
+
 static void read_field(const char *text, size_t length, struct hst_gpu_card *card)
 {
     const struct field *field = find_field(text);
@@ -94,6 +137,7 @@ static void read_field(const char *text, size_t length, struct hst_gpu_card *car
     if (field->kind == TEXT) snprintf(at, field->size, "%.*s", (int)(length - (size_t)(value - text)), value);
     if (field->kind == SIZE) memcpy(at, &number, sizeof number);
     if (field->kind == SMALL) memcpy(at, &small, sizeof small);
+    if (field->kind == PROCESSES) read_processes(value, &card->info);
 }
 
 bool hst_gpu_card_read(const char *line, struct hst_gpu_card *ret_card)

@@ -1,7 +1,8 @@
 #ifndef HST_GPU_CARD_H
 #define HST_GPU_CARD_H
 /** @file
- * A card in words: a line of what `hoist-device list` prints, `card` and NAME=VALUE of each field, with tabs between them; or `none` and why there is no card. */
+ * A card in words: a line of what `hoist-device list` prints, `card` and NAME=VALUE of each field, with tabs between them; or `none` and why there is no card.
+ * Processes are PID:BYTES with commas between them, or PID: where the bytes are not known. */
 #include "base/error.h"
 #include "base/strbuf.h"
 #include "gpu/message.h"
@@ -21,7 +22,7 @@ struct hst_gpu_card {
 };
 
 /** Longest line, with its NUL. */
-#define HST_GPU_LINE_BYTES 1024u
+#define HST_GPU_LINE_BYTES 2048u
 
 /** Write the line of a card, with its newline. */
 void hst_gpu_card_put(const struct hst_gpu_card *card, struct hst_strbuf *out);

@@ -77,6 +77,7 @@ static int print_card(const struct hst_cuda_driver *driver, int ordinal, struct 
     struct hst_gpu_card card;
     int status = hst_gpu_list_card(driver, ordinal, &card, why);
     if (status == HST_OK) status = hst_gpu_info_ask(card.uuid, &card.info, why);
+    card.info.xid = UINT64_MAX; /* a process that ends now has watched for nothing */
     *ret_shown = status == HST_OK;
     if (!*ret_shown) {
         fprintf(stderr, "hoist-device: card %d: %s\n", ordinal, why->text);

@@ -94,3 +94,11 @@ int hst_gpu_take_error(struct hst_gpu_frame *result, struct hst_error *err)
     err->available_bytes = result->available_bytes;
     return result->status;
 }
+
+unsigned hst_gpu_info_named(const struct hst_gpu_info *info)
+{
+    unsigned count = 0;
+    while (count < HST_GPU_PROCESSES && info->processes[count].pid != 0)
+        count++;
+    return count;
+}

@@ -34,6 +34,14 @@ enum hst_gpu_verb {
     HST_GPU_VERBS        /**< how many there are */
 };
 
+/** Processes that are named of a card, at most. */
+#define HST_GPU_PROCESSES 8u
+/** A process that computes on a card. */
+struct hst_gpu_process {
+    uint64_t used_bytes; /**< of its memory; UINT64_MAX = the driver does not say */
+    uint64_t pid;        /**< as NVML numbers it */
+};
+
 /** What is known of a card at a moment. */
 struct hst_gpu_info {
     uint64_t total_bytes;        /**< of its memory; UINT64_MAX = not known, as in what follows */
@@ -42,9 +50,16 @@ struct hst_gpu_info {
     uint64_t ecc_errors;         /**< uncorrectable ones since the driver was loaded */
     int32_t utilization_percent; /**< of its time; -1 = not known */
     int32_t temperature_c;       /**< -1 = not known */
+    uint64_t xid;                /**< the last critical Xid since this process watches for them; 0 = none; UINT64_MAX = nobody watches. Of INFO only: a process that ends
+                                  * when it has listed the cards has watched nothing */
+    int32_t process_count;       /**< how many compute there, hoist-device included; -1 = not known */
+    int32_t own_pids;            /**< 1 = NVML numbers processes as this one does; 0 = that is not known, as in a container */
+    struct hst_gpu_process processes[HST_GPU_PROCESSES]; /**< those with the most bytes, these first; 0 behind the last */
 };
 /** One of which nothing is known. */
-#define HST_GPU_INFO_UNKNOWN ((struct hst_gpu_info){UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, -1, -1})
+#define HST_GPU_INFO_UNKNOWN ((struct hst_gpu_info){UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, -1, -1, UINT64_MAX, -1, 0, {{0, 0}}})
+/** How many of `processes` there are. */
+unsigned hst_gpu_info_named(const struct hst_gpu_info *info);
 
 /** A run of bytes of a source, and where it goes. */
 struct hst_gpu_extent {

@@ -2,6 +2,7 @@
 #include "loading.h"
 #include "os/clock.h"
 #include "os/helper.h"
+#include "os/process.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -65,6 +66,30 @@ static void figures_are_those_of_the_driver(void **state)
     assert_int_equal(info.temperature_c, 61);
     assert_int_equal(info.utilization_percent, 7);
     assert_int_equal(info.ecc_errors, 2);
+}
+
+static void who_computes_on_the_card_is_told(void **state)
+{
+    struct loading *loading = *state;
+    struct hst_gpu_info info;
+    assert_int_equal(hst_gpu_link_info(loading->link, &info, NULL), 0);
+    assert_int_equal(info.process_count, 2); /* and we */
+    assert_int_equal(hst_gpu_info_named(&info), 2);
+    assert_true(info.processes[0].used_bytes >= info.processes[1].used_bytes);
+    assert_int_equal(info.processes[0].pid + info.processes[1].pid, (uint64_t)hst_gpu_link_pid(loading->link) + hst_process_id());
+    assert_int_equal(info.own_pids, 1);
+}
+
+static void an_xid_is_told(void **state)
+{
+    struct loading *loading = *state;
+    struct hst_gpu_info info;
+    card_script(&loading->card, "set xid 13\n");
+    assert_int_equal(hst_gpu_link_info(loading->link, &info, NULL), 0);
+    assert_int_equal(info.xid, 0); /* from before anybody watched */
+    card_script(&loading->card, "set xid 31\n");
+    assert_int_equal(hst_gpu_link_info(loading->link, &info, NULL), 0);
+    assert_int_equal(info.xid, 31);
 }
 
 static void *load_a_few_times(void *arg)
@@ -315,6 +340,8 @@ int main(void)
         loading_test(one_without_work_ends_and_another_comes),
         loading_test(being_asked_for_figures_is_no_work),
         loading_test(figures_are_those_of_the_driver),
+        loading_test(who_computes_on_the_card_is_told),
+        loading_test(an_xid_is_told),
         loading_test(threads_do_not_wait_for_each_other_for_ever),
         loading_test(tens_of_thousands_of_runs_arrive),
         loading_test(a_large_load_uses_several_lanes),
