@@ -8,6 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Programs that are named of a card. */
+enum { NAMED_MAX = 3 };
+
 /* A size, or "-" for one that is not known. */
 static const char *size_of(const json_t *object, const char *key, char out[HST_TERM_TEXT])
 {
@@ -56,6 +59,33 @@ static void describe(const json_t *device, char *out, size_t size)
              size_of(driver, "used_by_others_bytes", others), why != NULL ? ": " : "", why != NULL ? why : "");
 }
 
+/* "python3 (pid 4711, 5.0 GiB)" */
+static void describe_user(const json_t *process, char out[HST_TERM_TEXT * 4])
+{
+    char bytes[HST_TERM_TEXT];
+    const char *name = json_string_value(json_object_get(process, "name"));
+    bool has_size = json_is_number(json_object_get(process, "used_bytes"));
+    snprintf(out, HST_TERM_TEXT * 4, "%s%s(pid %.0f, %s)", name != NULL ? name : "", name != NULL ? " " : "", hst_talk_number(process, "pid"),
+             has_size ? size_of(process, "used_bytes", bytes) : "size not known");
+}
+
+/* "; programs on it: python3 (pid 4711, 5.0 GiB), (pid 4712, size not known), and 3 more": hoist's own left out. At most NAMED_MAX + 2 texts of a user's size. */
+static void describe_users(const json_t *driver, char *out, size_t size)
+{
+    char user[HST_TERM_TEXT * 4];
+    size_t index, length = 0, named = 0, others = (size_t)hst_talk_number(driver, "process_count");
+    json_t *process;
+    out[0] = '\0';
+    json_array_foreach(json_object_get(driver, "processes"), index, process) {
+        bool is_ours = strcmp(hst_talk_text(process, "name"), "hoist-device") == 0;
+        others -= is_ours;
+        if (is_ours || named == NAMED_MAX) continue;
+        describe_user(process, user);
+        length += (size_t)snprintf(out + length, size - length, "%s%s", named++ == 0 ? "; programs on it: " : ", ", user);
+    }
+    if (named > 0 && others > named) snprintf(out + length, size - length, ", and %zu more", others - named);
+}
+
 /* What is to be looked at: a card that is not well, or that others have so much of that the budget cannot be filled. */
 static const char *advise(const json_t *device)
 {
@@ -68,11 +98,25 @@ static const char *advise(const json_t *device)
     return NULL;
 }
 
+static void examine_xid(json_t *checks, const json_t *device)
+{
+    char name[HST_TERM_TEXT], found[HST_TERM_TEXT * 2];
+    const json_t *xid = json_object_get(json_object_get(device, "driver"), "xid");
+    if (!json_is_integer(xid)) return;
+    snprintf(name, sizeof name, "%s Xid", hst_talk_text(device, "device_id"));
+    snprintf(found, sizeof found, "the driver reported Xid %lld since hoistd started", (long long)json_integer_value(xid));
+    hst_examine(checks, name, found, "13, 31, 43 and 45 are as a rule the fault of a program that computes; for others see the kernel's log (dmesg) and NVIDIA's list of Xid errors");
+}
+
 static void examine_card(json_t *checks, const json_t *device)
 {
-    char found[HST_TERM_TEXT * 12];
+    char found[HST_TERM_TEXT * 36], users[HST_TERM_TEXT * 4 * (NAMED_MAX + 2)];
     describe(device, found, sizeof found);
+    describe_users(json_object_get(device, "driver"), users, sizeof users);
+    size_t length = strlen(found);
+    snprintf(found + length, sizeof found - length, "%s", users);
     hst_examine(checks, hst_talk_text(device, "device_id"), found, advise(device));
+    examine_xid(checks, device);
 }
 
 static bool is_there(const char *pattern)

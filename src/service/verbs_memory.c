@@ -9,7 +9,7 @@ static json_t *list_devices(const struct hst_service *service)
 {
     json_t *devices = json_array();
     for (size_t i = 0; i < service->config.device_count; i++)
-        json_array_append_new(devices, hst_view_device_memory(service->config.devices[i]));
+        json_array_append_new(devices, hst_view_device_memory(service, service->config.devices[i]));
     return devices;
 }
 
@@ -27,7 +27,7 @@ static int show_status(const struct hst_call *call, json_t **ret_data, struct hs
     struct hst_device *device;
     if (call->params[0] != NULL) {
         HST_TRY(hst_select_device(call->service, call->params[0], &device, err));
-        *ret_data = hst_view_device_memory(device);
+        *ret_data = hst_view_device_memory(call->service, device);
         return HST_OK;
     }
     json_t *ram = json_pack("{s:o, s:o}", "machine_total_bytes", hst_jsonx_size(hst_meminfo_total_bytes()), "machine_free_bytes",

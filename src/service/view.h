@@ -30,7 +30,7 @@ json_t *hst_view_job(const struct hst_job *job);
 /** What is on a device, its memory, what the driver says, and the jobs that run for it. */
 json_t *hst_view_device(const struct hst_service *service, const struct hst_device *device);
 /** Memory of a device: by hoist's books, and in driver{} by the driver. */
-json_t *hst_view_device_memory(const struct hst_device *device);
+json_t *hst_view_device_memory(const struct hst_service *service, const struct hst_device *device);
 /** What the driver says of a device. @return false when nobody can say, as of host:0 */
 bool hst_view_figures(const struct hst_device *device, struct hst_device_figures *ret_figures);
 /** Bytes of a device in use that hoist has not reserved: other programs, and the contexts of all that compute there. */
@@ -45,6 +45,6 @@ json_t *hst_view_shortage(const struct hst_shortage *shortage);
 const char *hst_view_ram_state(const struct hst_residency *residency);
 /** Details of a failed load to `device` (NULL = to RAM): when it is about memory, who fills the RAM tier and the device at this moment; else empty. */
 json_t *hst_view_failure_details(const struct hst_service *service, const struct hst_device *device, const struct hst_error *error);
-/** Put into `details` how a device's memory stands that had no room: by hoist's books, by the driver, and what others use of it. */
-void hst_view_add_shortage_of(const struct hst_device *device, json_t *details);
+/** Put into `details` how a device's memory stands that had no room: by hoist's books, by the driver, what others use of it, and which processes. */
+void hst_view_add_shortage_of(const struct hst_service *service, const struct hst_device *device, json_t *details);
 #endif

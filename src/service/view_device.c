@@ -1,7 +1,10 @@
 /* Devices as JSON: what hoist's books say, and what the driver says. */
+#include "os/process.h"
 #include "service/internal.h"
 #include "service/jsonx.h"
 #include "service/view.h"
+
+#include <string.h>
 
 static json_t *known_size(bool known, uint64_t value)
 {
@@ -26,16 +29,57 @@ uint64_t hst_view_others_bytes(const struct hst_device *device, const struct hst
     return figures->used_bytes > device->reserved_bytes ? figures->used_bytes - device->reserved_bytes : 0;
 }
 
-static json_t *driver_of(const struct hst_device *device)
+static int count_leases(const struct hst_service *service, const struct hst_device *device, uint32_t pid)
+{
+    int count = 0;
+    size_t cursor = 0;
+    for (const struct hst_holder *holder; (holder = hst_cache_next_holder(service->config.cache, &cursor));)
+        count += holder->pid > 0 && (uint32_t)holder->pid == pid && strcmp(holder->device_id, device->id) == 0;
+    return count;
+}
+
+/* Of one whose number may be another's here, nothing but what the driver says. */
+static json_t *process_of(const struct hst_service *service, const struct hst_device *device, const struct hst_device_process *process, bool own_pids)
+{
+    char name[64];
+    bool has_name = own_pids && hst_process_name(process->pid, name);
+    return json_pack("{s:o, s:o, s:o, s:o}", "pid", hst_jsonx_size(process->pid), "name", hst_jsonx_text(has_name ? name : NULL), "used_bytes",
+                     known_size(process->used_bytes != UINT64_MAX, process->used_bytes), "leases", known_int(own_pids, count_leases(service, device, process->pid)));
+}
+
+static json_t *processes_of(const struct hst_service *service, const struct hst_device *device, const struct hst_device_figures *figures)
+{
+    json_t *list = json_array();
+    for (unsigned i = 0; figures->known && i < figures->named_count; i++)
+        json_array_append_new(list, process_of(service, device, &figures->processes[i], figures->own_pids));
+    return list;
+}
+
+static void add_processes(const struct hst_service *service, const struct hst_device *device, const struct hst_device_figures *figures, json_t *object)
+{
+    json_object_set_new(object, "processes", processes_of(service, device, figures));
+    json_object_set_new(object, "process_count", known_int(figures->known, figures->process_count));
+}
+
+static json_t *figures_of(const struct hst_device *device, const struct hst_device_figures *figures)
+{
+    bool known = figures->known, watched = known && figures->xid != UINT64_MAX;
+    bool fresh = known && figures->at_wall_ns > device->changed_wall_ns; /* else memory is as before what was loaded, or left, since */
+    return json_pack("{s:s, s:s?, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o}", "state", figures->state[0] != '\0' ? figures->state : "unknown", "why",
+                     figures->why[0] != '\0' ? figures->why : NULL, "free_bytes", known_size(fresh, figures->free_bytes), "used_bytes",
+                     known_size(fresh, figures->used_bytes), "used_by_others_bytes", known_size(fresh, hst_view_others_bytes(device, figures)),
+                     "utilization_percent", known_int(known, figures->utilization_percent), "temperature_c", known_int(known, figures->temperature_c), "ecc_errors",
+                     known_size(known && figures->ecc_errors != UINT64_MAX, figures->ecc_errors), "xid", known_size(watched && figures->xid != 0, figures->xid), "xid_watched", watched, "at",
+                     hst_jsonx_time(figures->at_wall_ns));
+}
+
+static json_t *driver_of(const struct hst_service *service, const struct hst_device *device)
 {
     struct hst_device_figures figures;
     if (!hst_view_figures(device, &figures)) return json_null();
-    bool known = figures.known, fresh = known && figures.at_wall_ns > device->changed_wall_ns; /* else memory is as before what was loaded, or left, since */
-    return json_pack("{s:s, s:s?, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "state", figures.state[0] != '\0' ? figures.state : "unknown", "why",
-                     figures.why[0] != '\0' ? figures.why : NULL, "free_bytes", known_size(fresh, figures.free_bytes), "used_bytes",
-                     known_size(fresh, figures.used_bytes), "used_by_others_bytes", known_size(fresh, hst_view_others_bytes(device, &figures)),
-                     "utilization_percent", known_int(known, figures.utilization_percent), "temperature_c", known_int(known, figures.temperature_c), "ecc_errors",
-                     known_size(known && figures.ecc_errors != UINT64_MAX, figures.ecc_errors), "at", hst_jsonx_time(figures.at_wall_ns));
+    json_t *view = figures_of(device, &figures);
+    add_processes(service, device, &figures, view);
+    return view;
 }
 
 /* Put what hoist's books say of its memory into `object`. */
@@ -53,12 +97,12 @@ static json_t *identity(const struct hst_device *device)
                      device->ops->kind);
 }
 
-json_t *hst_view_device_memory(const struct hst_device *device)
+json_t *hst_view_device_memory(const struct hst_service *service, const struct hst_device *device)
 {
     json_t *view = identity(device);
     add_books(view, device);
     json_object_set_new(view, "references_ram", json_boolean(device->ops->references_ram));
-    json_object_set_new(view, "driver", driver_of(device));
+    json_object_set_new(view, "driver", driver_of(service, device));
     return view;
 }
 
@@ -94,7 +138,7 @@ json_t *hst_view_device(const struct hst_service *service, const struct hst_devi
     json_t *view = identity(device), *memory = json_object();
     add_books(memory, device);
     json_object_set_new(view, "memory", memory);
-    json_object_set_new(view, "driver", driver_of(device));
+    json_object_set_new(view, "driver", driver_of(service, device));
     json_object_set_new(view, "loaded_components", loaded_on(service, device));
     json_object_set_new(view, "jobs", jobs_for(service, device));
     return view;
@@ -109,7 +153,7 @@ static json_t *explain(const struct hst_device *device, const struct hst_device_
                         (unsigned long long)available, (unsigned long long)figures->free_bytes, (unsigned long long)hst_view_others_bytes(device, figures));
 }
 
-void hst_view_add_shortage_of(const struct hst_device *device, json_t *details)
+void hst_view_add_shortage_of(const struct hst_service *service, const struct hst_device *device, json_t *details)
 {
     struct hst_device_figures figures;
     json_object_set_new(details, "device_id", json_string(device->id));
@@ -118,4 +162,5 @@ void hst_view_add_shortage_of(const struct hst_device *device, json_t *details)
     json_object_set_new(details, "driver_free_bytes", known_size(figures.known, figures.free_bytes));
     json_object_set_new(details, "used_by_others_bytes", known_size(figures.known, hst_view_others_bytes(device, &figures)));
     json_object_set_new(details, "explanation", explain(device, &figures));
+    add_processes(service, device, &figures, details);
 }

@@ -142,6 +142,6 @@ json_t *hst_view_failure_details(const struct hst_service *service, const struct
     if (error->status != HST_E_OUT_OF_RAM && error->status != HST_E_OUT_OF_DEVICE_MEMORY) return json_object();
     json_t *details = json_pack("{s:o, s:o, s:o}", "holders", fillers(service), "machine_total_bytes", hst_jsonx_size(hst_meminfo_total_bytes()), "machine_free_bytes",
                                 hst_jsonx_size(hst_meminfo_headroom_bytes()));
-    if (error->status == HST_E_OUT_OF_DEVICE_MEMORY && device != NULL) hst_view_add_shortage_of(device, details);
+    if (error->status == HST_E_OUT_OF_DEVICE_MEMORY && device != NULL) hst_view_add_shortage_of(service, device, details);
     return details;
 }

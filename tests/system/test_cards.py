@@ -1,12 +1,17 @@
 """Cards as users see them: which are found and used, how full they are and by whom, and what is said where there is none. On the double of the driver."""
 import json
 import os
+import pathlib
 import subprocess
+import sys
 
 import pytest
-from own_daemon import BUILD, HOISTD, wait_until
+from own_daemon import BUILD, HOISTD, ROOT, wait_until
 
 DRIVER = BUILD / "tests" / "fakecuda" / "libcuda.so.1"
+# Python itself has no sanitizer, and loads a double without one.
+CLIENT_DRIVER = ROOT / "build" / "tests" / "fakecuda" / "libcuda.so.1" if os.environ.get("HOIST_SANITIZED") else DRIVER
+CLIENT = pathlib.Path(__file__).with_name("card_client.py")
 MIB = 1 << 20
 GIB = 1 << 30
 pytestmark = pytest.mark.skipif(not DRIVER.exists(), reason="the double of the driver is not built")
@@ -173,11 +178,44 @@ def test_a_card_filled_by_others_is_said_to_be(start, one_model, machine):
     error = answer["error"]
     assert status == 507 and error["code"] == "out_of_device_memory" and error["details"]["device_id"] == "cuda:0"
     assert error["details"]["used_by_others_bytes"] == 254 * MIB and "other programs" in error["details"]["explanation"]
-    assert {"required_bytes", "available_bytes", "evictable_bytes"} <= set(error["details"])
+    assert {"required_bytes", "available_bytes", "evictable_bytes", "processes", "process_count"} <= set(error["details"])
     assert devices_of(daemon)["cuda:0"]["used_bytes"] == 0
     wait_until(lambda: "budget cannot be filled" in (doctor_of(daemon, "cuda:0")["advice"] or ""))  # once the driver was asked after the load gave up
     machine.script("set others 0")
     assert daemon.data("POST", "/api/model/load", {"model_id": "one", "device_id": "cuda:0"})["state"] == "done"
+
+
+def users_of(driver):
+    """Processes on a card by name, but hoist's own."""
+    return {process["name"]: process for process in driver["processes"] if process["name"] != "hoist-device"}
+
+
+def test_who_uses_a_card_is_named(start, one_model, machine):
+    daemon = start(one_model, **machine.environment)
+    daemon.data("POST", "/api/model/load", {"model_id": "one", "device_id": "cuda:0"})
+    with subprocess.Popen([sys.executable, CLIENT, daemon.socket, "one", "--share"], stdin=subprocess.PIPE,
+                          env={**os.environ, **machine.environment, "HOIST_CUDA_DRIVER": str(CLIENT_DRIVER)}) as client:
+        driver = wait_until(lambda: (found := driver_of(daemon))["process_count"] == 2 and found, 20)
+        name = pathlib.Path(f"/proc/{client.pid}/comm").read_text(encoding="utf-8").strip()
+        assert [process["name"] for process in driver["processes"]].count("hoist-device") == 1 and list(users_of(driver)) == [name]
+        user = users_of(driver)[name]
+        assert (user["pid"], user["leases"]) == (client.pid, 1) and user["used_bytes"] >= 0
+        assert f"{name} (pid {client.pid}, " in doctor_of(daemon, "cuda:0")["found"] and "hoist-device" not in doctor_of(daemon, "cuda:0")["found"]
+        client.stdin.close()
+    wait_until(lambda: not users_of(driver_of(daemon)), 20)
+
+
+def test_an_xid_is_a_warning(start, one_model, machine):
+    machine.script("set xid 13")
+    daemon = start(one_model, "--device-idle-seconds", "4", **machine.environment)
+    daemon.data("POST", "/api/model/load", {"model_id": "one", "device_id": "cuda:0"})
+    driver = wait_until(lambda: (found := driver_of(daemon))["xid_watched"] and found)
+    assert driver["xid"] is None and all(row["check"] != "cuda:0 Xid" for row in json.loads(daemon.cli("doctor", "--json").stdout))
+    machine.script("set xid 31")
+    assert wait_until(lambda: driver_of(daemon)["xid"]) == 31
+    assert "Xid 31" in doctor_of(daemon, "cuda:0 Xid")["found"] and not doctor_of(daemon, "cuda:0 Xid")["ok"]
+    wait_until(lambda: driver_of(daemon)["process_count"] == 0, 30)
+    assert driver_of(daemon)["xid"] == 31
 
 
 def test_more_than_the_budget_is_507_with_the_figures(start, one_model, machine):
