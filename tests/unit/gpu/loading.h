@@ -120,6 +120,12 @@ static inline int loading_tear_down(void **state)
 
 /* ---- call by call ---- */
 
+/** With sanitizers, which are slow, every so many of what is tried. */
+static inline int loading_step(void)
+{
+    return getenv("HOIST_SANITIZED") != NULL ? 5 : 1;
+}
+
 static inline void loading_script(struct loading *loading, const char *format, int number)
 {
     char text[128];
@@ -148,7 +154,7 @@ static inline int loading_count_calls(struct loading *loading)
 /** What happens to one process does not happen to the next. */
 static inline void loading_in_spite_of(struct loading *loading, const char *format)
 {
-    for (int n = loading_count_calls(loading); n > 0; n--) {
+    for (int n = loading_count_calls(loading); n > 0; n -= loading_step()) {
         struct hst_error err = {0};
         loading_link(loading, 20000, 10);
         loading_script(loading, format, n);
