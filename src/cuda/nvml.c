@@ -238,10 +238,10 @@ bool hst_nvml_figures(const char *uuid, struct hst_nvml_figures *ret_figures)
     *ret_figures = (struct hst_nvml_figures){.is_lost = result == NVML_GPU_IS_LOST, .total_bytes = HST_NVML_UNKNOWN, .free_bytes = HST_NVML_UNKNOWN,
                                              .used_bytes = HST_NVML_UNKNOWN, .utilization_percent = -1, .temperature_c = -1,
                                              .ecc_errors = HST_NVML_UNKNOWN, .xid = HST_NVML_UNKNOWN};
-    if (!ret_figures->is_lost) ask_memory(device, ret_figures);
-    if (ret_figures->is_lost) return true;
+    if (result != NVML_SUCCESS) return true;
+    ask_memory(device, ret_figures);
     nvml_device card = whole_card(device);
-    ask_state(device, card, ret_figures);
+    if (!ret_figures->is_lost) ask_state(device, card, ret_figures);
     ret_figures->xid = last_xid(card);
     return true;
 }

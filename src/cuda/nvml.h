@@ -11,7 +11,7 @@
 
 /** A card, or a slice of one, now. What a slice has none of is that of its card. */
 struct hst_nvml_figures {
-    bool is_lost;            /**< has it fallen off the bus? Nothing else is known then */
+    bool is_lost;            /**< has it fallen off the bus? Nothing else is known then, but xid at best */
     uint64_t total_bytes;    /**< of memory */
     uint64_t free_bytes;     /**< not used by anybody */
     uint64_t used_bytes;     /**< all the rest: by processes, and by the driver itself */

@@ -54,7 +54,7 @@ struct hst_device_figures {
     int utilization_percent; /**< of its time; -1 = not known */
     int temperature_c;       /**< -1 = not known */
     uint64_t ecc_errors;     /**< uncorrectable ones since the driver was loaded; UINT64_MAX = not known */
-    uint64_t xid;            /**< the last critical Xid that was told since hoistd watches for them; 0 = none; UINT64_MAX = nobody watches */
+    uint64_t xid;            /**< the last critical Xid that was told, known or not what else; 0 = none; UINT64_MAX = nobody has watched */
     int process_count;       /**< how many compute there, hoist's own included; -1 = not known */
     unsigned named_count;    /**< of processes */
     struct hst_device_process processes[HST_DEVICE_PROCESSES]; /**< those with the most bytes, these first */

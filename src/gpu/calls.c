@@ -191,7 +191,6 @@ static int check(struct hst_gpu_call *call, struct hst_error *err)
 
 static int inform(struct hst_gpu_call *call, struct hst_error *err)
 {
-    call->result.info = HST_GPU_INFO_UNKNOWN;
     HST_TRY(hst_gpu_info_ask(call->context->uuid, &call->result.info, err));
     return hst_gpu_info_ask_context(call->context->driver, &call->result.info, err);
 }
@@ -210,13 +209,20 @@ static int run(struct hst_gpu_call *call, struct hst_error *err)
     return handle(call, err);
 }
 
+/* A context in which something unforeseen failed is not used again. The next process would not be told of an Xid any more. */
+static void end_by_fault(struct hst_gpu_call *call)
+{
+    call->result.ends = 1;
+    call->result.info.xid = hst_gpu_info_xid(call->context->uuid);
+}
+
 int hst_gpu_call_run(struct hst_gpu_call *call, struct hst_error *err)
 {
     struct hst_error why = {0};
-    call->result = (struct hst_gpu_frame){.sequence = call->asked.sequence};
+    call->result = (struct hst_gpu_frame){.sequence = call->asked.sequence, .info = HST_GPU_INFO_UNKNOWN};
     int status = run(call, &why);
     hst_gpu_put_error(&call->result, status, &why);
-    if (status == HST_E_DEVICE_LOST || status == HST_E_DEVICE_FAILED) call->result.ends = 1; /* a context in which something unforeseen failed is not used again */
+    if (status == HST_E_DEVICE_LOST || status == HST_E_DEVICE_FAILED) end_by_fault(call);
     if (status == HST_E_DEVICE_UNAVAILABLE && !hst_gpu_context_is_made(call->context)) call->result.ends = 1; /* the driver starts once in a process */
     if (err != NULL) *err = why;
     return status;

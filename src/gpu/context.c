@@ -1,5 +1,6 @@
 #include "gpu/context.h"
 
+#include "gpu/info.h"
 #include "gpu/list.h"
 
 #include <string.h>
@@ -35,7 +36,10 @@ static int make(struct hst_gpu_context *context, struct hst_error *err)
     HST_TRY(hst_cuda_driver_get(&context->driver, err));
     HST_TRY(find_device(context, err));
     int result = context->driver->cuCtxCreate(&context->context, HST_CU_CTX_BLOCKING_SYNC, context->device);
-    if (result == HST_CU_SUCCESS) return HST_OK;
+    if (result == HST_CU_SUCCESS) {
+        (void)hst_gpu_info_xid(context->uuid); /* what comes from now on is seen */
+        return HST_OK;
+    }
     context->context = NULL;
     return hst_cuda_error(context->driver, result, "create a context on the card", err);
 }

@@ -50,6 +50,12 @@ int hst_gpu_info_ask(const char *uuid, struct hst_gpu_info *info, struct hst_err
     return HST_OK;
 }
 
+uint64_t hst_gpu_info_xid(const char *uuid)
+{
+    struct hst_nvml_figures figures;
+    return hst_nvml_figures(uuid, &figures) ? figures.xid : UINT64_MAX;
+}
+
 int hst_gpu_info_ask_context(const struct hst_cuda_driver *driver, struct hst_gpu_info *info, struct hst_error *err)
 {
     size_t free_bytes = 0, total_bytes = 0;

@@ -9,6 +9,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -33,6 +34,7 @@ struct hst_gpu_link {
     char uuid[64];
     char idle[16];
     int limit_ms;
+    _Atomic(uint64_t) xid;    /* the last that was told */
     pthread_mutex_t lock;     /* guards the rest */
     struct hst_helper helper; /* pid 0 = none */
     uint64_t generation;      /* of helper: a number for every process */
@@ -320,6 +322,12 @@ static int explain(const struct call *call, const struct ending *ending, int sta
     return hst_error_set(err, HST_E_DEVICE_FAILED, "hoist-device has ended while it worked (%s)", hst_helper_signal_name(ending->signal_number));
 }
 
+/* Each process sees what comes in its own time: that it saw nothing is no news. */
+static void note_xid(struct hst_gpu_link *link, uint64_t xid)
+{
+    if (xid != UINT64_MAX && (xid != 0 || atomic_load(&link->xid) == UINT64_MAX)) atomic_store(&link->xid, xid);
+}
+
 static int try(struct hst_gpu_link *link, struct call *call, bool *ret_again, struct hst_error *err)
 {
     struct channel *channel = NULL;
@@ -329,6 +337,7 @@ static int try(struct hst_gpu_link *link, struct call *call, bool *ret_again, st
     HST_TRY(take(link, &channel, err));
     int status = converse(link, channel, call, err);
     if (!call->broken) {
+        note_xid(link, call->result.info.xid);
         *ret_again = status == HST_E_DEVICE_LOST; /* a fault that stays is of a context, which goes with its process: is it of the card, too? */
         put_back(link, channel, call->result.ends != 0);
         return status;
@@ -423,6 +432,11 @@ int hst_gpu_link_info(struct hst_gpu_link *link, struct hst_gpu_info *ret_info, 
 
 /* ---- the link ---- */
 
+uint64_t hst_gpu_link_xid(const struct hst_gpu_link *link)
+{
+    return atomic_load(&link->xid);
+}
+
 int hst_gpu_link_pid(struct hst_gpu_link *link)
 {
     pthread_mutex_lock(&link->lock);
@@ -447,6 +461,7 @@ int hst_gpu_link_new(const struct hst_gpu_link_config *config, struct hst_gpu_li
         return hst_error_nomem(err);
     }
     link->helper = (struct hst_helper){.fd = -1};
+    link->xid = UINT64_MAX;
     link->limit_ms = (int)hst_min_u64(config->limit_ms > 0 ? config->limit_ms : HST_GPU_LIMIT_MS, INT32_MAX);
     snprintf(link->uuid, sizeof link->uuid, "%s", config->uuid);
     snprintf(link->idle, sizeof link->idle, "%u", config->idle_seconds > 0 ? config->idle_seconds : HST_GPU_IDLE_SECONDS);

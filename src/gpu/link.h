@@ -55,6 +55,8 @@ int hst_gpu_link_compare(struct hst_gpu_link *link, const struct hst_gpu_memory 
 int hst_gpu_link_check(struct hst_gpu_link *link, const struct hst_gpu_memory *memory, struct hst_error *err);
 /** What is known of the card just now. */
 int hst_gpu_link_info(struct hst_gpu_link *link, struct hst_gpu_info *ret_info, struct hst_error *err);
+/** The last critical Xid that any hoist-device of this link has told; 0 = none; UINT64_MAX = none has watched. Any thread, does not block. */
+uint64_t hst_gpu_link_xid(const struct hst_gpu_link *link);
 /** Does a process run? One that has ended is noticed here, too. */
 bool hst_gpu_link_is_running(struct hst_gpu_link *link);
 /** The process, for tests and for people; 0 = none. */

@@ -50,8 +50,7 @@ struct hst_gpu_info {
     uint64_t ecc_errors;         /**< uncorrectable ones since the driver was loaded */
     int32_t utilization_percent; /**< of its time; -1 = not known */
     int32_t temperature_c;       /**< -1 = not known */
-    uint64_t xid;                /**< the last critical Xid since this process watches for them; 0 = none; UINT64_MAX = nobody watches. Of INFO only: a process that ends
-                                  * when it has listed the cards has watched nothing */
+    uint64_t xid;                /**< the last critical Xid since this process watches for them; 0 = none; UINT64_MAX = that is not known, as where it has only listed cards */
     int32_t process_count;       /**< how many compute there, hoist-device included; -1 = not known */
     int32_t own_pids;            /**< 1 = NVML numbers processes as this one does; 0 = that is not known, as in a container */
     struct hst_gpu_process processes[HST_GPU_PROCESSES]; /**< those with the most bytes, these first; 0 behind the last */
@@ -88,7 +87,7 @@ struct hst_gpu_frame {
     uint32_t ends;                /**< of a result: 1 = the process ends now: it may hold what it could not give back */
     uint32_t waiting;             /**< of progress: 1 = it waits for others of the same process, which is no reason to worry */
     uint32_t reserved;            /**< 0 */
-    struct hst_gpu_info info;     /**< of a result of INFO */
+    struct hst_gpu_info info;     /**< of a result of INFO; of one that ends the process, `xid` */
     char text[HST_ERROR_TEXT_MAX]; /**< of a result that is none: why */
 };
 

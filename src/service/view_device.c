@@ -63,7 +63,7 @@ static void add_processes(const struct hst_service *service, const struct hst_de
 
 static json_t *figures_of(const struct hst_device *device, const struct hst_device_figures *figures)
 {
-    bool known = figures->known, watched = known && figures->xid != UINT64_MAX;
+    bool known = figures->known, watched = figures->xid != UINT64_MAX;
     bool fresh = known && figures->at_wall_ns > device->changed_wall_ns; /* else memory is as before what was loaded, or left, since */
     return json_pack("{s:s, s:s?, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o}", "state", figures->state[0] != '\0' ? figures->state : "unknown", "why",
                      figures->why[0] != '\0' ? figures->why : NULL, "free_bytes", known_size(fresh, figures->free_bytes), "used_bytes",

@@ -85,22 +85,14 @@ static void keep_processes(struct hst_device_figures *figures, const struct hst_
         figures->processes[i] = (struct hst_device_process){.used_bytes = info->processes[i].used_bytes, .pid = (uint32_t)info->processes[i].pid};
 }
 
-/* What one hoist-device was told of Xids is not known to the next, nor to one that lists; and whether processes are numbered as ours, only one that has a context can see. */
-static void keep_what_was_told(struct hst_device_figures *figures, const struct hst_device_figures *before)
-{
-    if (before->at_wall_ns == 0) return;
-    if (figures->xid == UINT64_MAX || (figures->xid == 0 && before->xid != UINT64_MAX)) figures->xid = before->xid;
-    figures->own_pids = figures->own_pids || before->own_pids;
-}
-
 static void keep(struct hst_cuda *cuda, const struct hst_gpu_info *info)
 {
     struct hst_device_figures figures = {.known = info->free_bytes != UINT64_MAX || info->used_bytes != UINT64_MAX, .at_wall_ns = hst_clock_wall_ns(), .free_bytes = info->free_bytes,
                                          .used_bytes = info->used_bytes, .utilization_percent = info->utilization_percent,
-                                         .temperature_c = info->temperature_c, .ecc_errors = info->ecc_errors, .xid = info->xid, .own_pids = info->own_pids == 1};
+                                         .temperature_c = info->temperature_c, .ecc_errors = info->ecc_errors};
     keep_processes(&figures, info);
     pthread_mutex_lock(&cuda->lock);
-    keep_what_was_told(&figures, &cuda->figures);
+    figures.own_pids = info->own_pids == 1 || cuda->figures.own_pids; /* only a process that has a context can see it in a container */
     cuda->figures = figures;
     pthread_mutex_unlock(&cuda->lock);
 }
@@ -180,6 +172,7 @@ static void figures(void *backend, struct hst_device_figures *ret_figures)
     snprintf(ret_figures->why, sizeof ret_figures->why, "%.159s", cuda->why.text);
     bool is_old = cuda->asked_ns == 0 || hst_clock_ms_since(cuda->asked_ns) > FRESH_MS;
     pthread_mutex_unlock(&cuda->lock);
+    ret_figures->xid = hst_gpu_link_xid(cuda->link);
     if (is_old && !cuda->asking) cuda->asking = hst_exec_submit(cuda->exec, ask, asked, cuda) == HST_OK;
 }
 

@@ -32,7 +32,7 @@ struct hst_cuda {
     bool unsure;                       /**< it was unavailable: does it still have what it had? */
     uint64_t not_before_ns;            /**< lost: when calls are made again */
     unsigned retry_ms;                 /**< lost: how long it takes after the next time */
-    struct hst_device_figures figures; /**< the latest, but state and why */
+    struct hst_device_figures figures; /**< the latest, but state, why and xid */
     uint64_t asked_ns;                 /**< when that was; 0 = never */
     struct hst_device_memory *memories; /**< all there are */
 };

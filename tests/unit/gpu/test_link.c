@@ -92,6 +92,21 @@ static void an_xid_is_told(void **state)
     assert_int_equal(info.xid, 31);
 }
 
+/* What ends a process is told by it: the next one has not seen it. */
+static void an_xid_that_ends_the_process_is_told(void **state)
+{
+    struct loading *loading = *state;
+    struct hst_error err = {0};
+    loading_works(loading);
+    assert_int_equal(hst_gpu_link_xid(loading->link), UINT64_MAX); /* nobody asked */
+    card_script(&loading->card, "set xid 48\n@hoist-device cuMemCreate * = 719 sticky\n");
+    assert_int_equal(loading_once(loading, &err), HST_E_DEVICE_LOST);
+    assert_int_equal(hst_gpu_link_xid(loading->link), 48);
+    card_script(&loading->card, "set xid 48\n");
+    loading_works(loading);
+    assert_int_equal(hst_gpu_link_xid(loading->link), 48);
+}
+
 static void *load_a_few_times(void *arg)
 {
     struct loading *loading = arg;
@@ -343,6 +358,7 @@ int main(void)
         loading_test(figures_are_those_of_the_driver),
         loading_test(who_computes_on_the_card_is_told),
         loading_test(an_xid_is_told),
+        loading_test(an_xid_that_ends_the_process_is_told),
         loading_test(threads_do_not_wait_for_each_other_for_ever),
         loading_test(tens_of_thousands_of_runs_arrive),
         loading_test(a_large_load_uses_several_lanes),
