@@ -75,9 +75,31 @@ static void who_computes_on_the_card_is_told(void **state)
     assert_int_equal(hst_gpu_link_info(loading->link, &info, NULL), 0);
     assert_int_equal(info.process_count, 2); /* and we */
     assert_int_equal(hst_gpu_info_named(&info), 2);
-    assert_true(info.processes[0].used_bytes >= info.processes[1].used_bytes);
     assert_int_equal(info.processes[0].pid + info.processes[1].pid, (uint64_t)hst_gpu_link_pid(loading->link) + hst_process_id());
     assert_int_equal(info.own_pids, 1);
+}
+
+static uint64_t who_uses_most(struct loading *loading)
+{
+    struct hst_gpu_info info;
+    assert_int_equal(hst_gpu_link_info(loading->link, &info, NULL), 0);
+    assert_true(info.processes[0].used_bytes > info.processes[1].used_bytes);
+    return info.processes[0].pid;
+}
+
+static void who_uses_most_is_first(void **state)
+{
+    struct loading *loading = *state;
+    const struct hst_cu_allocation allocation = {HST_CU_ALLOCATION_PINNED, HST_CU_HANDLE_POSIX_FD, {HST_CU_LOCATION_DEVICE, 0}, NULL, {0}};
+    unsigned long long handle;
+    int fds[SEGMENTS];
+    assert_int_equal(hst_gpu_link_allocate(loading->link, loading->sizes, SEGMENTS, fds, NULL), 0);
+    assert_int_equal(who_uses_most(loading), hst_gpu_link_pid(loading->link));
+    assert_int_equal(loading->card.driver->cuMemCreate(&handle, 64 * MIB, &allocation, 0), 0);
+    assert_int_equal(who_uses_most(loading), hst_process_id());
+    assert_int_equal(loading->card.driver->cuMemRelease(handle), 0);
+    for (size_t i = 0; i < SEGMENTS; i++)
+        close(fds[i]);
 }
 
 static void an_xid_is_told(void **state)
@@ -357,6 +379,7 @@ int main(void)
         loading_test(being_asked_for_figures_is_no_work),
         loading_test(figures_are_those_of_the_driver),
         loading_test(who_computes_on_the_card_is_told),
+        loading_test(who_uses_most_is_first),
         loading_test(an_xid_is_told),
         loading_test(an_xid_that_ends_the_process_is_told),
         loading_test(threads_do_not_wait_for_each_other_for_ever),
