@@ -3,7 +3,9 @@
 /** @file
  * A device with memory of its own, for tests: memfds of a capacity, failures on demand, and a loss of all that is on it. Its segments are what clients would
  * map: tests read them. */
+#include "convert/convert.h"
 #include "device/device.h"
+#include "formats/dtype.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -37,7 +39,7 @@ struct shoebox {
     int fail_allocates;       /* ... so many; negative = all */
     int fail_fill, fail_fills;
     int fail_adopt, fail_adopts;
-    unsigned allocates, fills, adopts, compares; /* calls */
+    unsigned allocates, fills, adopts, compares, conversions; /* calls; extents that were converted */
     void (*lost)(void *context, const struct hst_error *why);
     void *context;
 };
@@ -187,6 +189,26 @@ static inline int shoebox_fill_one(struct hst_device_memory *memory, const struc
     return status;
 }
 
+/* Into other types, all at once. */
+static inline int shoebox_convert(struct hst_device_memory *memory, const struct hst_device_extent *extent, struct hst_device_progress *progress, struct hst_error *err)
+{
+    uint64_t count = extent->size_bytes * 8 / hst_dtype_bits(hst_dtype_info(extent->from_dtype));
+    uint64_t becomes = count * hst_dtype_bits(hst_dtype_info(extent->to_dtype)) / 8;
+    char *from = malloc(extent->size_bytes + 1), *to = malloc(becomes + 1);
+    const struct hst_converter *convert = hst_convert_find(extent->from_dtype, extent->to_dtype);
+    if (convert == NULL || extent->to + becomes > memory->segments[extent->segment].size_bytes) abort();
+    bool good = from != NULL && to != NULL && pread(extent->fd, from, extent->size_bytes, (off_t)extent->offset) == (ssize_t)extent->size_bytes;
+    if (good) convert->run(from, to, count);
+    pthread_mutex_lock(&memory->box->lock);
+    good = good && !memory->lost && pwrite(memory->segments[extent->segment].fd, to, becomes, (off_t)extent->to) == (ssize_t)becomes;
+    memory->box->conversions++;
+    pthread_mutex_unlock(&memory->box->lock);
+    free(from);
+    free(to);
+    atomic_fetch_add(&progress->done_bytes, extent->size_bytes);
+    return good ? HST_OK : hst_error_set(err, HST_E_DEVICE_LOST, "it is gone");
+}
+
 static inline int shoebox_fill(struct hst_device_memory *memory, const struct hst_device_extent *extents, size_t count, struct hst_device_progress *progress, struct hst_error *err)
 {
     struct shoebox *box = memory->box;
@@ -195,8 +217,9 @@ static inline int shoebox_fill(struct hst_device_memory *memory, const struct hs
     box->fills++;
     pthread_mutex_unlock(&box->lock);
     for (size_t i = 0; status == HST_OK && i < count; i++) {
-        if (extents[i].segment >= memory->count || extents[i].from_dtype != extents[i].to_dtype) abort();
-        status = shoebox_fill_one(memory, &extents[i], progress, err);
+        bool converts = extents[i].from_dtype != extents[i].to_dtype;
+        if (extents[i].segment >= memory->count || (converts && !box->ops.converts)) abort();
+        status = (converts ? shoebox_convert : shoebox_fill_one)(memory, &extents[i], progress, err);
     }
     return status;
 }

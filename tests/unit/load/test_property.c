@@ -197,7 +197,9 @@ static void begin_devices(bool carded)
 {
     assert_int_equal(hst_host_open(0, DEVICE_BUDGET, &world.device, NULL), 0);
     world.devices[0] = world.device;
-    if (carded) world.devices[1] = world.card = shoebox_open(&world.box, world.kept ? 4096 : 65536, DEVICE_BUDGET);
+    if (!carded) return;
+    world.devices[1] = world.card = shoebox_open(&world.box, world.kept ? 4096 : 65536, DEVICE_BUDGET);
+    world.box.ops.converts = world.backing == NULL;
 }
 
 static void begin(const char *backing, bool kept, bool carded, uint64_t seed)
@@ -752,8 +754,8 @@ static void run(const char *backing, bool kept, bool carded, uint64_t seed)
         if (i % 25 == 0) check_charge();
     }
     check_charge();
-    print_message("%s, seed %llu: %llu steps, %zu loads done, %zu failed, %zu foreseen, %zu components moved, %zu taken over; of a card %zu opened, %zu losses, %zu taken over\n", backing != NULL ? backing : "by rule",
-                  (unsigned long long)seed, (unsigned long long)count, world.done, world.failed, world.foreseen, world.moved, world.taken_over, world.opened, world.lost, world.retaken);
+    print_message("%s, seed %llu: %llu steps, %zu loads done, %zu failed, %zu foreseen, %zu components moved, %zu taken over; of a card %zu opened, %u converted, %zu losses, %zu taken over\n", backing != NULL ? backing : "by rule",
+                  (unsigned long long)seed, (unsigned long long)count, world.done, world.failed, world.foreseen, world.moved, world.taken_over, world.opened, world.box.conversions, world.lost, world.retaken);
     end();
     assert_int_equal(count_fds(), fds);
 }
@@ -773,8 +775,8 @@ static void holds_with_a_card(void **state)
 {
     (void)state;
     warm_up();
-    for (int kept = 0; kept < 2; kept++)
-        run(kept ? "pages" : NULL, kept, true, setting("HOIST_PROPERTY_SEED", kept ? (uint64_t)time(NULL) / 86400 : 1));
+    for (int i = 0; i < 4; i++)
+        run(i / 2 ? "pages" : NULL, i % 2, true, setting("HOIST_PROPERTY_SEED", i % 2 ? (uint64_t)time(NULL) / 86400 : 1));
 }
 
 int main(void)
