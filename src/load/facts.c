@@ -64,7 +64,7 @@ bool hst_facts_evictable(const struct hst_loader *loader, const struct hst_resid
 {
     unsigned willing = 0;
     if (residency->state != HST_RESIDENCY_CACHED || residency->leases > 0 || residency->pinned) return false;
-    if (hst_job_has(loader, residency->component, hst_residency_precision(residency))) return false;
+    if (hst_job_has(loader, residency->component, hst_residency_precision(residency)) || hst_job_copies(loader, residency)) return false;
     for (size_t i = 0; i < loader->loaded_count; i++) {
         const struct hst_loaded_entry *entry = loader->loaded[i];
         willing += entry->view.residency == residency && hst_loaded_evictable(loader, entry);

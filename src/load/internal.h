@@ -154,6 +154,8 @@ bool hst_job_touches(const struct hst_loader *loader, const struct hst_component
 bool hst_job_brings(const struct hst_job_entry *job, const struct hst_component *component);
 /** Does such a job have, bring in or have set aside this generation of the component in this precision (NULL or "" = as stored)? */
 bool hst_job_has(const struct hst_loader *loader, const struct hst_component *component, const char *precision);
+/** Is a device going to make other types of what RAM has of it as stored? */
+bool hst_job_copies(const struct hst_loader *loader, const struct hst_residency *residency);
 /** Keep the residency of a part from being evicted until the job ends. */
 void hst_job_hold(struct hst_job_entry *job, struct hst_part *part);
 /** Undo hst_job_hold. A residency whose file was changed meanwhile goes with it. @return is it still there? */

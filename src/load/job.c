@@ -240,6 +240,22 @@ bool hst_job_has(const struct hst_loader *loader, const struct hst_component *co
     return false;
 }
 
+static bool copies(const struct hst_job_entry *job, const struct hst_component *component)
+{
+    for (size_t i = 0; i < job->view.component_count; i++)
+        if (job->view.components[i] == component && job->parts[i].converts_there && !job->parts[i].skips_ram) return true;
+    return false;
+}
+
+bool hst_job_copies(const struct hst_loader *loader, const struct hst_residency *residency)
+{
+    HST_LIST_FOREACH(node, &loader->jobs) {
+        const struct hst_job_entry *job = hst_container_of(node, struct hst_job_entry, node);
+        if (residency->recast == NULL && is_at_work(job) && copies(job, residency->component)) return true;
+    }
+    return false;
+}
+
 void hst_job_hold(struct hst_job_entry *job, struct hst_part *part)
 {
     if (part->referenced) return;

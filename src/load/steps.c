@@ -269,6 +269,26 @@ static void say_estimate(struct hst_job_entry *job)
         (unsigned long long)job->plan.device_bytes, job->plan.ram_eviction_count + job->plan.device_eviction_count, job->plan.batch_count, expected);
 }
 
+static int plan_ways(struct hst_job_entry *job, struct hst_error *err)
+{
+    choose_ways(job);
+    HST_TRY(draft_all(job, err));
+    HST_TRY(draft_allocations(job, err));
+    return hst_facts_plan(job, &job->plan, &job->victims, err);
+}
+
+/* What RAM has as stored, for the device to convert, cannot make room for other parts; where that is missing the host converts. */
+static int plan(struct hst_job_entry *job, struct hst_error *err)
+{
+    bool copies = false;
+    int status = plan_ways(job, err);
+    for (size_t i = 0; i < job->view.component_count; i++)
+        copies = copies || (job->parts[i].converts_there && !job->parts[i].skips_ram);
+    if (status != HST_E_OUT_OF_RAM || !copies) return status;
+    job->host_converts = true;
+    return plan_ways(job, err);
+}
+
 static int estimate(struct hst_job_entry *job, struct hst_error *err)
 {
     hst_plan_fini(&job->plan);
@@ -281,10 +301,7 @@ static int estimate(struct hst_job_entry *job, struct hst_error *err)
         say(job, "another load brings in tensors that are equal to its own");
         return HST_STEP_PENDING;
     }
-    choose_ways(job);
-    HST_TRY(draft_all(job, err));
-    HST_TRY(draft_allocations(job, err));
-    HST_TRY(hst_facts_plan(job, &job->plan, &job->victims, err));
+    HST_TRY(plan(job, err));
     if (strcmp(job->view.optimization_applied, "memory") == 0) one_by_one(job);
     hst_forecast_make(job);
     say_estimate(job);
@@ -631,19 +648,23 @@ static bool has_no_room(const struct hst_job_entry *job)
     return job->view.step == HST_STEP_ALLOCATE && (job->failure.status == HST_E_OUT_OF_RAM || job->failure.status == HST_E_OUT_OF_DEVICE_MEMORY);
 }
 
-/* Was it converting that the device could not do? Then the host does it, and what RAM has as stored is not held any more. */
+/* Was it converting that the device could not do? Then the host does it. */
 static bool could_not_convert(struct hst_job_entry *job)
 {
     bool failed = job->failure.status == HST_E_OUT_OF_DEVICE_MEMORY || job->failure.status == HST_E_DEVICE_FAILED;
     if (job->view.step != HST_STEP_LOAD || !failed || job->host_converts) return false;
-    for (size_t i = 0; i < job->view.component_count; i++) {
-        struct hst_part *part = &job->parts[i];
-        if (!part->converts_there) continue;
-        job->host_converts = true;
-        if (part->residency != NULL) hst_job_release(job, part);
-        part->residency = NULL;
-    }
+    for (size_t i = 0; i < job->view.component_count; i++)
+        if (job->parts[i].converts_there) job->host_converts = true;
     return job->host_converts;
+}
+
+/* The next plan may take another residency for a part. */
+static void let_go(struct hst_job_entry *job)
+{
+    for (size_t i = 0; i < job->view.component_count; i++) {
+        if (job->parts[i].residency != NULL) hst_job_release(job, &job->parts[i]);
+        job->parts[i].residency = NULL;
+    }
 }
 
 /* There was less room than planned with: what was reserved goes back, what was set aside stays so, and the step before is begun again. */
@@ -653,6 +674,7 @@ static bool plan_again(struct hst_job_entry *job)
     job->view.replans++;
     note_limit(job);
     hst_journal_retract(job);
+    let_go(job);
     job->failure = (struct hst_error){0};
     job->cancel = false;
     job->batch = 0;

@@ -473,6 +473,29 @@ static void what_has_other_types_in_ram_is_not_copied_from_there(void **state)
     card_tier_fini(&card);
 }
 
+/* RAM has room for what the device is to convert, or for the other component, and not for both. */
+static void what_the_device_is_to_convert_makes_no_room_for_the_rest(void **state)
+{
+    static const char *const roles[] = {"model", "vae"};
+    struct card_tier card;
+    uint16_t wanted[2];
+    (void)state;
+    card_tier_init(&card, 5 * MIB / 4, 64 * MIB, GRAIN);
+    card.box.ops.converts = true;
+    struct hst_model *wide = wide_model(&card);
+    card_tier_load(&card, &(struct hst_load_request){.model = wide, .roles = roles, .role_count = 1});
+    struct hst_load_request request = {.model = wide, .device = card.tier.device, .precision = "fp16", .roles = roles, .role_count = 2};
+    assert_int_equal(card_tier_load(&card, &request)->state, HST_JOB_DONE);
+    const struct hst_loaded *loaded = hst_loader_find_as(card.tier.loader, hst_model_component(wide, "model"), card.tier.device, "fp16");
+    static const uint8_t first[] = {0, 1, 2, 3, 4, 5, 6, 7};
+    hst_convert_find(HST_DTYPE_F32, HST_DTYPE_F16)->run(first, wanted, 2);
+    uint16_t found[2];
+    assert_int_equal(pread(loaded->segments[0].fd, found, sizeof found, (off_t)loaded->spots[0].offset), sizeof found);
+    assert_memory_equal(found, wanted, sizeof found);
+    card_tier_check(&card);
+    card_tier_fini(&card);
+}
+
 /* ---- time to live, and dry runs ---- */
 
 static void who_loads_it_again_says_anew_how_long_it_stays(void **state)
@@ -612,6 +635,7 @@ int main(void)
         cmocka_unit_test(where_nothing_can_go_it_is_refused_with_figures_and_all_stays),
         cmocka_unit_test(a_device_that_says_no_without_figures_is_asked_some_times),
         cmocka_unit_test(what_has_other_types_in_ram_is_not_copied_from_there),
+        cmocka_unit_test(what_the_device_is_to_convert_makes_no_room_for_the_rest),
         cmocka_unit_test(who_loads_it_again_says_anew_how_long_it_stays),
         cmocka_unit_test(a_dry_run_under_way_keeps_nothing_on_the_device),
         cmocka_unit_test(what_is_lost_goes_and_what_ram_has_comes_back),
