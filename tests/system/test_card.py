@@ -436,3 +436,14 @@ def test_ps_shows_what_is_on_the_card_alone_in_another_precision_and_for_one_pro
     card.daemon.data("DELETE", "/api/model/cache")
     assert "one:model (fp32)  cuda:0  loaded" in shown and "one:model         cuda:0  private" in shown and str(a.pid) in shown
     assert "one:model (fp32)  cuda:0  loaded" in card.daemon.cli("ps").stdout
+
+
+def test_a_helper_without_work_ends_and_is_no_zombie(start, library, tmp_path):
+    machine = Card(start, library, tmp_path, 64 * MIB).boot("--device", "cuda:0=56M", "--device-idle-seconds", "1")
+    try:
+        machine.load("one")
+        assert helpers(machine)
+        wait_until(lambda: not helpers(machine), 30)
+        assert set(machine.loaded()) == {"one:model", "one:vae"}
+    finally:
+        shutil.rmtree(machine.state, ignore_errors=True)

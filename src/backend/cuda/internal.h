@@ -22,6 +22,8 @@ struct hst_cuda {
     struct hst_gpu_link *link;  /**< to its hoist-device */
     struct hst_exec *exec;      /**< one thread, which asks for figures */
     bool asking;                /**< it does; loop thread */
+    uv_timer_t look;            /**< now and then: has hoist-device ended by itself? */
+    bool looking;               /**< that timer is not closed */
     uint64_t listed_ns;         /**< when cards were listed; that thread alone */
     void (*lost)(void *context, const struct hst_error *why); /**< of hst_device_ops.watch; loop thread */
     void *lost_context;         /**< handed to it */
