@@ -734,7 +734,7 @@ bool hst_claim_is_locked(const struct hst_claim *claim)
     return true;
 }
 
-const struct hst_claim *hst_claim_of(const struct hst_residency *residency)
+struct hst_claim *hst_claim_of(const struct hst_residency *residency)
 {
     return ((const struct hst_resident *)residency)->claim;
 }

@@ -68,7 +68,7 @@ int hst_claim_move(struct hst_cache *cache, const struct hst_claim *from, const 
 int hst_claim_restore(struct hst_cache *cache, const struct hst_record_claim *record, struct hst_region *const *regions, struct hst_claim **ret_claim,
                       struct hst_error *err);
 /** The claim of a residency; NULL while it is set aside. */
-const struct hst_claim *hst_claim_of(const struct hst_residency *residency);
+struct hst_claim *hst_claim_of(const struct hst_residency *residency);
 /** The region of a file that its own is read from. */
 const struct hst_region *hst_claim_source(const struct hst_claim *claim, const struct hst_file_id *id);
 /** The descriptor of a region in which it has bytes. */

@@ -10,6 +10,7 @@ struct running {
     struct hst_device_task task;
     const struct hst_device *device;
     struct hst_device_memory *memory; /* of the block, or allocated here */
+    struct hst_claim *claim; /* of what it is filled from: it stays where it is, though the residency may be moved meanwhile; referenced, or NULL */
     struct hst_device_extent *extents;
     size_t extent_count;
     bool allocated; /* here: to be released when filling fails */
@@ -98,6 +99,7 @@ static void work(void *arg)
 
 static void free_running(struct running *running)
 {
+    hst_claim_unref(running->claim);
     free(running->extents);
     free(running);
 }
@@ -117,6 +119,7 @@ static int begin(struct running *running, struct hst_error *err)
 {
     struct hst_device_task *task = &running->task;
     const struct hst_allocation_source source = {task->fill, task->component, task->recast};
+    if (task->fill != NULL) running->claim = hst_claim_ref(hst_claim_of(task->fill));
     if (fills(task)) HST_TRY(hst_allocation_extents(task->allocation, &source, &running->extents, &running->extent_count, err));
     return hst_exec_submit(task->loader->exec, work, done, running) < 0 ? hst_error_nomem(err) : HST_OK;
 }

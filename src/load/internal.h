@@ -168,7 +168,7 @@ void hst_job_tell(const struct hst_job_entry *job);
 void hst_job_tell_device(const struct hst_job_entry *job, const struct hst_component *component, const char *state);
 /** It is over: record, tell, and start what waited. */
 void hst_job_end(struct hst_job_entry *job);
-/** Start what waited for something that is over. */
+/** Start what waited for something that is over; what a device lost meanwhile goes. */
 void hst_job_wake(struct hst_loader *loader);
 
 /* inherit.c */

@@ -362,12 +362,12 @@ void hst_job_end(struct hst_job_entry *job)
     free(hst_steal(&job->view.loaded)); /* they may go from now on */
     hst_step_wake(loader);
     hst_tenancy_drop_unleased(loader);
-    hst_lost_sweep(loader);
     hst_job_wake(loader);
 }
 
 void hst_job_wake(struct hst_loader *loader)
 {
+    hst_lost_sweep(loader);
     for (struct hst_job_entry *next; (next = next_startable(loader));)
         hst_step_start(next);
 }

@@ -78,7 +78,6 @@ static void finish(struct rehousing *rehousing, bool filled)
     hst_rearranged_fn done = rehousing->done;
     void *context = rehousing->context;
     free(rehousing);
-    hst_lost_sweep(loader);
     hst_job_wake(loader);
     done(context, moved ? &what : &(struct hst_rearranged){0});
 }
