@@ -253,7 +253,7 @@ static void settle(void)
             check_budgets();
         }
         turn(5);
-    } while (hst_loader_active(world.loader) > 0);
+    } while (hst_loader_active(world.loader) > 0 || world.loader->rearranging != NULL); /* which begins by itself, too */
 }
 
 /* ---- clients ---- */
