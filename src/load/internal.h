@@ -265,6 +265,10 @@ void hst_loaded_publish(struct hst_loader *loader, struct hst_loaded_entry *entr
 void hst_loaded_suspend(struct hst_loader *loader, struct hst_loaded_entry *entry);
 /** Take it out of the table, release what it holds and free it. @return bytes of the device's budget that came back */
 uint64_t hst_loaded_remove(struct hst_loader *loader, struct hst_loaded_entry *entry);
+/** The same, and tell that it is absent. */
+uint64_t hst_loaded_drop(struct hst_loader *loader, struct hst_loaded_entry *entry);
+/** Tell the listener how it stands on its device. */
+void hst_loaded_tell(const struct hst_loader *loader, const struct hst_loaded *loaded, const char *state);
 /** Free one that was never published. NULL is fine. */
 void hst_loaded_free(struct hst_loaded_entry *entry);
 /** What is on a device, or of that what nobody would miss. Owned by the caller (free); NULL, and *ret_count 0, without memory. */
@@ -338,6 +342,8 @@ void hst_lost_unwatch(struct hst_loader *loader);
 void hst_lost_sweep(struct hst_loader *loader);
 
 /* tenancy.c */
+/** Has the lease something of this number (hst_loaded_entry)? */
+bool hst_tenancy_has(const struct hst_holder *holder, uint64_t number);
 /** It is gone, though it is leased. */
 void hst_tenancy_forget(struct hst_loader *loader, const struct hst_loaded *loaded);
 /** It is there again: leases of before that have it count. */

@@ -128,8 +128,7 @@ static int undo_ram_suspend(struct hst_job_entry *job, const struct hst_journal_
 static void lose(struct hst_job_entry *job, struct hst_loaded_entry *loaded, const char *why)
 {
     regret(job, loaded->view.component->id, why);
-    hst_job_tell_device(job, loaded->view.component, "absent");
-    hst_loaded_remove(job->loader, loaded);
+    hst_loaded_drop(job->loader, loaded);
 }
 
 static void device_came_back(void *context, int status, const struct hst_error *err)

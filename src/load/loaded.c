@@ -224,10 +224,20 @@ void hst_loader_touch(struct hst_loader *loader, struct hst_loaded *loaded)
     loaded->idle_since_ns = hst_clock_ns();
 }
 
-static void tell(const struct hst_loader *loader, const struct hst_loaded *loaded, const char *state)
+void hst_loaded_tell(const struct hst_loader *loader, const struct hst_loaded *loaded, const char *state)
 {
     const struct hst_loader_listener *listener = &loader->config.listener;
     if (listener->device_state != NULL) listener->device_state(listener->context, loaded->component, loaded->device, state);
+}
+
+uint64_t hst_loaded_drop(struct hst_loader *loader, struct hst_loaded_entry *entry)
+{
+    struct hst_loaded gone = entry->view;
+    hst_model_ref(gone.component->model);
+    uint64_t freed_bytes = hst_loaded_remove(loader, entry);
+    hst_loaded_tell(loader, &gone, "absent");
+    hst_model_unref(gone.component->model);
+    return freed_bytes;
 }
 
 unsigned hst_loaded_leases(const struct hst_loaded *loaded)
@@ -241,13 +251,9 @@ int hst_loader_unload(struct hst_loader *loader, struct hst_loaded *loaded, uint
     if (leases > 0) return hst_error_set(err, HST_E_BUSY, "%s is leased by %u clients", loaded->component->id, leases);
     if (hst_job_touches(loader, loaded->component)) return hst_error_set(err, HST_E_BUSY, "a job works on %s", loaded->component->id);
     if (((const struct hst_loaded_entry *)loaded)->moving) return hst_error_set(err, HST_E_BUSY, "%s is being moved", loaded->component->id);
-    tell(loader, loaded, "unloading");
-    hst_model_ref(loaded->component->model);
-    struct hst_loaded gone = *loaded;
-    uint64_t freed_bytes = hst_loaded_remove(loader, (struct hst_loaded_entry *)loaded);
+    hst_loaded_tell(loader, loaded, "unloading");
+    uint64_t freed_bytes = hst_loaded_drop(loader, (struct hst_loaded_entry *)loaded);
     if (ret_freed_bytes != NULL) *ret_freed_bytes = freed_bytes;
-    tell(loader, &gone, "absent");
-    hst_model_unref(gone.component->model);
     return HST_OK;
 }
 

@@ -114,22 +114,13 @@ static void remember(struct hst_loader *loader, const struct hst_loaded *loaded)
 
 /* ---- letting go ---- */
 
-static void remove_lost(struct hst_loader *loader, struct hst_loaded_entry *entry)
-{
-    const struct hst_loader_listener *listener = &loader->config.listener;
-    hst_model_ref(entry->view.component->model);
-    struct hst_loaded gone = entry->view;
-    hst_tenancy_forget(loader, &entry->view);
-    hst_loaded_remove(loader, entry);
-    if (listener->device_state != NULL) listener->device_state(listener->context, gone.component, gone.device, "absent");
-    hst_model_unref(gone.component->model);
-}
-
 void hst_lost_sweep(struct hst_loader *loader)
 {
     for (size_t i = loader->loaded_count; i > 0; i--) {
         struct hst_loaded_entry *entry = loader->loaded[i - 1];
-        if (entry->lost && !entry->moving && !hst_job_touches(loader, entry->view.component)) remove_lost(loader, entry);
+        if (!entry->lost || entry->moving || hst_job_touches(loader, entry->view.component)) continue;
+        hst_tenancy_forget(loader, &entry->view);
+        hst_loaded_drop(loader, entry);
     }
 }
 

@@ -138,8 +138,7 @@ static bool is_leased(const struct hst_readopting *readopting)
 {
     size_t cursor = 0;
     for (const struct hst_holder *holder; (holder = hst_cache_next_holder(readopting->loader->config.cache, &cursor));)
-        for (size_t i = 0; i < holder->other_count; i++)
-            if (holder->others[i] == readopting->keep_id) return true;
+        if (hst_tenancy_has(holder, readopting->keep_id)) return true;
     return false;
 }
 
@@ -266,13 +265,8 @@ static int attach(struct hst_readopting *readopting)
     }
     hst_loaded_publish(loader, entry);
     hst_tenancy_restore(loader, &entry->view, entry->number);
+    hst_loaded_tell(loader, &entry->view, "loaded");
     return HST_OK;
-}
-
-static void tell(const struct hst_readopting *readopting)
-{
-    const struct hst_loader_listener *listener = &readopting->loader->config.listener;
-    if (listener->device_state != NULL) listener->device_state(listener->context, readopting->component, readopting->device, "loaded");
 }
 
 static void finish(struct hst_readopting *readopting)
@@ -284,10 +278,9 @@ static void finish(struct hst_readopting *readopting)
         readopting->laid_out = status == HST_OK;
     }
     if (status == HST_OK) status = attach(readopting);
-    if (status == HST_OK) {
-        tell(readopting);
+    if (status == HST_OK)
         free_readopting(readopting);
-    } else
+    else
         refuse(readopting);
     hst_tenancy_drop_unleased(loader);
     hst_job_wake(loader);

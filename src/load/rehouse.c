@@ -69,10 +69,9 @@ static void finish(struct rehousing *rehousing, bool filled)
 {
     struct hst_loader *loader = rehousing->loader;
     struct hst_rearranged what = {.moved_bytes = rehousing->allocation.layout.size_bytes, .shared_bytes = rehousing->allocation.shared_bytes, .freed_bytes = rehousing->gain_bytes, .components = 1};
-    const struct hst_loader_listener *listener = &loader->config.listener;
     rehousing->entry->moving = false;
     bool moved = filled && move_in(rehousing);
-    if (moved && listener->device_state != NULL) listener->device_state(listener->context, rehousing->entry->view.component, rehousing->entry->view.device, "loaded");
+    if (moved) hst_loaded_tell(loader, &rehousing->entry->view, "loaded");
     hst_allocation_fini(&rehousing->allocation);
     hst_cache_unref(loader->config.cache, rehousing->residency);
     hst_rearranged_fn done = rehousing->done;

@@ -314,7 +314,7 @@ static int estimate(struct hst_job_entry *job, struct hst_error *err)
 static void set_device_victim_aside(struct hst_job_entry *job, const struct hst_plan_eviction *eviction)
 {
     struct hst_loaded_entry *loaded = job->victims.device[eviction->candidate];
-    hst_job_tell_device(job, loaded->view.component, "unloading");
+    hst_loaded_tell(job->loader, &loaded->view, "unloading");
     hst_loaded_suspend(job->loader, loaded);
     hst_journal_add(job, (struct hst_journal_entry){.kind = HST_UNDO_DEVICE_SUSPEND,
                                                     .loaded = loaded,
@@ -555,10 +555,7 @@ static void bury(struct hst_job_entry *job)
         struct hst_journal_entry *entry = &job->journal[i];
         if (entry->decision != NULL) hst_decision_note(job->loader, entry->decision);
         free(hst_steal(&entry->decision));
-        if (entry->kind == HST_UNDO_DEVICE_SUSPEND) {
-            hst_job_tell_device(job, entry->loaded->view.component, "absent");
-            hst_loaded_remove(job->loader, entry->loaded);
-        }
+        if (entry->kind == HST_UNDO_DEVICE_SUSPEND) hst_loaded_drop(job->loader, entry->loaded);
         if (entry->kind == HST_UNDO_RAM_SUSPEND) hst_cache_evict(job->loader->config.cache, entry->residency, NULL, NULL);
     }
     job->journal_count = 0;

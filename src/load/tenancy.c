@@ -68,7 +68,7 @@ int hst_loader_lease(struct hst_loader *loader, struct hst_loaded *const *loaded
     return HST_OK;
 }
 
-static bool has(const struct hst_holder *holder, uint64_t number)
+bool hst_tenancy_has(const struct hst_holder *holder, uint64_t number)
 {
     for (size_t i = 0; i < holder->other_count; i++)
         if (holder->others[i] == number) return true;
@@ -94,18 +94,7 @@ void hst_tenancy_restore(struct hst_loader *loader, struct hst_loaded *loaded, u
 {
     size_t cursor = 0;
     for (const struct hst_holder *holder; (holder = hst_cache_next_holder(loader->config.cache, &cursor));)
-        if (has(holder, number)) extend(loader, holder->lease_id, loaded);
-}
-
-/* What was for one lease goes with it. */
-static void drop(struct hst_loader *loader, struct hst_loaded *loaded)
-{
-    const struct hst_loader_listener *listener = &loader->config.listener;
-    hst_model_ref(loaded->component->model);
-    struct hst_loaded gone = *loaded;
-    hst_loaded_remove(loader, (struct hst_loaded_entry *)loaded);
-    if (listener->device_state != NULL) listener->device_state(listener->context, gone.component, gone.device, "absent");
-    hst_model_unref(gone.component->model);
+        if (hst_tenancy_has(holder, number)) extend(loader, holder->lease_id, loaded);
 }
 
 void hst_loader_lease_ended(struct hst_loader *loader, uint64_t lease_id)
@@ -115,7 +104,7 @@ void hst_loader_lease_ended(struct hst_loader *loader, uint64_t lease_id)
         struct hst_loaded *loaded = tenancy->loaded[i];
         if (loaded == NULL) continue; /* its device has lost it */
         loaded->idle_since_ns = hst_clock_ns();
-        if (--loaded->leases == 0 && loaded->alone) drop(loader, loaded);
+        if (--loaded->leases == 0 && loaded->alone) hst_loaded_drop(loader, (struct hst_loaded_entry *)loaded); /* it goes with its lease */
     }
     free_tenancy(tenancy);
     hst_readopt_settle(loader);
@@ -141,8 +130,8 @@ void hst_tenancy_forget(struct hst_loader *loader, const struct hst_loaded *load
 void hst_tenancy_drop_unleased(struct hst_loader *loader)
 {
     for (size_t i = loader->loaded_count; i > 0; i--) {
-        struct hst_loaded *loaded = &loader->loaded[i - 1]->view;
-        if (loaded->alone && loaded->leases == 0) drop(loader, loaded);
+        struct hst_loaded_entry *entry = loader->loaded[i - 1];
+        if (entry->view.alone && entry->view.leases == 0) hst_loaded_drop(loader, entry);
     }
 }
 
