@@ -484,6 +484,7 @@ void hst_readopt_begin(struct hst_loader *loader)
 
 void hst_readopt_model(struct hst_loader *loader, struct hst_model *model)
 {
+    if (hst_list_empty(&loader->readopting)) return; /* as for each of 10,000 models of a scan */
     HST_LIST_FOREACH(node, &loader->readopting) {
         struct hst_readopting *readopting = entry_of(node);
         for (size_t i = 0; readopting->component == NULL && i < model->component_count; i++)
